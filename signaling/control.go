@@ -1,0 +1,136 @@
+package signaling
+
+import "encoding/json"
+
+// ControlVersion is the version of the control link. A broker refuses an edge of another one by name.
+const ControlVersion = 1
+
+// ControlType is the kind of a message between an edge and the broker.
+type ControlType string
+
+// Control messages. The edge opens the WebSocket with its own credential (Authorization: Bearer) and
+// registers; the broker answers registered or error. Messages that expect an answer carry an ID, and the
+// answer repeats it.
+const (
+	ControlRegister   ControlType = "register"   // edge: Register
+	ControlRegistered ControlType = "registered" // broker: Registered
+	ControlHeartbeat  ControlType = "heartbeat"  // edge: Heartbeat
+	ControlInstruct   ControlType = "instruct"   // broker, with ID: Instruction (A6)
+	ControlConfirm    ControlType = "confirm"    // edge, same ID: the attempt is in its ledger
+	ControlRefuse     ControlType = "refuse"     // edge, same ID: Problem
+	ControlUpdate     ControlType = "update"     // edge: Update; the attempt started, ended or goes on
+	ControlRelease    ControlType = "release"    // broker: Release; end the attempt
+	ControlRelay      ControlType = "relay"      // both: Relay; one signalling message of a terminal
+	ControlDrain      ControlType = "drain"      // broker: take nothing new
+	ControlError      ControlType = "error"      // both: Problem
+)
+
+// Control is a message on the link between an edge and the broker.
+type Control struct {
+	Type        ControlType  `json:"type" jsonschema:"enum=register,enum=registered,enum=heartbeat,enum=instruct,enum=confirm,enum=refuse,enum=update,enum=release,enum=relay,enum=drain,enum=error"`
+	ID          string       `json:"id,omitempty"`
+	Register    *Register    `json:"register,omitempty"`
+	Registered  *Registered  `json:"registered,omitempty"`
+	Heartbeat   *Heartbeat   `json:"heartbeat,omitempty"`
+	Instruction *Instruction `json:"instruction,omitempty"`
+	Update      *Update      `json:"update,omitempty"`
+	Release     *Release     `json:"release,omitempty"`
+	Relay       *Relay       `json:"relay,omitempty"`
+	Problem     *Problem     `json:"problem,omitempty"`
+}
+
+// MaxControl bounds a control message, bytes.
+const MaxControl = 512 << 10
+
+// Register introduces an edge, with its ledger, from which a lost pool is rebuilt.
+type Register struct {
+	Version int           `json:"version" jsonschema:"description=ControlVersion"`
+	Node    Node          `json:"node"`
+	Epoch   int64         `json:"epoch" jsonschema:"description=highest fencing token that the edge has seen"`
+	Ledger  []LedgerEntry `json:"ledger,omitempty"`
+}
+
+// LedgerEntry is an attempt that an edge holds.
+type LedgerEntry struct {
+	Task      TaskID    `json:"task"`
+	Attempt   Attempt   `json:"attempt"`
+	Type      TaskType  `json:"type"`
+	Resources Resources `json:"resources"`
+	State     TaskState `json:"state"`
+	Creator   string    `json:"creator,omitempty"`
+}
+
+// Registered tells an edge how to go on.
+type Registered struct {
+	HeartbeatMs int64 `json:"heartbeatMs"`
+	// TokenKeys are the Ed25519 public keys (base64) that verify terminals' tokens.
+	TokenKeys [][]byte `json:"tokenKeys"`
+	// Ended are attempts of the ledger that a newer fencing token has overruled: the edge ends them.
+	Ended []AttemptID `json:"ended,omitempty"`
+}
+
+// Heartbeat keeps an edge in the pool and renews the leases of its ledger.
+type Heartbeat struct {
+	State    NodeState   `json:"state"`
+	Load     Load        `json:"load"`
+	Attempts []AttemptID `json:"attempts,omitempty" jsonschema:"description=the ledger's attempts; their leases are renewed"`
+}
+
+// Load is what a node measured since its last heartbeat.
+type Load struct {
+	GPUMilli int64 `json:"gpuMilli" jsonschema:"description=time that the render queue was busy in thousandths"`
+	CPUMilli int64 `json:"cpuMilli" jsonschema:"description=processor time in thousandths of a core"`
+	MemoryMB int64 `json:"memoryMB"`
+	Sessions int64 `json:"sessions"`
+}
+
+// Instruction is the control instruction (A6): hold the resources, wait for that terminal, handle by type,
+// and return the result to it.
+type Instruction struct {
+	Task      TaskID      `json:"task"`
+	Attempt   Attempt     `json:"attempt"`
+	Request   TaskRequest `json:"request"`
+	Resources Resources   `json:"resources"`
+	Creator   string      `json:"creator,omitempty"`
+	// Source is where the study is and how to log in. It never reaches the terminal.
+	Source     *SourceAccess `json:"source,omitempty"`
+	ICEServers []ICEServer   `json:"iceServers,omitempty"`
+	// WaitMs is how long the terminal may take to arrive; IdleMs ends a session without input; GraceMs is how
+	// long a session waits for a terminal that is gone.
+	WaitMs  int64 `json:"waitMs"`
+	IdleMs  int64 `json:"idleMs"`
+	GraceMs int64 `json:"graceMs"`
+}
+
+// SourceAccess is a DICOMweb service (PS3.18) and the credential for one study.
+type SourceAccess struct {
+	Name     string `json:"name"`
+	DICOMweb string `json:"dicomweb" jsonschema:"description=root URL; a path alone is at the broker"`
+	Bearer   string `json:"bearer,omitempty"`
+}
+
+// Update reports an attempt's state from its edge.
+type Update struct {
+	Task    TaskID    `json:"task"`
+	Attempt AttemptID `json:"attempt"`
+	State   TaskState `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	Usage   *Usage    `json:"usage,omitempty"`
+}
+
+// Release ends an attempt. The edge ignores one whose fencing token is older than the attempt's own.
+type Release struct {
+	Task    TaskID    `json:"task"`
+	Attempt AttemptID `json:"attempt"`
+	Fencing int64     `json:"fencing"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Relay carries one signalling message of a terminal over the control link. The broker names each terminal
+// connection; Closed says that the WebSocket is gone, which ends no session.
+type Relay struct {
+	Connection string          `json:"connection"`
+	Attempt    AttemptID       `json:"attempt,omitempty" jsonschema:"description=on a connection's first message"`
+	Signal     json.RawMessage `json:"signal,omitempty" jsonschema:"description=a Signal"`
+	Closed     bool            `json:"closed,omitempty"`
+}
