@@ -1,0 +1,6 @@
+//go:build !libav
+
+package encode
+
+// Without the build tag libav there are no encoders of libavcodec.
+var libavHardware, libavSoftware []backend
