@@ -58,12 +58,12 @@ const (
 
 // Request is a request of the page on "control". The answer is an Event of type "reply" with the same ID.
 type Request struct {
-	Type        RequestType  `json:"type" jsonschema:"enum=set-view,enum=reset-view,enum=resize,enum=still,enum=refresh,enum=visibility,enum=task-submit,enum=task-cancel,enum=finish,enum=displayed"`
+	Type        RequestType  `json:"type"`
 	ID          uint64       `json:"id"`
 	Seq         uint64       `json:"seq,omitempty"`
 	View        *ViewPatch   `json:"view,omitempty"`
 	Viewport    string       `json:"viewport,omitempty"`
-	Orientation Orientation  `json:"orientation,omitempty" jsonschema:"enum=anterior,enum=posterior,enum=left,enum=right,enum=superior,enum=inferior"`
+	Orientation Orientation  `json:"orientation,omitempty"`
 	Width       int          `json:"width,omitempty"`
 	Height      int          `json:"height,omitempty"`
 	Hidden      bool         `json:"hidden,omitempty"`
@@ -112,7 +112,7 @@ const (
 
 // Event is an answer or an event of the edge on "control".
 type Event struct {
-	Type     EventType    `json:"type" jsonschema:"enum=reply,enum=ready,enum=loading,enum=loaded,enum=view,enum=task-progress,enum=task-done,enum=notice,enum=ending"`
+	Type     EventType    `json:"type"`
 	ID       uint64       `json:"id,omitempty"`
 	Problem  *Problem     `json:"problem,omitempty"`
 	Session  *SessionInfo `json:"session,omitempty"`
@@ -151,7 +151,7 @@ type Loading struct {
 	TotalSlices int    `json:"totalSlices" jsonschema:"description=0 while unknown"`
 	Bytes       int64  `json:"bytes"`
 	TotalBytes  int64  `json:"totalBytes" jsonschema:"description=0 while unknown"`
-	Stage       string `json:"stage" jsonschema:"enum=asking,enum=fetching,enum=preparing,enum=done"`
+	Stage       string `json:"stage"`
 }
 
 // SeriesInfo is whose series it is and what the volume is like. Every viewport shows the identity of
@@ -197,7 +197,7 @@ type Stamp struct {
 	Seq     uint64     `json:"seq"`
 	Width   int        `json:"w" jsonschema:"description=encoded pixels"`
 	Height  int        `json:"h"`
-	Quality Quality    `json:"quality" jsonschema:"enum=reduced,enum=lossy"`
+	Quality Quality    `json:"quality"`
 	Scale   float64    `json:"scale" jsonschema:"description=rendered pixels per encoded pixel along one side"`
 	StepMm  float64    `json:"stepMm"`
 	Times   StageTimes `json:"times"`

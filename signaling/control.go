@@ -27,7 +27,7 @@ const (
 
 // Control is a message on the link between an edge and the broker.
 type Control struct {
-	Type        ControlType  `json:"type" jsonschema:"enum=register,enum=registered,enum=heartbeat,enum=instruct,enum=confirm,enum=refuse,enum=update,enum=release,enum=relay,enum=drain,enum=error"`
+	Type        ControlType  `json:"type"`
 	ID          string       `json:"id,omitempty"`
 	Register    *Register    `json:"register,omitempty"`
 	Registered  *Registered  `json:"registered,omitempty"`

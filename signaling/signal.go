@@ -18,7 +18,7 @@ const (
 
 // Signal is a signalling message between a terminal and an edge.
 type Signal struct {
-	Type SignalType `json:"type" jsonschema:"enum=hello,enum=welcome,enum=offer,enum=answer,enum=candidate,enum=error,enum=bye"`
+	Type SignalType `json:"type"`
 	// Token is the grant's token (hello).
 	Token string `json:"token,omitempty"`
 	// Resume is the secret that lets the same terminal come back (hello, welcome).

@@ -22,7 +22,7 @@ type Viewport struct {
 	ID     string    `json:"id" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]{0\\,62}$"`
 	Rect   Rect      `json:"rect"`
 	Series SeriesRef `json:"series"`
-	Mode   ViewMode  `json:"mode" jsonschema:"enum=composite,enum=mip"`
+	Mode   ViewMode  `json:"mode"`
 	Camera Camera    `json:"camera"`
 	// Preset names a published transfer function; Transfer, where present, is shown instead of it.
 	Preset   string            `json:"preset,omitempty"`
@@ -61,7 +61,7 @@ type Camera struct {
 	Position   Point      `json:"position"`
 	LookAt     Point      `json:"lookAt"`
 	Up         Point      `json:"up"`
-	Projection Projection `json:"projection" jsonschema:"enum=orthographic,enum=perspective"`
+	Projection Projection `json:"projection"`
 	// Height is the millimetres seen from the top to the bottom of the viewport at LookAt, under both
 	// projections, so that switching keeps the size of things.
 	Height float64 `json:"height" jsonschema:"exclusiveMinimum=0"`
