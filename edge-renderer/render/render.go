@@ -22,6 +22,14 @@ const (
 	MaximumIntensity
 )
 
+// String is the name of the mode in view states and presets.
+func (m Mode) String() string {
+	if m == MaximumIntensity {
+		return "mip"
+	}
+	return "composite"
+}
+
 // Camera looks from Position at LookAt. Pixels are square; the first image row is the top.
 type Camera struct {
 	Position, LookAt, Up geom.Vec // LPS millimetres; Up need not be orthogonal to the line of sight

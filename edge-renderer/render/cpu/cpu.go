@@ -1,0 +1,162 @@
+// Package cpu renders volumes in Go alone. It is the reference that other renderers are compared with, and
+// what runs where OpenGL is missing.
+//
+// A picture is cut into tiles that all processors share. A ray walks in integers: its position is a 32.32
+// fixed-point voxel index, so that a sample is found without rounding however empty space was passed over.
+package cpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/volume"
+)
+
+const (
+	tileSide = 16 // pixels
+	maxMaps  = 4  // distance maps kept per volume, one for each transfer function in use
+)
+
+// Renderer implements render.Renderer.
+type Renderer struct {
+	threads int
+	keepAll bool // tests only: no empty space is skipped
+
+	mu      sync.Mutex
+	closed  bool
+	renders sync.WaitGroup
+}
+
+var _ render.Renderer = (*Renderer)(nil)
+
+// New makes a renderer that uses all processors.
+func New() *Renderer { return &Renderer{threads: runtime.GOMAXPROCS(0)} }
+
+// Name says what renders.
+func (r *Renderer) Name() string {
+	if r.threads == 1 {
+		return "Go, 1 thread"
+	}
+	return fmt.Sprintf("Go, %d threads", r.threads)
+}
+
+// loaded is a volume with what makes it quick to render.
+type loaded struct {
+	owner  *Renderer
+	volume *volume.Volume
+	bricks *volume.Bricks
+	coarse coarse
+
+	use      sync.RWMutex // held for reading while a picture is rendered
+	released bool
+
+	mu   sync.Mutex
+	maps []distanceMap // most recently used first
+}
+
+type distanceMap struct {
+	transfer *render.Transfer
+	distance []uint8
+}
+
+// Load computes the bricks of a volume. The voxels are read in place, so the volume must stay until the
+// result has been released.
+func (r *Renderer) Load(ctx context.Context, v *volume.Volume) (render.Volume, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	defer r.renders.Done()
+	b, err := volume.NewBricks(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return &loaded{owner: r, volume: v, bricks: b, coarse: newCoarse(b)}, nil
+}
+
+// Source is the volume that was loaded.
+func (l *loaded) Source() *volume.Volume { return l.volume }
+
+// Release waits for the pictures of the volume that are being rendered.
+func (l *loaded) Release() {
+	l.use.Lock()
+	defer l.use.Unlock()
+	l.released, l.bricks, l.coarse, l.maps = true, nil, coarse{}, nil
+}
+
+// distances returns the distance map for a transfer function.
+func (l *loaded) distances(t *render.Transfer) []uint8 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, m := range l.maps {
+		if m.transfer == t {
+			copy(l.maps[1:i+1], l.maps[:i])
+			l.maps[0] = m
+			return m.distance
+		}
+	}
+	m := distanceMap{t, l.bricks.Distances(t.Empty(l.volume.Slope, l.volume.Intercept))}
+	l.maps = append([]distanceMap{m}, l.maps...)
+	if len(l.maps) > maxMaps {
+		l.maps = l.maps[:maxMaps]
+	}
+	return m.distance
+}
+
+// Render renders a scene whose volume this renderer has loaded.
+func (r *Renderer) Render(ctx context.Context, s *render.Scene, img *render.Image) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	defer r.renders.Done()
+	if err := s.Check(); err != nil {
+		return err
+	}
+	l, ok := s.Volume.(*loaded)
+	if !ok || l.owner != r {
+		return errors.New("the scene's volume was not loaded by this renderer")
+	}
+	l.use.RLock()
+	defer l.use.RUnlock()
+	if l.released {
+		return errors.New("the scene's volume has been released")
+	}
+	img.Resize(s.Width, s.Height)
+	f := newFrame(s, l, r.keepAll)
+
+	columns, rows := (s.Width+tileSide-1)/tileSide, (s.Height+tileSide-1)/tileSide
+	var wg sync.WaitGroup
+	var at atomic.Int64
+	for range min(r.threads, columns*rows) {
+		wg.Go(func() {
+			for n := int(at.Add(1)) - 1; n < columns*rows && ctx.Err() == nil; n = int(at.Add(1)) - 1 {
+				f.tile(img, n%columns*tileSide, n/columns*tileSide)
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// Close waits for what runs; the renderer then refuses everything.
+func (r *Renderer) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.renders.Wait()
+	return nil
+}
+
+func (r *Renderer) begin() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errors.New("the renderer has been closed")
+	}
+	r.renders.Add(1)
+	return nil
+}

@@ -1,0 +1,269 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/tomocast/tomocast/edge-renderer/geom"
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/volume"
+)
+
+const (
+	one      = 1 << 32 // a voxel in fixed point
+	half     = 1 << 23 // half of the 1/256 voxel to which positions are rounded
+	maxDelta = 1 << 20 // voxels between samples; more is one sample per ray in any volume
+)
+
+// frame is what all rays of one picture share.
+type frame struct {
+	mode       render.Mode
+	rays       render.Rays
+	step       float64 // millimetres
+	jitter     bool
+	background [3]float32
+	upper      geom.Vec // the volume's box is -0.5 to upper
+
+	int16s   []int16
+	float32s []float32
+	voxels   unsafe.Pointer // of int16s
+	size     [3]int
+	sy, sz   int      // voxels from one row and one slice to the next
+	last     [3]int64 // centre of the last voxel, fixed point
+	fast     bool     // integer arithmetic on int16 applies
+	keepAll  bool     // no empty space is skipped
+
+	distance []uint8
+	bricks   *volume.Bricks
+	coarse   *coarse
+	by, bz   int // bricks from one row and one layer to the next
+
+	table         [][4]float32 // transfer function for the step
+	scale, offset float64      // from stored value to its entry
+	scaleInt      int64        // the same for integers, see entry
+	offsetInt     int64
+	light         render.Lighting
+	specular      []float32 // specular part by the cosine
+	gram          [6]float32
+
+	slope, intercept float64
+	low, high        float64 // window of a maximum projection, values
+}
+
+const specularSize = 1024
+
+func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
+	v, t := l.volume, s.Transfer
+	f := &frame{
+		mode: s.Mode, rays: s.Rays(), step: s.Quality.Step, jitter: s.Quality.Jitter,
+		int16s: v.Int16s(), float32s: v.Float32s(), size: v.Size, keepAll: keepAll,
+		bricks: l.bricks, coarse: &l.coarse, by: l.bricks.Size[0], bz: l.bricks.Size[0] * l.bricks.Size[1],
+		slope: v.Slope, intercept: v.Intercept, light: t.Lighting,
+	}
+	for a := range 3 {
+		f.background[a] = float32(s.Background[a])
+		f.upper[a] = float64(v.Size[a]) - 0.5
+		f.last[a] = int64(v.Size[a]-1) * one
+	}
+	f.sy, f.sz = v.Size[0], v.Size[0]*v.Size[1]
+	f.fast = f.int16s != nil && v.Slope > 0 && min(v.Size[0], v.Size[1], v.Size[2]) >= 2
+	if f.int16s != nil {
+		f.voxels = unsafe.Pointer(&f.int16s[0])
+	}
+	f.low, f.high = t.Window.Range()
+	if s.Mode == render.MaximumIntensity {
+		return f
+	}
+	f.distance = l.distances(t)
+	table := t.Table(s.Quality.Step)
+	f.table = unsafe.Slice((*[4]float32)(unsafe.Pointer(&table[0])), render.TableSize)
+	scale, offset := t.Index()
+	f.scale, f.offset = scale*v.Slope, scale*v.Intercept+offset
+	f.setEntry()
+	for i, g := range render.Gram(v.Geometry) {
+		f.gram[i] = float32(g)
+	}
+	if f.light.Specular > 0 {
+		f.specular = make([]float32, specularSize+1)
+		for i := range f.specular {
+			f.specular[i] = f.light.Specular * float32(math.Pow(float64(i)/specularSize, float64(f.light.SpecularPower))) * 255
+		}
+	}
+	return f
+}
+
+// ray is one ray through the volume.
+type ray struct {
+	n     int        // samples
+	base  [3]int64   // voxel index of the first sample plus half, fixed point
+	delta [3]int64   // from one sample to the next
+	start [3]float64 // base in voxels
+	inv   [3]float64 // samples per voxel along each axis
+}
+
+// ray finds the ray of a pixel and says whether it has samples.
+func (f *frame) ray(x, y int, r *ray) bool {
+	c := &f.rays
+	px, py := float64(x), float64(y)
+	t0, t1 := c.Near, math.Inf(1)
+	length := 0.0
+	var o, d geom.Vec
+	for a := range 3 {
+		o[a] = c.Origin[a] + px*c.OriginX[a] + py*c.OriginY[a]
+		d[a] = c.Dir[a] + px*c.DirX[a] + py*c.DirY[a]
+		aim := c.Aim[a] + px*c.AimX[a] + py*c.AimY[a]
+		length += aim * aim
+	}
+	length = 1 / math.Sqrt(length)
+	for a := range 3 {
+		d[a] *= length
+		if d[a] == 0 {
+			if o[a] < -0.5 || o[a] > f.upper[a] {
+				return false
+			}
+			continue
+		}
+		inv := 1 / d[a]
+		near, far := (-0.5-o[a])*inv, (f.upper[a]-o[a])*inv
+		if near > far {
+			near, far = far, near
+		}
+		if near > t0 {
+			t0 = near
+		}
+		if far < t1 {
+			t1 = far
+		}
+	}
+	if !(t0 < t1) {
+		return false
+	}
+	for _, h := range c.Clips {
+		at, along := h.Normal.Dot(o)-h.Offset, h.Normal.Dot(d)
+		switch {
+		case along > 0:
+			t0 = max(t0, -at/along)
+		case along < 0:
+			t1 = min(t1, -at/along)
+		case at < 0:
+			return false
+		}
+	}
+	u := 0.5
+	if f.jitter {
+		u = render.Jitter(x, y)
+	}
+	r.n = int(math.Ceil((t1-t0)/f.step - u))
+	if !(t0 < t1) || r.n <= 0 {
+		return false
+	}
+	first := t0 + u*f.step
+	for a := range 3 {
+		p, dv := o[a]+first*d[a], d[a]*f.step
+		dv = min(max(dv, -maxDelta), maxDelta)
+		r.base[a], r.delta[a] = int64(p*one)+half, int64(dv*one)
+		r.start[a] = float64(r.base[a]) / one
+		r.inv[a] = 1e30
+		if r.delta[a] != 0 {
+			r.inv[a] = one / float64(r.delta[a])
+		}
+	}
+	return true
+}
+
+// tile renders the pixels of one tile.
+func (f *frame) tile(img *render.Image, x0, y0 int) {
+	var r ray
+	for y := y0; y < min(y0+tileSide, img.Height); y++ {
+		for x := x0; x < min(x0+tileSide, img.Width); x++ {
+			pix := (*[4]byte)(img.Pix[4*(y*img.Width+x):])
+			if !f.ray(x, y, &r) {
+				for a := range 3 {
+					pix[a] = byte(f.background[a])
+				}
+				pix[3] = 255
+				continue
+			}
+			switch {
+			case f.mode == render.MaximumIntensity && f.fast:
+				f.maximum16(&r, pix)
+			case f.mode == render.MaximumIntensity && f.int16s != nil:
+				maximum(f, f.int16s, &r, pix)
+			case f.mode == render.MaximumIntensity:
+				maximum(f, f.float32s, &r, pix)
+			case f.fast:
+				f.composite16(&r, pix)
+			case f.int16s != nil:
+				composite(f, f.int16s, &r, pix)
+			default:
+				composite(f, f.float32s, &r, pix)
+			}
+		}
+	}
+}
+
+// leave is the first sample behind the box of bricks from low to high along every axis, or one that comes
+// before it; at least k+1. It is rounded towards the box, so that no sample outside of it is passed over.
+func (r *ray) leave(k int, low, high [3]int) int {
+	least := math.Inf(1)
+	for a := range 3 {
+		bound := low[a]
+		if r.delta[a] >= 0 {
+			bound = high[a]
+		}
+		least = min(least, (float64(bound*volume.BrickSide)-r.start[a])*r.inv[a])
+	}
+	return max(k+1, int(math.Ceil(min(least-1e-6, float64(r.n)))))
+}
+
+// grey writes the pixel of a maximum projection.
+func (f *frame) grey(value float64, pix *[4]byte) {
+	g := (value - f.low) / (f.high - f.low) * 255
+	b := byte(min(max(g, 0), 255) + 0.5)
+	*pix = [4]byte{b, b, b, 255}
+}
+
+// finish writes the pixel of a composited ray from its colour, 0 to 255, and its opacity.
+func (f *frame) finish(r, g, b, alpha float32, pix *[4]byte) {
+	if alpha >= render.Opaque {
+		s := 1 / alpha
+		r, g, b, alpha = r*s, g*s, b*s, 1
+	}
+	rest := 1 - alpha
+	pix[0] = channel(r + rest*f.background[0])
+	pix[1] = channel(g + rest*f.background[1])
+	pix[2] = channel(b + rest*f.background[2])
+	pix[3] = 255
+}
+
+func channel(x float32) byte { return byte(min(x+0.5, 255)) }
+
+// coarse has the largest stored value of blocks of coarseSide^3 bricks.
+type coarse struct {
+	max    []float32
+	cy, cz int // blocks from one row and one layer to the next
+}
+
+const coarseSide = 4
+
+func newCoarse(b *volume.Bricks) coarse {
+	var n [3]int
+	for a := range 3 {
+		n[a] = (b.Size[a] + coarseSide - 1) / coarseSide
+	}
+	c := coarse{make([]float32, n[0]*n[1]*n[2]), n[0], n[0] * n[1]}
+	for i := range c.max {
+		c.max[i] = float32(math.Inf(-1))
+	}
+	i := 0
+	for z := range b.Size[2] {
+		for y := range b.Size[1] {
+			for x := range b.Size[0] {
+				at := x/coarseSide + c.cy*(y/coarseSide) + c.cz*(z/coarseSide)
+				c.max[at] = max(c.max[at], b.Max[i])
+				i++
+			}
+		}
+	}
+	return c
+}
