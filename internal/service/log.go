@@ -1,9 +1,6 @@
 package service
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,20 +31,4 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("%w: --log-format %.40q: it must be text or json", ErrUsage, format)
-}
-
-// uidSalt makes the hashes of one run useless for finding a UID in another run's logs or by trying UIDs.
-var uidSalt = func() [16]byte {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return b
-}()
-
-// HashUID stands for a DICOM UID in logs and metrics: the same within one run of the program, and without a
-// way back to the patient.
-func HashUID(uid string) string {
-	h := sha256.New()
-	h.Write(uidSalt[:])
-	h.Write([]byte(uid))
-	return "#" + hex.EncodeToString(h.Sum(nil)[:5])
 }
