@@ -3,6 +3,7 @@ package encode_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +166,7 @@ func TestBitrateFollows(t *testing.T) {
 		each(t, func(t *testing.T, info encode.Info) {
 			e := open(t, encode.Config{Codec: info.Codec, Encoder: info.Name, Width: width, Height: height, BitrateBps: 2_000_000})
 			n := 0
-			for _, bps := range []int{2_000_000, 6_000_000, 2_000_000, 4_000_000} {
+			for _, bps := range []int{2_000_000, 6_000_000, 1_500_000, 4_000_000, 60_000_000} {
 				if err := e.SetBitrate(bps); err != nil {
 					t.Fatal(err)
 				}
@@ -359,4 +360,41 @@ func TestConfigurations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Colour is tagged as BT.601, limited range, and the profile is within what was agreed.
+func TestColourIsTagged(t *testing.T) {
+	each(t, func(t *testing.T, info encode.Info) {
+		if info.Codec != encode.H264 {
+			t.Skip("VP8 has no colour tags: it is BT.601 by definition")
+		}
+		for _, c := range []struct {
+			profile string
+			allowed []uint8 // profile_idc
+		}{{"42e01f", []uint8{66}}, {"4d001f", []uint8{66, 77}}, {"64001f", []uint8{66, 77, 100}}} {
+			e := open(t, encode.Config{Codec: info.Codec, Encoder: info.Name, Width: 1280, Height: 720, BitrateBps: 4_000_000, Profile: c.profile})
+			f, err := e.Encode(picture(t, rendering(1280, 720, 0), 1280, 720), 0, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := decode.ParseSPS(f.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: %s, %+v", c.profile, s.ProfileLevelID(), s)
+			// 6 is SMPTE 170M, which is BT.601 with 525 lines (Rec. ITU-T H.264, Tables E-3 to E-5).
+			if !s.SignalType || s.FullRange || s.Primaries != 6 || s.Transfer != 6 || s.Matrix != 6 {
+				t.Errorf("%s: tagged as %+v", c.profile, s)
+			}
+			if !slices.Contains(c.allowed, s.Profile) {
+				t.Errorf("%s was agreed, the stream has profile %d", c.profile, s.Profile)
+			}
+			if s.Profile == 66 && s.Constraints&0x40 == 0 {
+				t.Errorf("the stream is baseline and not constrained baseline: %s", s.ProfileLevelID())
+			}
+			if s.Level > 31 {
+				t.Errorf("the stream has level %d, more than 1280x720 at 30 pictures a second needs", s.Level)
+			}
+		}
+	})
 }

@@ -120,7 +120,8 @@ func checkRGBA(rgba []byte, stride, width, height int) error {
 }
 
 // Scale resizes an RGBA image (R, G, B, A bytes, no padding) from sw x sh to dw x dh pixels with bilinear
-// interpolation: from the size at which a moving picture was rendered to that of the stream.
+// interpolation: from the size at which a moving picture was rendered to that of the stream. libyuv rounds
+// down twice, so values, alpha too, can come out up to 2 lower: enough for Convert, not for a still.
 func Scale(dst []byte, dw, dh int, src []byte, sw, sh int) error {
 	if err := checkRGBA(src, sw*4, sw, sh); err != nil {
 		return fmt.Errorf("scale from: %w", err)

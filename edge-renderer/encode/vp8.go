@@ -41,9 +41,9 @@ static tc_vp8 *tc_vp8_open(int width, int height, int kbps, int speed, int max_i
 	h->cfg.rc_max_quantizer = 63;
 	h->cfg.rc_undershoot_pct = 100;
 	h->cfg.rc_overshoot_pct = 15;
-	h->cfg.rc_buf_initial_sz = 500;   // ms, as the three below: short, since what is buffered is late
-	h->cfg.rc_buf_optimal_sz = 600;
-	h->cfg.rc_buf_sz = 1000;
+	h->cfg.rc_buf_initial_sz = 400;   // ms of the bitrate, as the two below: short, so that a lower bitrate is
+	h->cfg.rc_buf_optimal_sz = 240;   // not overspent from what was saved at a higher one (measured: a third
+	h->cfg.rc_buf_sz = 400;           // too much for seconds with 1000)
 	*rc = vpx_codec_enc_init(&h->ctx, vpx_codec_vp8_cx(), &h->cfg, 0);
 	if (*rc) { free(h); return NULL; }
 	if ((*rc = vpx_codec_control(&h->ctx, VP8E_SET_CPUUSED, speed)) ||
