@@ -1,0 +1,182 @@
+package placement
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Kind is what a Change does.
+type Kind uint8
+
+// The kinds of change.
+const (
+	Put     Kind = iota // the node is as given, known before or not
+	Amounts             // only State and Free are new; ignored where the node is not known
+	Remove              // the node with this ID is gone
+)
+
+// Change is one step of the pool as a snapshot follows it.
+type Change struct {
+	Kind Kind
+	Node signaling.Node
+}
+
+// tiers are the parts of each type's list, in the order of choice.
+var tiers = [...]signaling.Tier{signaling.TierEdge, signaling.TierCloud}
+
+// Snapshot is what a broker knows of its pool's nodes. One goroutine applies changes while any number of
+// others search and read.
+type Snapshot struct {
+	mu    sync.RWMutex
+	nodes map[signaling.NodeID]*signaling.Node
+	lists map[signaling.TaskType]*[len(tiers)]list // all task types, always
+}
+
+// NewSnapshot returns an empty snapshot.
+func NewSnapshot() *Snapshot {
+	s := &Snapshot{}
+	s.reset(0)
+	return s
+}
+
+func (s *Snapshot) reset(size int) {
+	s.nodes = make(map[signaling.NodeID]*signaling.Node, size)
+	s.lists = make(map[signaling.TaskType]*[len(tiers)]list, len(signaling.TaskTypes))
+	for _, t := range signaling.TaskTypes {
+		s.lists[t] = new([len(tiers)]list)
+	}
+}
+
+// Replace makes the snapshot hold exactly these nodes.
+func (s *Snapshot) Replace(nodes []signaling.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reset(len(nodes))
+	for i := range nodes {
+		s.nodes[nodes[i].ID] = clone(&nodes[i])
+	}
+	entries := make(map[*list][]entry)
+	for _, n := range s.nodes {
+		for _, l := range s.listsOf(n) {
+			entries[l] = append(entries[l], entryOf(n))
+		}
+	}
+	for l, e := range entries {
+		l.build(e)
+	}
+}
+
+// Apply makes the changes, in order, visible at once.
+func (s *Snapshot) Apply(changes ...Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range changes {
+		s.apply(&changes[i])
+	}
+}
+
+func (s *Snapshot) apply(c *Change) {
+	old := s.nodes[c.Node.ID]
+	switch c.Kind {
+	case Put:
+		if old != nil {
+			s.unlist(old)
+		}
+		n := clone(&c.Node)
+		s.nodes[n.ID] = n
+		for _, l := range s.listsOf(n) {
+			l.put(entryOf(n))
+		}
+	case Amounts:
+		if old == nil || old.State == c.Node.State && old.Free == c.Node.Free {
+			return
+		}
+		// Readers hold copies, never this pointer, so it may change under the lock.
+		old.State, old.Free = c.Node.State, c.Node.Free
+		for _, l := range s.listsOf(old) {
+			l.put(entryOf(old))
+		}
+	case Remove:
+		if old != nil {
+			s.unlist(old)
+			delete(s.nodes, old.ID)
+		}
+	}
+}
+
+func (s *Snapshot) unlist(n *signaling.Node) {
+	for _, l := range s.listsOf(n) {
+		l.remove(keyOf(n))
+	}
+}
+
+// listsOf returns the lists that n belongs to, each once.
+func (s *Snapshot) listsOf(n *signaling.Node) []*list {
+	tier := slices.Index(tiers[:], n.Tier)
+	if tier < 0 {
+		return nil // of no tier that this broker knows: never chosen
+	}
+	ls := make([]*list, 0, len(signaling.TaskTypes))
+	for i, t := range n.Types {
+		if byTier := s.lists[t]; byTier != nil && !slices.Contains(n.Types[:i], t) {
+			ls = append(ls, &byTier[tier])
+		}
+	}
+	return ls
+}
+
+func keyOf(n *signaling.Node) key {
+	d := n.DistanceMs
+	if math.IsNaN(d) {
+		d = math.Inf(1) // NaN has no place in an order
+	}
+	return key{d, n.ID}
+}
+
+func entryOf(n *signaling.Node) entry {
+	e := entry{keyOf(n), closed}
+	if n.State == signaling.NodeReady {
+		e.free = amountsOf(n.Free)
+	}
+	return e
+}
+
+func clone(n *signaling.Node) *signaling.Node {
+	c := *n
+	c.Types, c.Codecs = slices.Clone(n.Types), slices.Clone(n.Codecs)
+	return &c
+}
+
+// Get returns the node of this ID.
+func (s *Snapshot) Get(id signaling.NodeID) (signaling.Node, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n := s.nodes[id]
+	if n == nil {
+		return signaling.Node{}, false
+	}
+	return *clone(n), true
+}
+
+// Nodes returns all nodes by ID.
+func (s *Snapshot) Nodes() []signaling.Node {
+	s.mu.RLock()
+	nodes := make([]signaling.Node, 0, len(s.nodes))
+	for _, n := range s.nodes {
+		nodes = append(nodes, *clone(n))
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(nodes, func(a, b signaling.Node) int { return cmp.Compare(a.ID, b.ID) })
+	return nodes
+}
+
+// Len is the number of nodes.
+func (s *Snapshot) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.nodes)
+}
