@@ -45,6 +45,7 @@ type Conn struct {
 	closing chan struct{}
 	closure []byte // payload of the close frame
 	done    chan struct{}
+	pong    chan struct{} // a pong came, for Probe
 
 	mu  sync.Mutex
 	err error // why it ended
@@ -52,10 +53,17 @@ type Conn struct {
 
 // NewConn takes over ws. Messages larger than maxMessage bytes end the connection. The caller calls Close.
 func NewConn(ws *websocket.Conn, maxMessage int64) *Conn {
-	c := &Conn{ws: ws, queue: make(chan []byte, queueLength), closing: make(chan struct{}), done: make(chan struct{})}
+	c := &Conn{ws: ws, queue: make(chan []byte, queueLength), closing: make(chan struct{}), done: make(chan struct{}),
+		pong: make(chan struct{}, 1)}
 	ws.SetReadLimit(maxMessage)
 	_ = ws.SetReadDeadline(time.Now().Add(pongWithin))
-	ws.SetPongHandler(func(string) error { return ws.SetReadDeadline(time.Now().Add(pongWithin)) })
+	ws.SetPongHandler(func(string) error {
+		select {
+		case c.pong <- struct{}{}:
+		default:
+		}
+		return ws.SetReadDeadline(time.Now().Add(pongWithin))
+	})
 	go c.write()
 	return c
 }
@@ -121,6 +129,27 @@ func (e *MessageError) Unwrap() error { return e.Err }
 func (c *Conn) Close(code int, reason string) {
 	c.end(ErrClosed, code, reason)
 	<-c.done
+}
+
+// Probe pings the peer and says whether it answers within d, sooner than the silence that ends the connection
+// would tell. Receive must be waiting for messages meanwhile.
+func (c *Conn) Probe(d time.Duration) bool {
+	select {
+	case <-c.pong:
+	default:
+	}
+	if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(d)); err != nil {
+		return false
+	}
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-c.pong:
+		return true
+	case <-c.closing:
+	case <-late.C:
+	}
+	return false
 }
 
 // Done is closed when the connection has ended on this side.
