@@ -274,3 +274,10 @@ type Histogram struct {
 	Window Window  `json:"window"`
 	RunMs  float64 `json:"runMs"`
 }
+
+// RenderingParameters are the parameters of a rendering task.
+type RenderingParameters struct {
+	// View is what the session opens with, for example that of a session which is resumed or shared. A view
+	// that does not fit the series is left aside for the standard one.
+	View *ViewState `json:"view,omitempty"`
+}

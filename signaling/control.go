@@ -123,6 +123,7 @@ type Release struct {
 	Task    TaskID    `json:"task"`
 	Attempt AttemptID `json:"attempt"`
 	Fencing int64     `json:"fencing"`
+	State   TaskState `json:"state,omitempty" jsonschema:"description=what becomes of the task: finished where its terminal asked for the end"`
 	Reason  string    `json:"reason,omitempty"`
 }
 

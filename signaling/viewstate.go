@@ -33,7 +33,7 @@ type Viewport struct {
 	Window *Window `json:"window,omitempty"`
 	// Slab keeps only what lies within half its thickness before and behind the camera's look-at point.
 	Slab  *Slab   `json:"slab,omitempty"`
-	Clips []Plane `json:"clips,omitempty" jsonschema:"maxItems=8"`
+	Clips []Plane `json:"clips,omitempty" jsonschema:"maxItems=6"`
 }
 
 // Rect is a rectangle in fractions of the picture, from its top left.
@@ -219,8 +219,8 @@ func (v *Viewport) Validate() error {
 	if v.Slab != nil && !(finite(v.Slab.ThicknessMm) && v.Slab.ThicknessMm > 0) {
 		return fmt.Errorf("slab of %g mm: the thickness must be positive", v.Slab.ThicknessMm)
 	}
-	if len(v.Clips) > 8 {
-		return fmt.Errorf("clips has %d planes: at most 8", len(v.Clips))
+	if len(v.Clips) > 6 {
+		return fmt.Errorf("clips has %d planes: at most 6", len(v.Clips))
 	}
 	for i, c := range v.Clips {
 		if !finite(c.Normal[0], c.Normal[1], c.Normal[2], c.Offset) || norm(c.Normal) < 1e-9 {

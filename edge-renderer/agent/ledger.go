@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tomocast/tomocast/edge-renderer/session"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// ledger is what runs on this edge. It decides; Redis is only its index. Its methods may be called from
+// several goroutines.
+type ledger struct {
+	capacity signaling.Resources
+	types    []signaling.TaskType
+
+	mu       sync.Mutex
+	entries  map[signaling.AttemptID]*entry
+	epoch    int64 // highest fencing token seen
+	draining bool
+	closed   bool
+	running  sync.WaitGroup // sessions that hold something
+}
+
+// entry is an attempt that this edge holds.
+type entry struct {
+	signaling.LedgerEntry
+	session *session.Session
+}
+
+func newLedger(capacity signaling.Resources, types []signaling.TaskType) *ledger {
+	return &ledger{capacity: capacity, types: types, entries: map[signaling.AttemptID]*entry{}}
+}
+
+// admit holds the resources of an instruction, or says why not. Admitting the same attempt again changes
+// nothing. begin starts the session; it is called under the ledger's lock, once.
+func (l *ledger) admit(i *signaling.Instruction, begin func() *session.Session) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.entries[i.Attempt.ID]; ok {
+		return nil
+	}
+	refuse := func(format string, args ...any) error {
+		return &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "The edge does not take the task", Detail: fmt.Sprintf(format, args...)}
+	}
+	if l.draining || l.closed {
+		return refuse("it takes nothing new, because it is about to stop")
+	}
+	if !slices.Contains(l.types, i.Request.Type) {
+		return refuse("it does not do tasks of type %.40q", string(i.Request.Type))
+	}
+	for _, e := range l.entries {
+		if e.Task == i.Task && e.Attempt.Fencing >= i.Attempt.Fencing {
+			return refuse("a newer attempt of the same task runs here")
+		}
+	}
+	if free := l.free(); !i.Resources.Fits(free) {
+		return refuse("it has %+v left and the task takes %+v", free, i.Resources)
+	}
+	l.epoch = max(l.epoch, i.Attempt.Fencing)
+	e := &entry{LedgerEntry: signaling.LedgerEntry{Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type,
+		Resources: i.Resources, State: signaling.TaskReserved, Creator: i.Creator}}
+	l.entries[i.Attempt.ID] = e
+	e.session = begin()
+	l.running.Go(func() { <-e.session.Done() })
+	return nil
+}
+
+// free is what no attempt holds. The caller has the lock.
+func (l *ledger) free() signaling.Resources {
+	free := l.capacity
+	for _, e := range l.entries {
+		free = free.Sub(e.Resources)
+	}
+	return free
+}
+
+// update notes an attempt's state, and forgets it when it has ended.
+func (l *ledger) update(u signaling.Update) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if u.State.Ended() {
+		delete(l.entries, u.Attempt)
+	} else if e := l.entries[u.Attempt]; e != nil {
+		e.State = u.State
+	}
+}
+
+// find is the session of an attempt, nil where this edge does not hold it.
+func (l *ledger) find(id signaling.AttemptID) *session.Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[id]; e != nil {
+		return e.session
+	}
+	return nil
+}
+
+// release ends an attempt for a reason, unless the order is older than the attempt.
+func (l *ledger) release(r *signaling.Release, reason error) {
+	l.mu.Lock()
+	e := l.entries[r.Attempt]
+	l.epoch = max(l.epoch, r.Fencing)
+	l.mu.Unlock()
+	if e != nil && r.Fencing >= e.Attempt.Fencing {
+		e.session.End(reason)
+	}
+}
+
+// snapshot is the ledger as it is sent to the broker.
+func (l *ledger) snapshot() (entries []signaling.LedgerEntry, attempts []signaling.AttemptID, epoch int64, draining bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, e := range l.entries {
+		entries = append(entries, e.LedgerEntry)
+		attempts = append(attempts, id)
+	}
+	return entries, attempts, l.epoch, l.draining
+}
+
+// drain takes nothing new from now on.
+func (l *ledger) drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining = true
+}
+
+// close ends every session and waits until nothing is held.
+func (l *ledger) close(reason error) {
+	l.mu.Lock()
+	l.closed = true
+	for _, e := range l.entries {
+		e.session.End(reason)
+	}
+	l.mu.Unlock()
+	l.running.Wait()
+}

@@ -1,0 +1,364 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// load opens the series and tells the loop of its progress and its end.
+func (l *loop) load(ctx context.Context) {
+	i := l.s.cfg.Instruction
+	if i.Request.Series == nil || i.Source == nil {
+		select {
+		case l.s.events <- eventLoaded{err: &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "No series to show"}}:
+		case <-ctx.Done():
+		}
+		return
+	}
+	series, err := l.s.cfg.Volumes.Open(ctx, *i.Source, *i.Request.Series, func(p signaling.Loading) {
+		select {
+		case l.s.events <- eventLoading{p}:
+		default: // the next one says more
+		}
+	})
+	select {
+	case l.s.events <- eventLoaded{series, err}:
+	case <-ctx.Done():
+		if series != nil {
+			series.Release()
+		}
+	}
+}
+
+// take brings an event into the session's state.
+func (l *loop) take(ctx context.Context, e event, end context.CancelCauseFunc) {
+	switch e := e.(type) {
+	case eventSignal:
+		l.signal(e)
+	case eventGone:
+		if l.peer != nil && l.peer.connection == e.connection && l.peer.rtc == nil {
+			l.peer.reply = func(signaling.Signal) {}
+		}
+	case eventReply:
+		if l.current(e.from) {
+			l.peer.reply(e.signal)
+		}
+	case eventLoading:
+		l.loading = e.progress
+		l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading})
+	case eventLoaded:
+		l.loaded(e)
+	case eventConnected:
+		if l.current(e.from) {
+			l.connected()
+		}
+	case eventDisconnected:
+		if l.current(e.from) && l.peer.connected {
+			l.peer.connected = false
+			l.peerLost()
+		}
+	case eventClosed:
+		if l.current(e.from) {
+			l.leave(e.reason)
+		}
+	case eventKeyFrame:
+		l.keyWanted = l.keyWanted || l.current(e.from)
+	case eventInput:
+		if l.current(e.from) {
+			l.input(e.input)
+		}
+	case eventRequest:
+		if l.current(e.from) {
+			l.request(ctx, e.request, end)
+		}
+	case eventTask:
+		if e.event.Type == signaling.EventTaskDone {
+			delete(l.tasks, e.event.TaskID)
+		}
+		l.event(e.event)
+	}
+	if l.peer != nil && l.peer.handler != nil {
+		l.control.bandwidth(int(l.peer.handler.estimate.Load()))
+	}
+}
+
+func (l *loop) current(h *handler) bool { return l.peer != nil && l.peer.handler == h }
+
+// event tells the page something, when one is connected.
+func (l *loop) event(e signaling.Event) {
+	if l.peer == nil || l.peer.rtc == nil || !l.peer.connected {
+		return
+	}
+	if err := l.peer.rtc.SendEvent(e); err != nil {
+		l.s.log.Warn("event not sent", "type", e.Type, "err", err)
+	}
+}
+
+// newPeer makes the session as a page finds it that knows nothing yet.
+func (l *loop) newPeer() {
+	l.sent, l.refined, l.stilled, l.stampedSeq = 0, 0, 0, 0
+	l.keyWanted, l.active, l.hidden = true, false, false
+	if l.view != nil {
+		l.view.newWriter()
+	}
+}
+
+// connected tells a page that has come, or come back, what is going on.
+func (l *loop) connected() {
+	l.peer.connected = true
+	l.touched = l.s.clock()
+	l.keyWanted, l.sent = true, 0
+	if l.state == signaling.TaskReserved {
+		l.report(signaling.TaskRunning, "")
+	}
+	codec, _, _ := l.peer.codec()
+	info := &signaling.SessionInfo{
+		Task: l.s.cfg.Instruction.Task, Node: l.s.cfg.Node, Renderer: l.s.cfg.Renderer.Name(), Fallback: l.s.cfg.Fallback,
+		Codec: string(codec), Presets: Presets(),
+	}
+	for _, e := range encode.Available() {
+		if e.Usable && e.Codec == codec {
+			info.Encoder = e.Name
+			break
+		}
+	}
+	ready := signaling.Event{Type: signaling.EventReady, Session: info}
+	if l.view != nil {
+		v := l.view.snapshot()
+		ready.View = &v
+	}
+	l.event(ready)
+	if l.series != nil {
+		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: []signaling.SeriesInfo{l.series.Info}, Loading: &l.loading, View: ready.View})
+	} else {
+		l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading})
+	}
+	l.tellFailure()
+}
+
+// peerLost notes when the terminal was seen last.
+func (l *loop) peerLost() {
+	l.lost = l.s.clock()
+	l.active = false
+	l.s.log.Info("terminal is gone", "graceMs", l.s.cfg.Instruction.GraceMs)
+}
+
+func (l *loop) loaded(e eventLoaded) {
+	if e.err != nil {
+		p := asProblem(e.err)
+		l.s.log.Warn("series not loaded", "code", p.Code, "title", p.Title)
+		l.fail(p)
+		return
+	}
+	l.series = e.series
+	ref := *l.s.cfg.Instruction.Request.Series
+	ref.SeriesInstanceUID = e.series.Info.Series.SeriesInstanceUID
+	l.volumes[ref.SeriesInstanceUID] = e.series.Loaded
+	state, err := l.openingView(ref)
+	if err != nil {
+		l.fail(&signaling.Problem{Code: signaling.ProblemInternal, Title: "The series has no view", Detail: err.Error()})
+		return
+	}
+	l.view = newView(state)
+	l.changed = l.s.clock()
+	l.loading.Stage = "done"
+	v := l.view.snapshot()
+	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: []signaling.SeriesInfo{e.series.Info}, Loading: &l.loading, View: &v})
+}
+
+// openingView is the view that the request brings along, so that a session can be resumed or shared, else
+// the standard one.
+func (l *loop) openingView(ref signaling.SeriesRef) (signaling.ViewState, error) {
+	initial, err := InitialView(ref, l.series.Info.Modality, l.series.Volume.Geometry, float64(l.width)/float64(l.height))
+	if err != nil {
+		return initial, err
+	}
+	var p signaling.RenderingParameters
+	if raw := l.s.cfg.Instruction.Request.Parameters; len(raw) > 0 {
+		if err := json.Unmarshal(raw, &p); err != nil || p.View == nil {
+			return initial, nil
+		}
+	}
+	if p.View == nil {
+		return initial, nil
+	}
+	v := *p.View
+	v.Revision = max(v.Revision, 1)
+	for i := range v.Viewports {
+		v.Viewports[i].Series = ref
+		if _, err := transfer(&v.Viewports[i]); err != nil {
+			return initial, nil
+		}
+	}
+	if v.Validate() != nil {
+		return initial, nil
+	}
+	return v, nil
+}
+
+// input takes the newest absolute state of what the hand moves.
+func (l *loop) input(in signaling.Input) {
+	now := l.s.clock()
+	l.touched, l.active = now, in.Active
+	if l.view == nil || len(in.Viewport) == 0 {
+		return
+	}
+	changed, err := l.view.apply(in.Viewport, in.Seq)
+	if err != nil {
+		l.s.log.Debug("input refused", "err", err)
+		return
+	}
+	if changed {
+		l.changed = now
+		if l.stillFlight != nil {
+			l.stillFlight()
+		}
+	}
+}
+
+// request answers a request of the page.
+func (l *loop) request(ctx context.Context, r signaling.Request, end context.CancelCauseFunc) {
+	l.touched = l.s.clock()
+	err := l.carryOut(ctx, r, end)
+	reply := signaling.Event{Type: signaling.EventReply, ID: r.ID}
+	if err != nil {
+		reply.Problem = asProblem(err)
+	}
+	l.event(reply)
+}
+
+func (l *loop) carryOut(ctx context.Context, r signaling.Request, end context.CancelCauseFunc) error {
+	switch r.Type {
+	case signaling.RequestSetView:
+		if r.View == nil {
+			return badRequest("set-view without a view")
+		}
+		return l.change(func() (bool, error) { return l.view.applyAll(r.View, r.Seq) })
+	case signaling.RequestResetView:
+		return l.change(func() (bool, error) { return l.resetView(r) })
+	case signaling.RequestResize:
+		return l.resize(r.Width, r.Height)
+	case signaling.RequestStill:
+		l.stilled = 0
+		return nil
+	case signaling.RequestRefresh:
+		l.keyWanted = true
+		return nil
+	case signaling.RequestVisibility:
+		l.hidden = r.Hidden
+		l.keyWanted = l.keyWanted || !r.Hidden
+		return nil
+	case signaling.RequestTaskSubmit:
+		return l.submit(ctx, r)
+	case signaling.RequestTaskCancel:
+		cancel, ok := l.tasks[r.TaskID]
+		if !ok {
+			return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such task", Detail: "It may have ended already"}
+		}
+		cancel()
+		return nil
+	case signaling.RequestDisplayed:
+		return nil
+	case signaling.RequestFinish:
+		end(ErrFinished)
+		return nil
+	}
+	return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Request not known here",
+		Detail: fmt.Sprintf("%.40q is no request that this edge understands", string(r.Type))}
+}
+
+// change applies a change of the view and tells the page the new revision.
+func (l *loop) change(apply func() (bool, error)) error {
+	if l.view == nil {
+		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The series is still loading",
+			Detail: "The view can be changed when it is there"}
+	}
+	changed, err := apply()
+	if err != nil {
+		return badRequest(err.Error())
+	}
+	if changed {
+		l.changed = l.s.clock()
+		if l.stillFlight != nil {
+			l.stillFlight()
+		}
+	}
+	v := l.view.snapshot()
+	l.event(signaling.Event{Type: signaling.EventView, View: &v})
+	return nil
+}
+
+// resetView puts a viewport's camera to a standard view; without one, everything is as when it opened.
+func (l *loop) resetView(r signaling.Request) (bool, error) {
+	i := l.view.find(r.Viewport)
+	if i < 0 {
+		return false, fmt.Errorf("the view has no viewport %.40q", r.Viewport)
+	}
+	rect := pixels(l.view.state.Viewports[i].Rect, l.width, l.height)
+	from := r.Orientation
+	if from == "" {
+		from = signaling.Anterior
+	}
+	camera, err := standardCamera(l.series.Volume.Geometry, from, float64(max(rect.Dx(), 1))/float64(max(rect.Dy(), 1)))
+	if err != nil {
+		return false, err
+	}
+	fields := map[string]any{"id": r.Viewport, "camera": camera}
+	if r.Orientation == "" {
+		initial, err := InitialView(l.view.state.Viewports[i].Series, l.series.Info.Modality, l.series.Volume.Geometry, 1)
+		if err != nil {
+			return false, err
+		}
+		v := initial.Viewports[0]
+		for name, value := range map[string]any{"mode": v.Mode, "preset": v.Preset, "transfer": nil, "window": nil, "slab": nil, "clips": nil} {
+			fields[name] = value
+		}
+	}
+	patch := signaling.ViewportPatch{}
+	for name, value := range fields {
+		raw, err := json.Marshal(value)
+		if err != nil {
+			return false, err
+		}
+		patch[name] = raw
+	}
+	return l.view.apply(patch, r.Seq)
+}
+
+func (l *loop) resize(width, height int) error {
+	if width < 64 || height < 64 || width > maxSide || height > maxSide || width*height > maxPixels {
+		return badRequest(fmt.Sprintf("A picture of %dx%d pixels cannot be streamed: 64 to %d on a side and %d pixels in all",
+			width, height, maxSide, maxPixels))
+	}
+	width, height = width&^1, height&^1
+	if width != l.width || height != l.height {
+		l.width, l.height, l.resized = width, height, true
+		l.refined, l.stilled = 0, 0
+		l.changed = l.s.clock()
+	}
+	return nil
+}
+
+func badRequest(detail string) error {
+	return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be carried out", Detail: detail}
+}
+
+// asProblem is what a user is told of an error.
+func asProblem(err error) *signaling.Problem {
+	var p *signaling.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "Cancelled"}
+	case errors.Is(err, ErrExpired), errors.Is(err, ErrFinished):
+		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "The session has ended", Detail: err.Error()}
+	}
+	return &signaling.Problem{Code: signaling.ProblemInternal, Title: "Something failed on the edge", Detail: err.Error()}
+}

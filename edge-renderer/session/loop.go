@@ -1,0 +1,405 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	// restAfter is how long the view must not have changed before it is refined: shorter than a hand's pause
+	// is felt, longer than the distance of wheel ticks.
+	restAfter = 80 * time.Millisecond
+	// restAfterHeld is the same while a button or finger is still down.
+	restAfterHeld = 200 * time.Millisecond
+	// repeatAfter is when the last picture is sent once more, which repairs a loss that nobody noticed.
+	repeatAfter = 250 * time.Millisecond
+	// farewell is how long a session lives on to tell its page why it ends.
+	farewell = 2 * time.Second
+	// maxFaults is how many pictures in a row may fail before the session ends.
+	maxFaults = 3
+
+	defaultWidth, defaultHeight = 1280, 720
+	maxSide                     = 4096
+	maxPixels                   = 4096 * 2304
+)
+
+// loop owns everything of a session. All of its methods run on its goroutine.
+type loop struct {
+	s       *Session
+	helpers sync.WaitGroup // goroutines that the loop started and waits for
+
+	series  *cache.Series
+	volumes map[string]render.Volume
+	failed  *signaling.Problem // why the series cannot be shown
+	loading signaling.Loading
+	view    *view // nil until the series is loaded
+	peer    *peer
+	tasks   map[signaling.TaskID]context.CancelFunc
+	nextID  uint32 // of transfers
+
+	control  controller
+	orders   chan order
+	outcomes chan outcome
+	running  *order // what the pipeline is doing
+	width    int    // wanted pixels
+	height   int
+	hidden   bool
+	active   bool // the hand is on the picture
+
+	// Revisions: what the page was sent last, in what quality.
+	sent, refined, stilled uint64
+	resized                bool // the wanted size changed since the last picture
+	keyWanted              bool
+	faults                 int
+	stillFlight            context.CancelFunc // ends the sending of the last still
+
+	// Instants on the session's clock.
+	changed, touched, pictured, repeatAt, lost, endAt time.Duration
+	stampedSeq                                        uint64
+	state                                             signaling.TaskState
+	usage                                             signaling.Usage
+}
+
+// order is a job under way.
+type order struct {
+	job
+	ctx    context.Context
+	cancel context.CancelFunc
+	yields bool // gives way to a newer view
+}
+
+func newLoop(s *Session) *loop {
+	return &loop{
+		s: s, width: defaultWidth, height: defaultHeight, state: signaling.TaskReserved,
+		tasks: map[signaling.TaskID]context.CancelFunc{}, volumes: map[string]render.Volume{},
+		orders: make(chan order), outcomes: make(chan outcome, 1),
+	}
+}
+
+func (l *loop) run(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := newPipeline(l.s.cfg.Renderer, l.s.clock)
+	l.helpers.Go(func() {
+		defer p.close()
+		for o := range l.orders {
+			l.outcomes <- p.do(o.ctx, o.job)
+			o.cancel()
+		}
+	})
+	l.helpers.Go(func() { l.load(ctx) })
+	if m := l.s.cfg.Metrics; m != nil {
+		m.Sessions.Inc()
+		defer m.Sessions.Dec()
+	}
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		wait, err := l.plan(ctx, l.s.clock())
+		if err != nil {
+			cancel(err)
+			break
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case e := <-l.s.events:
+			l.take(ctx, e, cancel)
+			for more := true; more; { // the newest input counts, so all of them come before the next picture
+				select {
+				case e := <-l.s.events:
+					l.take(ctx, e, cancel)
+				default:
+					more = false
+				}
+			}
+		case o := <-l.outcomes:
+			l.running = nil
+			l.finish(ctx, o)
+		case <-timer.C:
+		}
+	}
+	l.end(ctx, context.Cause(ctx))
+}
+
+// plan starts what is due and says how long until something else is.
+func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, error) {
+	if err := l.expired(now); err != nil {
+		return 0, err
+	}
+	wait := time.Second
+	if l.endAt > 0 {
+		wait = max(l.endAt-now, 0)
+	}
+	if l.running != nil {
+		if l.running.yields && l.view != nil && l.running.view.Revision != l.view.state.Revision {
+			l.running.cancel()
+		}
+		return wait, nil
+	}
+	if l.view == nil || l.peer == nil || !l.peer.connected || l.hidden {
+		return wait, nil
+	}
+	until := func(d time.Duration) time.Duration { return min(wait, max(d, time.Millisecond)) }
+	revision, area := l.view.state.Revision, l.width*l.height
+	rest := restAfter
+	if l.active {
+		rest = restAfterHeld
+	}
+	switch {
+	case revision != l.sent || l.resized:
+		q := l.control.moving(area, now)
+		if l.sent == 0 || l.resized {
+			q = l.control.resting(area, now) // the first picture is worth its time
+		}
+		if due := l.pictured + q.gap; now < due && l.sent != 0 {
+			return until(due - now), nil
+		}
+		l.order(ctx, job{kind: jobPicture, quality: q}, false)
+	case l.keyWanted:
+		l.order(ctx, job{kind: jobRepeat, quality: l.control.resting(area, now)}, false)
+	case now < l.changed+rest:
+		return until(l.changed + rest - now), nil
+	case revision != l.refined:
+		l.order(ctx, job{kind: jobPicture, quality: l.control.resting(area, now)}, true)
+	case revision != l.stilled:
+		l.order(ctx, job{kind: jobStill}, true)
+	case l.repeatAt > now:
+		return until(l.repeatAt - now), nil
+	case l.repeatAt > 0:
+		l.order(ctx, job{kind: jobRepeat, quality: l.control.resting(area, now)}, false)
+	}
+	return wait, nil
+}
+
+// order hands a job to the pipeline, which is idle.
+func (l *loop) order(ctx context.Context, j job, yields bool) {
+	codec, profile, ok := l.peer.codec()
+	if !ok {
+		return
+	}
+	j.view, j.seq, j.at, j.volumes = l.view.snapshot(), l.view.seq, l.s.clock(), l.volumes
+	j.target = target{l.width, l.height, codec, profile}
+	if j.kind != jobStill {
+		j.key = l.keyWanted
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	o := order{j, ctx, cancel, yields}
+	l.running = &o
+	l.resized = l.resized && j.kind != jobPicture
+	l.orders <- o
+}
+
+// finish takes what the pipeline made and sends it.
+func (l *loop) finish(ctx context.Context, o outcome) {
+	l.usage.GPUMs += ms(o.render)
+	l.usage.CPUMs += ms(o.convert) + ms(o.encode)
+	if o.err != nil {
+		l.fault(ctx, o)
+		return
+	}
+	l.faults = 0
+	p := l.peer
+	if p == nil || p.rtc == nil || !p.connected {
+		return
+	}
+	if o.job.kind == jobStill {
+		l.sendStill(ctx, o)
+		return
+	}
+	rtp, err := p.rtc.WritePicture(o.frame.Data, o.job.at)
+	if err != nil {
+		l.s.log.Warn("picture not sent", "err", err)
+		return
+	}
+	first := l.sent == 0
+	q := o.job.quality
+	l.keyWanted = l.keyWanted && !o.frame.Key
+	l.pictured = l.s.clock()
+	l.usage.Pictures++
+	l.usage.BytesSent += int64(len(o.frame.Data))
+	l.repeatAt = 0
+	if o.job.kind == jobPicture {
+		l.repeatAt = l.pictured + repeatAfter
+		l.control.rendered(q, o.render, o.convert+o.encode)
+		l.sent = o.job.view.Revision
+		if q.scale == 1 && q.step == 1 {
+			l.refined = l.sent
+		}
+	}
+	l.stamp(o, rtp)
+	if m := l.s.cfg.Metrics; m != nil {
+		m.Pictures.Inc()
+		m.RenderSeconds.Observe(o.render.Seconds())
+		m.EncodeSeconds.Observe(o.encode.Seconds())
+	}
+	if first {
+		l.s.log.Info("first picture", "after", l.s.clock().Round(time.Millisecond), "encoder", o.name,
+			"render", o.render.Round(time.Millisecond))
+	}
+}
+
+// stamp tells the page what the picture with this RTP timestamp shows.
+func (l *loop) stamp(o outcome, rtp uint32) {
+	q := o.job.quality
+	s := signaling.Stamp{
+		RTP: rtp, Revision: o.job.view.Revision, Seq: o.job.seq, Quality: signaling.QualityReduced,
+		Scale: q.scale * q.rung, Bitrate: q.bitrate, Key: o.frame.Key, Cameras: cameras(o.job.view),
+		Times: signaling.StageTimes{RenderMs: ms(o.render), ConvertMs: ms(o.convert), EncodeMs: ms(o.encode)},
+	}
+	if l.refined == o.job.view.Revision && q.rung == 1 {
+		s.Quality = signaling.QualityLossy
+	}
+	s.Width, s.Height = rungSize(o.job.target, q.rung)
+	if l.series != nil {
+		spacing := l.series.Volume.Spacing()
+		s.StepMm = q.step * fullStep * min(spacing[0], spacing[1], spacing[2])
+	}
+	if o.job.seq > l.stampedSeq {
+		s.Times.WaitMs = max(ms(o.job.at-l.touched), 0)
+		l.stampedSeq = o.job.seq
+	}
+	if err := l.peer.rtc.SendStamp(s); err != nil {
+		l.s.log.Debug("stamp not sent", "err", err)
+	}
+}
+
+// sendStill sends a lossless still beside the loop, unless the view has changed since it was made.
+func (l *loop) sendStill(ctx context.Context, o outcome) {
+	if o.job.view.Revision != l.view.state.Revision || o.job.target.width != l.width || o.job.target.height != l.height {
+		return
+	}
+	l.stilled = o.job.view.Revision
+	header := signaling.StillHeader{
+		Revision: l.stilled, Seq: o.job.seq, Width: l.width, Height: l.height, Format: "image/png",
+		Bytes: len(o.still), SHA256: o.sha256, SinceInputMs: ms(l.s.clock() - l.touched),
+		RenderMs: ms(o.render), EncodeMs: ms(o.encode), Cameras: cameras(o.job.view),
+	}
+	l.usage.BytesSent += int64(len(o.still))
+	ctx, l.stillFlight = context.WithCancel(ctx)
+	rtc := l.peer.rtc
+	l.helpers.Go(func() {
+		if err := rtc.SendStill(ctx, header, o.still); err != nil && ctx.Err() == nil {
+			l.s.log.Warn("still not sent", "err", err)
+		}
+	})
+	if m := l.s.cfg.Metrics; m != nil {
+		m.Stills.Inc()
+	}
+}
+
+func cameras(v signaling.ViewState) []signaling.Camera {
+	out := make([]signaling.Camera, len(v.Viewports))
+	for i := range v.Viewports {
+		out[i] = v.Viewports[i].Camera
+	}
+	return out
+}
+
+// fault takes a job that failed. One that gave way to a newer view is no fault.
+func (l *loop) fault(ctx context.Context, o outcome) {
+	if errors.Is(o.err, context.Canceled) {
+		return
+	}
+	l.faults++
+	l.s.log.Error("picture failed", "kind", o.job.kind, "err", o.err)
+	revision := o.job.view.Revision
+	l.sent, l.refined, l.stilled = revision, revision, revision // not again until something changes
+	l.keyWanted, l.repeatAt = false, 0
+	l.event(signaling.Event{Type: signaling.EventNotice, Problem: &signaling.Problem{Code: signaling.ProblemInternal,
+		Title: "A picture could not be made", Detail: "The picture on the screen may be out of date: change the view, or open the study again"}})
+	if l.faults >= maxFaults {
+		l.fail(&signaling.Problem{Code: signaling.ProblemInternal, Title: "The edge cannot render this study any more",
+			Detail: "Open it again; another edge may serve it"})
+	}
+}
+
+// fail ends the session after the page has had time to hear why.
+func (l *loop) fail(p *signaling.Problem) {
+	if l.failed == nil {
+		l.failed = p
+	}
+	l.tellFailure()
+}
+
+func (l *loop) tellFailure() {
+	if l.failed == nil || l.peer == nil || !l.peer.connected || l.endAt > 0 {
+		return
+	}
+	l.event(signaling.Event{Type: signaling.EventEnding, Problem: l.failed})
+	l.endAt = l.s.clock() + farewell
+}
+
+// expired says whether the session ends because nobody came, nobody is there, or nobody does anything.
+func (l *loop) expired(now time.Duration) error {
+	i := l.s.cfg.Instruction
+	over := func(since time.Duration, limitMs int64) bool {
+		return limitMs > 0 && now-since > time.Duration(limitMs)*time.Millisecond
+	}
+	switch {
+	case l.endAt > 0 && now >= l.endAt:
+		return l.failed
+	case l.state == signaling.TaskReserved && over(0, i.WaitMs):
+		if l.failed != nil {
+			return l.failed
+		}
+		return fmt.Errorf("%w: the terminal did not come within %d s", ErrExpired, i.WaitMs/1000)
+	case l.state == signaling.TaskRunning && (l.peer == nil || !l.peer.connected) && over(l.lost, i.GraceMs):
+		return fmt.Errorf("%w: the terminal was gone for %d s", ErrExpired, i.GraceMs/1000)
+	case l.state == signaling.TaskRunning && over(l.touched, i.IdleMs):
+		return fmt.Errorf("%w: no input for %d min", ErrExpired, i.IdleMs/60000)
+	}
+	return nil
+}
+
+// end releases everything, and says what became of the session.
+func (l *loop) end(_ context.Context, cause error) {
+	state, reason := ended(cause)
+	if l.running != nil {
+		l.running.cancel()
+		<-l.outcomes
+	}
+	close(l.orders)
+	for _, cancel := range l.tasks {
+		cancel()
+	}
+	if l.stillFlight != nil {
+		l.stillFlight()
+	}
+	if l.peer != nil {
+		if l.peer.connected && l.endAt == 0 && state != signaling.TaskFinished {
+			l.event(signaling.Event{Type: signaling.EventEnding, Problem: asProblem(cause)})
+		}
+		l.leave(cause)
+	}
+	l.helpers.Wait()
+	if l.series == nil { // it may have been loaded while the session ended
+		for len(l.s.events) > 0 {
+			if e, ok := (<-l.s.events).(eventLoaded); ok {
+				l.series = e.series
+			}
+		}
+	}
+	if l.series != nil {
+		l.series.Release()
+	}
+	l.usage.RunMs = l.s.clock().Milliseconds()
+	l.s.log.Info("session ended", "state", state, "reason", reason, "pictures", l.usage.Pictures)
+	l.report(state, reason)
+}
+
+func (l *loop) report(state signaling.TaskState, reason string) {
+	l.state = state
+	u := signaling.Update{Task: l.s.cfg.Instruction.Task, Attempt: l.s.cfg.Instruction.Attempt.ID, State: state, Reason: reason}
+	if state.Ended() {
+		u.Usage = &l.usage
+	}
+	l.s.cfg.Changed(u)
+}

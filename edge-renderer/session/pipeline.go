@@ -1,0 +1,260 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"image"
+	"time"
+
+	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/encode/still"
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// target is the stream that pictures are made for. Another one means another encoder.
+type target struct {
+	width, height int // encoded pixels at rung 1
+	codec         encode.Codec
+	profile       string
+}
+
+// jobKind is what the pipeline is asked for.
+type jobKind uint8
+
+const (
+	jobPicture jobKind = iota // render the view and encode it
+	jobRepeat                 // encode the last picture again
+	jobStill                  // render at full quality, or take the last picture if it was, and compress it without loss
+)
+
+// job is one order to the pipeline.
+type job struct {
+	kind    jobKind
+	view    signaling.ViewState
+	seq     uint64
+	quality quality
+	target  target
+	key     bool
+	volumes map[string]render.Volume // by series
+	at      time.Duration            // on the session's clock
+}
+
+// outcome is what became of a job.
+type outcome struct {
+	job    job
+	frame  encode.Frame
+	name   string // of the encoder
+	still  []byte // PNG
+	sha256 string
+	// Time of each stage.
+	render, convert, encode time.Duration
+	err                     error
+}
+
+// pipeline makes pictures: render, scale, convert, encode. It is used by one goroutine at a time, and the
+// way of a picture through it reads from top to bottom in picture.
+type pipeline struct {
+	renderer render.Renderer
+	clock    func() time.Duration
+
+	full      *render.Image // as encoded; at full quality also what the still is made of
+	part      render.Image  // one viewport, before it is put in its place
+	shrunk    []byte        // pixels of a reduced picture before they are scaled up
+	picture   *encode.Picture
+	encoder   encode.Encoder
+	encodes   target // what the encoder is for, with its rung applied
+	transfers map[string]compiled
+
+	// exact is the revision that full shows at full quality and the wanted size; 0 for none.
+	exact uint64
+}
+
+// compiled keeps a transfer function for as long as it stays the same, because renderers keep tables by it.
+type compiled struct {
+	key      string
+	transfer *render.Transfer
+}
+
+func newPipeline(r render.Renderer, clock func() time.Duration) *pipeline {
+	return &pipeline{renderer: r, clock: clock, full: &render.Image{}, transfers: map[string]compiled{}}
+}
+
+func (p *pipeline) close() {
+	if p.encoder != nil {
+		_ = p.encoder.Close()
+		p.encoder = nil
+	}
+}
+
+// do carries out a job. A cancelled context ends it with the context's error.
+func (p *pipeline) do(ctx context.Context, j job) outcome {
+	o := outcome{job: j}
+	switch j.kind {
+	case jobPicture:
+		p.makePicture(ctx, &o)
+	case jobRepeat:
+		p.encodePicture(&o)
+	case jobStill:
+		p.makeStill(ctx, &o)
+	}
+	return o
+}
+
+func (p *pipeline) makePicture(ctx context.Context, o *outcome) {
+	j := &o.job
+	width, height := rungSize(j.target, j.quality.rung)
+	if o.err = p.render(ctx, o, width, height); o.err != nil {
+		return
+	}
+	start := p.clock()
+	if p.picture == nil {
+		p.picture = &encode.Picture{}
+	}
+	o.err = p.picture.Convert(p.full.Pix, width*4, width, height)
+	o.convert += p.clock() - start
+	if o.err == nil {
+		p.encodePicture(o)
+	}
+}
+
+// rungSize is the encoded size, even on both sides as I420 asks.
+func rungSize(t target, rung float64) (width, height int) {
+	even := func(n int) int { return max(int(float64(n)*rung+0.5)&^1, encode.MinSide) }
+	return even(t.width), even(t.height)
+}
+
+// render makes the whole picture of width times height pixels in p.full: at full size, or smaller and
+// scaled up.
+func (p *pipeline) render(ctx context.Context, o *outcome, width, height int) error {
+	p.exact = 0
+	q := o.job.quality
+	w, h := max(int(float64(width)*q.scale+0.5), 1), max(int(float64(height)*q.scale+0.5), 1)
+	start := p.clock()
+	if err := p.compose(ctx, &o.job, w, h); err != nil {
+		return err
+	}
+	o.render = p.clock() - start
+	if w != width || h != height {
+		p.shrunk, p.full.Pix = p.full.Pix, p.shrunk
+		p.full.Pix = grown(p.full.Pix, width*height*4)
+		p.full.Width, p.full.Height = width, height
+		if err := encode.Scale(p.full.Pix, width, height, p.shrunk, w, h); err != nil {
+			return err
+		}
+		o.convert = p.clock() - start - o.render
+	}
+	if q.full() {
+		p.exact = o.job.view.Revision
+	}
+	return nil
+}
+
+// compose renders every viewport into its rectangle of p.full.
+func (p *pipeline) compose(ctx context.Context, j *job, width, height int) error {
+	whole := image.Rect(0, 0, width, height)
+	if len(j.view.Viewports) == 1 && pixels(j.view.Viewports[0].Rect, width, height) == whole {
+		return p.viewport(ctx, j, &j.view.Viewports[0], p.full, width, height)
+	}
+	p.full.Width, p.full.Height = width, height
+	p.full.Pix = grown(p.full.Pix, width*height*4)
+	for i := 0; i < len(p.full.Pix); i += 4 {
+		p.full.Pix[i], p.full.Pix[i+1], p.full.Pix[i+2], p.full.Pix[i+3] = 0, 0, 0, 255
+	}
+	for i := range j.view.Viewports {
+		r := pixels(j.view.Viewports[i].Rect, width, height)
+		if r.Empty() {
+			continue
+		}
+		if err := p.viewport(ctx, j, &j.view.Viewports[i], &p.part, r.Dx(), r.Dy()); err != nil {
+			return err
+		}
+		for y := range r.Dy() {
+			copy(p.full.Pix[((r.Min.Y+y)*width+r.Min.X)*4:], p.part.Pix[y*r.Dx()*4:(y+1)*r.Dx()*4])
+		}
+	}
+	return nil
+}
+
+func (p *pipeline) viewport(ctx context.Context, j *job, v *signaling.Viewport, img *render.Image, width, height int) error {
+	loaded := j.volumes[v.Series.SeriesInstanceUID]
+	if loaded == nil {
+		return fmt.Errorf("the volume of viewport %q is not loaded", v.ID)
+	}
+	t, err := p.transfer(v)
+	if err != nil {
+		return err
+	}
+	return p.renderer.Render(ctx, scene(v, loaded, t, width, height, j.quality.step), img)
+}
+
+func (p *pipeline) transfer(v *signaling.Viewport) (*render.Transfer, error) {
+	key, err := json.Marshal([]any{v.Preset, v.Transfer, v.Window})
+	if err != nil {
+		return nil, err
+	}
+	if c := p.transfers[v.ID]; c.key == string(key) {
+		return c.transfer, nil
+	}
+	t, err := transfer(v)
+	if err == nil {
+		p.transfers[v.ID] = compiled{string(key), t}
+	}
+	return t, err
+}
+
+// encodePicture encodes the converted picture, with a new encoder where the stream's size or codec is new.
+func (p *pipeline) encodePicture(o *outcome) {
+	if p.picture == nil || p.picture.Width == 0 {
+		o.err = fmt.Errorf("there is no picture to send yet")
+		return
+	}
+	start := p.clock()
+	j := &o.job
+	want := target{p.picture.Width, p.picture.Height, j.target.codec, j.target.profile}
+	if p.encoder == nil || p.encodes != want {
+		p.close()
+		p.encoder, o.err = encode.New(encode.Config{Codec: want.codec, Profile: want.profile, Width: want.width,
+			Height: want.height, BitrateBps: j.quality.bitrate, MaxFPS: 60})
+		if o.err != nil {
+			return
+		}
+		p.encodes = want
+	}
+	if o.err = p.encoder.SetBitrate(j.quality.bitrate); o.err != nil {
+		return
+	}
+	o.name = p.encoder.Name()
+	o.frame, o.err = p.encoder.Encode(p.picture, j.at, j.key)
+	o.encode = p.clock() - start
+}
+
+// makeStill compresses the picture at full quality and full size without loss.
+func (p *pipeline) makeStill(ctx context.Context, o *outcome) {
+	j := &o.job
+	if p.exact != j.view.Revision || p.full.Width != j.target.width || p.full.Height != j.target.height {
+		j.quality.scale, j.quality.step, j.quality.rung = 1, 1, 1
+		if o.err = p.render(ctx, o, j.target.width, j.target.height); o.err != nil {
+			return
+		}
+	}
+	start := p.clock()
+	o.still, o.err = still.Encode(p.full.Pix, p.full.Width, p.full.Height)
+	if o.err != nil {
+		return
+	}
+	sum := sha256.Sum256(o.still)
+	o.sha256 = hex.EncodeToString(sum[:])
+	o.encode = p.clock() - start
+}
+
+// grown is b with room for n bytes, its content undefined.
+func grown(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}

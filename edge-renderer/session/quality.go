@@ -1,0 +1,151 @@
+package session
+
+import (
+	"math"
+	"time"
+)
+
+// quality is how one picture is rendered and encoded.
+type quality struct {
+	scale   float64 // rendered pixels per encoded pixel along one side
+	step    float64 // sampling step as a multiple of the full-quality step
+	rung    float64 // encoded pixels per wanted pixel along one side
+	bitrate int     // bits per second
+	gap     time.Duration
+}
+
+// full says whether the picture has every pixel and every sample.
+func (q quality) full() bool { return q.scale == 1 && q.step == 1 && q.rung == 1 }
+
+// ladder is what moving pictures step down when rendering takes too long: first samples, which are missed
+// least, then pixels.
+var ladder = []struct{ scale, step float64 }{
+	{1, 1}, {1, 1.5}, {1, 2}, {0.8, 2}, {0.65, 2}, {0.5, 2}, {0.4, 2.5}, {0.3, 3},
+}
+
+// rungs are the encoded sizes. They change seldom, because each change costs a key frame.
+var rungs = []float64{1, 0.75, 0.5}
+
+const (
+	// movingBudget is the time that rendering and encoding a picture may take while the hand moves: 30
+	// pictures a second, which is where a turning volume begins to look continuous.
+	movingBudget = 33 * time.Millisecond
+	// climbMargin keeps the ladder from swinging: a better level must be predicted to leave this share free.
+	climbMargin = 0.8
+	// costMemory is the weight of the newest measurement in the running mean of costs.
+	costMemory = 0.3
+
+	minInterval = time.Second / 60 // no screen of ours is faster
+	maxInterval = time.Second / 10
+
+	// Bits per encoded pixel and picture: under poorBits a picture falls apart into blocks, above richBits
+	// more changes nothing to see.
+	poorBits = 0.03
+	richBits = 0.35
+
+	minBitrate = 150_000
+	maxBitrate = 20_000_000
+	// rungPatience is how long the bandwidth must ask for another size before it changes.
+	rungPatience = 2 * time.Second
+)
+
+// controller decides rendering scale, sampling step, picture rate, encoded size and bitrate together, from
+// the measured times of the last pictures and the bandwidth estimate. It has no clock: time is an argument.
+type controller struct {
+	fullCost  float64 // milliseconds that rendering at full quality takes, as predicted from what was measured
+	otherCost float64 // milliseconds of scaling, converting and encoding
+	level     int     // index into ladder
+	estimate  int     // bits per second
+	rung      int     // index into rungs
+	wantRung  int
+	wantSince time.Duration
+}
+
+// rendered takes the measured times of a picture that was rendered with q.
+func (c *controller) rendered(q quality, render, other time.Duration) {
+	cost := ms(render) * q.step / (q.scale * q.scale * q.rung * q.rung)
+	c.fullCost = blend(c.fullCost, cost)
+	c.otherCost = blend(c.otherCost, ms(other))
+}
+
+// bandwidth takes the newest estimate, bits per second.
+func (c *controller) bandwidth(bps int) { c.estimate = bps }
+
+// moving is how the next picture is made while the view changes, for a wanted size of pixels.
+func (c *controller) moving(pixels int, now time.Duration) quality {
+	budget := max(ms(movingBudget)-c.otherCost, ms(movingBudget)/3)
+	level := len(ladder) - 1
+	for i, l := range ladder {
+		limit := budget
+		if i < c.level {
+			limit *= climbMargin
+		}
+		if c.fullCost*l.scale*l.scale/l.step*c.rungArea() <= limit {
+			level = i
+			break
+		}
+	}
+	c.level = level
+	q := quality{scale: ladder[level].scale, step: ladder[level].step}
+	c.encoding(&q, pixels, now)
+	return q
+}
+
+// resting is how the picture is refined when the hand rests: everything, at the size that the link carries.
+func (c *controller) resting(pixels int, now time.Duration) quality {
+	q := quality{scale: 1, step: 1}
+	c.encoding(&q, pixels, now)
+	return q
+}
+
+func (c *controller) rungArea() float64 { return rungs[c.rung] * rungs[c.rung] }
+
+// encoding sets size, bitrate and rate from the bandwidth.
+func (c *controller) encoding(q *quality, pixels int, now time.Duration) {
+	bps := c.estimate
+	if bps <= 0 {
+		bps = 4_000_000
+	}
+	bps = bps * 9 / 10 // the rest is for stamps, retransmissions and stills
+	c.chooseRung(float64(bps), float64(pixels), now)
+	q.rung = rungs[c.rung]
+	area := float64(pixels) * c.rungArea()
+	q.bitrate = int(math.Min(float64(bps), area*30*richBits))
+	q.bitrate = min(max(q.bitrate, minBitrate), maxBitrate)
+	// On a narrow link fewer good pictures beat many bad ones.
+	gap := time.Duration(area * poorBits / float64(q.bitrate) * float64(time.Second))
+	q.gap = min(max(gap, minInterval), maxInterval)
+}
+
+// chooseRung picks the largest size at which ten pictures a second are still good, after it was right for a
+// while.
+func (c *controller) chooseRung(bps, pixels float64, now time.Duration) {
+	want := len(rungs) - 1
+	for i, r := range rungs {
+		need := pixels * r * r * poorBits * 10
+		if i < c.rung {
+			need *= 1.5 // climb only with room to spare
+		}
+		if bps >= need {
+			want = i
+			break
+		}
+	}
+	switch {
+	case want == c.rung:
+		c.wantRung = want
+	case want != c.wantRung:
+		c.wantRung, c.wantSince = want, now
+	case now-c.wantSince >= rungPatience:
+		c.rung = want
+	}
+}
+
+func blend(old, measured float64) float64 {
+	if old == 0 {
+		return measured
+	}
+	return old + costMemory*(measured-old)
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

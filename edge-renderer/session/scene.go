@@ -1,0 +1,134 @@
+package session
+
+import (
+	"fmt"
+	"image"
+	"math"
+
+	"github.com/tomocast/tomocast/edge-renderer/geom"
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/render/preset"
+	"github.com/tomocast/tomocast/edge-renderer/volume"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// fullStep is the sampling step of full quality as a share of the smallest voxel spacing. Half a voxel keeps
+// every detail that trilinear interpolation has (sampling theorem).
+const fullStep = 0.5
+
+// InitialView is the view that a series opens with: the preset for its modality, seen from the front.
+func InitialView(series signaling.SeriesRef, modality string, g volume.Geometry, aspect float64) (signaling.ViewState, error) {
+	camera, err := standardCamera(g, signaling.Anterior, aspect)
+	if err != nil {
+		return signaling.ViewState{}, err
+	}
+	p := preset.Default(modality)
+	return signaling.ViewState{Version: signaling.ViewStateVersion, Revision: 1, Viewports: []signaling.Viewport{{
+		ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: series,
+		Mode: viewMode(p.Mode), Camera: camera, Preset: p.Name,
+	}}}, nil
+}
+
+func standardCamera(g volume.Geometry, from signaling.Orientation, aspect float64) (signaling.Camera, error) {
+	c, err := render.DefaultCamera(g, string(from), aspect)
+	if err != nil {
+		return signaling.Camera{}, err
+	}
+	return signaling.Camera{
+		Position: signaling.Point(c.Position), LookAt: signaling.Point(c.LookAt), Up: signaling.Point(c.Up),
+		Projection: signaling.Orthographic, Height: c.Height, FovY: c.FovY,
+	}, nil
+}
+
+func viewMode(m render.Mode) signaling.ViewMode {
+	if m == render.MaximumIntensity {
+		return signaling.ViewMIP
+	}
+	return signaling.ViewComposite
+}
+
+// Scene is what a viewport shows as a picture of width times height pixels, sampled at step times the step
+// of full quality.
+func Scene(v *signaling.Viewport, loaded render.Volume, width, height int, step float64) (*render.Scene, error) {
+	t, err := transfer(v)
+	if err != nil {
+		return nil, err
+	}
+	return scene(v, loaded, t, width, height, step), nil
+}
+
+func scene(v *signaling.Viewport, loaded render.Volume, t *render.Transfer, width, height int, step float64) *render.Scene {
+	s := &render.Scene{Volume: loaded, Transfer: t, Width: width, Height: height, Camera: renderCamera(v.Camera)}
+	if v.Mode == signaling.ViewMIP {
+		s.Mode = render.MaximumIntensity
+	}
+	spacing := loaded.Source().Spacing()
+	s.Quality = render.Quality{Step: fullStep * step * min(spacing[0], spacing[1], spacing[2]), Jitter: s.Mode == render.Composite}
+	if v.Slab != nil {
+		at, forward := s.Camera.LookAt, s.Camera.LookAt.Sub(s.Camera.Position).Unit()
+		half := v.Slab.ThicknessMm / 2
+		s.Clips = append(s.Clips,
+			render.Plane{Normal: forward, Offset: forward.Dot(at) - half},
+			render.Plane{Normal: forward.Scale(-1), Offset: -forward.Dot(at) - half})
+	}
+	for _, c := range v.Clips {
+		n := geom.Vec(c.Normal)
+		s.Clips = append(s.Clips, render.Plane{Normal: n.Unit(), Offset: c.Offset / n.Norm()})
+	}
+	return s
+}
+
+// renderCamera puts a perspective camera where its height fits its angle: the position of a view state gives
+// the direction only.
+func renderCamera(c signaling.Camera) render.Camera {
+	r := render.Camera{
+		Position: geom.Vec(c.Position), LookAt: geom.Vec(c.LookAt), Up: geom.Vec(c.Up),
+		Perspective: c.Projection == signaling.Perspective, Height: c.Height, FovY: c.FovY,
+	}
+	if r.Perspective {
+		distance := c.Height / 2 / math.Tan(c.FovY*math.Pi/360)
+		r.Position = r.LookAt.Sub(r.LookAt.Sub(r.Position).Unit().Scale(distance))
+	}
+	return r
+}
+
+// transfer compiles the transfer function of a viewport: its own, else its preset's.
+func transfer(v *signaling.Viewport) (*render.Transfer, error) {
+	var window *render.Window
+	if v.Window != nil {
+		window = &render.Window{Center: v.Window.Center, Width: v.Window.Width}
+	}
+	if v.Transfer == nil {
+		p, ok := preset.Lookup(v.Preset)
+		if !ok {
+			return nil, fmt.Errorf("preset %.40q is not known here", v.Preset)
+		}
+		return p.Compile(window)
+	}
+	f := render.Function{UnitDistance: v.Transfer.UnitMm, Shade: v.Transfer.Shade,
+		Ambient: 0.1, Diffuse: 0.9, Specular: 0.2, SpecularPower: 10}
+	for _, c := range v.Transfer.Colors {
+		f.Color = append(f.Color, render.ColorPoint(c))
+	}
+	for _, o := range v.Transfer.Opacities {
+		f.Opacity = append(f.Opacity, render.OpacityPoint(o))
+	}
+	return render.Compile(f, window)
+}
+
+// pixels is where a viewport lies in a picture of width times height pixels.
+func pixels(r signaling.Rect, width, height int) image.Rectangle {
+	at := func(f float64, n int) int { return min(max(int(math.Round(f*float64(n))), 0), n) }
+	return image.Rect(at(r.X, width), at(r.Y, height), at(r.X+r.Width, width), at(r.Y+r.Height, height))
+}
+
+// Presets are what the edge offers, as the page lists them.
+func Presets() []signaling.PresetInfo {
+	var out []signaling.PresetInfo
+	for _, p := range preset.All() {
+		w := p.Window()
+		out = append(out, signaling.PresetInfo{Name: p.Name, Label: p.Label, Mode: viewMode(p.Mode),
+			Modalities: p.Modalities, Window: signaling.Window{Center: w.Center, Width: w.Width}})
+	}
+	return out
+}

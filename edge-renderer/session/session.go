@@ -1,0 +1,151 @@
+// Package session runs rendering tasks. A session is one task on this edge: its view state, the loop that
+// makes pictures of it, and the peer that watches.
+//
+// The way of a picture: newest input -> view state (view) -> quality (controller) -> render, convert, encode
+// (pipeline) -> send (peer). Loop owns all of it; whoever else has something to say sends the loop an event.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/stream"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/edge-renderer/task"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Volumes opens series; cache.Cache is one.
+type Volumes interface {
+	Open(ctx context.Context, from signaling.SourceAccess, ref signaling.SeriesRef, progress func(signaling.Loading)) (*cache.Series, error)
+}
+
+// Config is what a session needs of its edge.
+type Config struct {
+	Instruction signaling.Instruction
+	Node        signaling.NodeID
+	Renderer    render.Renderer
+	Fallback    string // why the reference renderer runs, see signaling.SessionInfo
+	Volumes     Volumes
+	Transport   *stream.Transport
+	Workers     *task.Workers
+	Metrics     *Metrics
+	Logger      *slog.Logger
+	// Changed is told every change of state, in order; the last one is an end.
+	Changed func(signaling.Update)
+}
+
+// Session is a running rendering task. Its methods may be called from several goroutines.
+type Session struct {
+	cfg    Config
+	log    *slog.Logger
+	start  time.Time
+	events chan event
+	stop   context.CancelCauseFunc
+	done   chan struct{}
+}
+
+// event is something that the loop must know.
+type event any
+
+// The events that are not a peer's own.
+type (
+	eventSignal struct { // of a terminal's connection
+		connection string
+		claims     *signaling.TokenClaims // on hello
+		signal     signaling.Signal
+		reply      func(signaling.Signal)
+	}
+	eventGone    struct{ connection string }
+	eventLoading struct{ progress signaling.Loading }
+	eventLoaded  struct {
+		series *cache.Series
+		err    error
+	}
+	eventTask struct{ event signaling.Event }
+)
+
+// ErrFinished ends a session as the terminal asked.
+var ErrFinished = errors.New("finished by the terminal")
+
+// ErrExpired ends a session because nobody uses it.
+var ErrExpired = errors.New("expired")
+
+// Start begins a session: it loads the series and waits for the terminal. The session ends by itself or by
+// End, and Done then says that everything it held is released.
+func Start(cfg Config) *Session {
+	ctx, stop := context.WithCancelCause(context.Background())
+	s := &Session{
+		cfg: cfg, start: time.Now(), stop: stop,
+		log:    cfg.Logger.With("task", cfg.Instruction.Task, "attempt", cfg.Instruction.Attempt.ID),
+		events: make(chan event, 256), done: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		newLoop(s).run(ctx)
+	}()
+	return s
+}
+
+// End ends the session for a reason that the terminal is told, and returns at once.
+func (s *Session) End(reason error) { s.stop(reason) }
+
+// Done is closed when the session holds nothing any more.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Hello takes in a terminal's connection whose token has been verified; reply sends it signalling messages.
+func (s *Session) Hello(connection string, claims *signaling.TokenClaims, hello signaling.Signal, reply func(signaling.Signal)) {
+	s.tell(eventSignal{connection, claims, hello, reply})
+}
+
+// Signal takes in a later message of a connection.
+func (s *Session) Signal(connection string, m signaling.Signal) {
+	s.tell(eventSignal{connection: connection, signal: m})
+}
+
+// Gone says that a terminal's signalling connection is closed, which ends no session.
+func (s *Session) Gone(connection string) { s.tell(eventGone{connection}) }
+
+func (s *Session) tell(e event) {
+	select {
+	case s.events <- e:
+	case <-s.done:
+	}
+}
+
+// clock is the time since the session began.
+func (s *Session) clock() time.Duration { return time.Since(s.start) }
+
+// outcome of a session, for the broker.
+func ended(cause error) (signaling.TaskState, string) {
+	switch {
+	case errors.Is(cause, ErrFinished):
+		return signaling.TaskFinished, cause.Error()
+	case errors.Is(cause, ErrExpired):
+		return signaling.TaskExpired, cause.Error()
+	}
+	return signaling.TaskFailed, cause.Error()
+}
+
+// offered are the codecs that this edge can encode, best first.
+func offered() []stream.Codec {
+	var out []stream.Codec
+	seen := map[encode.Codec]bool{}
+	for _, info := range encode.Available() {
+		if !info.Usable || seen[info.Codec] {
+			continue
+		}
+		seen[info.Codec] = true
+		switch info.Codec {
+		case encode.H264:
+			out = append(out, stream.Codec{MimeType: info.Codec.MimeType(), Fmtp: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"})
+		case encode.VP8:
+			out = append(out, stream.Codec{MimeType: info.Codec.MimeType()})
+		}
+	}
+	return out
+}
