@@ -1,0 +1,12 @@
+// Package dicom reads and writes DICOM files (PS3.10) and decodes the pixel data in them.
+//
+// The parser keeps the file as one block of bytes and slices it: an element's value is decoded only when it is
+// asked for. Values are little endian in memory whatever the file's byte order was, so that everything above
+// the parser knows one order. Input is not trusted: no length is believed beyond the bytes that are there,
+// nesting and element counts are limited (Limits), and every fault is an *Error that names the offset and the
+// tag.
+//
+// Read, ReadFile and Parse are tolerant where files in the field deviate and the meaning is still certain:
+// a missing preamble or file meta information, a wrong meta group length, an unknown VR, implicit items in an
+// explicit data set, sequences sent as UN, trailing padding.
+package dicom

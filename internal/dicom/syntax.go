@@ -1,0 +1,73 @@
+package dicom
+
+// The transfer syntaxes that the parser treats apart from each other (PS3.5 annex A).
+const (
+	ImplicitVRLittleEndian         = "1.2.840.10008.1.2"
+	ExplicitVRLittleEndian         = "1.2.840.10008.1.2.1"
+	EncapsulatedUncompressed       = "1.2.840.10008.1.2.1.98"
+	DeflatedExplicitVRLittleEndian = "1.2.840.10008.1.2.1.99"
+	ExplicitVRBigEndian            = "1.2.840.10008.1.2.2"
+	RLELossless                    = "1.2.840.10008.1.2.5"
+)
+
+var syntaxNames = map[string]string{
+	ImplicitVRLittleEndian:         "implicit VR little endian",
+	ExplicitVRLittleEndian:         "explicit VR little endian",
+	EncapsulatedUncompressed:       "encapsulated uncompressed",
+	DeflatedExplicitVRLittleEndian: "deflated explicit VR little endian",
+	ExplicitVRBigEndian:            "explicit VR big endian",
+	RLELossless:                    "RLE lossless",
+	"1.2.840.10008.1.2.4.50":       "JPEG baseline, lossy",
+	"1.2.840.10008.1.2.4.51":       "JPEG extended, lossy",
+	"1.2.840.10008.1.2.4.53":       "JPEG spectral selection, lossy",
+	"1.2.840.10008.1.2.4.55":       "JPEG full progression, lossy",
+	"1.2.840.10008.1.2.4.57":       "JPEG lossless, process 14",
+	"1.2.840.10008.1.2.4.70":       "JPEG lossless, first order",
+	"1.2.840.10008.1.2.4.80":       "JPEG-LS lossless",
+	"1.2.840.10008.1.2.4.81":       "JPEG-LS near lossless",
+	"1.2.840.10008.1.2.4.90":       "JPEG 2000 lossless",
+	"1.2.840.10008.1.2.4.91":       "JPEG 2000",
+	"1.2.840.10008.1.2.4.92":       "JPEG 2000 multi-component lossless",
+	"1.2.840.10008.1.2.4.93":       "JPEG 2000 multi-component",
+	"1.2.840.10008.1.2.4.94":       "JPIP referenced",
+	"1.2.840.10008.1.2.4.95":       "JPIP referenced deflate",
+	"1.2.840.10008.1.2.4.100":      "MPEG-2 main profile, main level",
+	"1.2.840.10008.1.2.4.101":      "MPEG-2 main profile, high level",
+	"1.2.840.10008.1.2.4.102":      "MPEG-4 AVC/H.264 high profile",
+	"1.2.840.10008.1.2.4.103":      "MPEG-4 AVC/H.264 BD-compatible",
+	"1.2.840.10008.1.2.4.104":      "MPEG-4 AVC/H.264 for 2D video",
+	"1.2.840.10008.1.2.4.105":      "MPEG-4 AVC/H.264 for 3D video",
+	"1.2.840.10008.1.2.4.106":      "MPEG-4 AVC/H.264 stereo",
+	"1.2.840.10008.1.2.4.107":      "HEVC/H.265 main profile",
+	"1.2.840.10008.1.2.4.108":      "HEVC/H.265 main 10 profile",
+	"1.2.840.10008.1.2.4.110":      "JPEG XL lossless",
+	"1.2.840.10008.1.2.4.111":      "JPEG XL JPEG recompression",
+	"1.2.840.10008.1.2.4.112":      "JPEG XL",
+	"1.2.840.10008.1.2.4.201":      "high-throughput JPEG 2000 lossless",
+	"1.2.840.10008.1.2.4.202":      "high-throughput JPEG 2000 lossless, RPCL",
+	"1.2.840.10008.1.2.4.203":      "high-throughput JPEG 2000",
+}
+
+// SyntaxName is a transfer syntax in words and by its UID, "JPEG 2000 lossless (1.2.840.10008.1.2.4.90)".
+func SyntaxName(uid string) string {
+	switch name, ok := syntaxNames[uid]; {
+	case ok:
+		return name + " (" + uid + ")"
+	case uid == "":
+		return "no transfer syntax"
+	default:
+		return "an unknown transfer syntax (" + uid + ")"
+	}
+}
+
+// Decodable says whether this build can decode pixel data of a transfer syntax.
+func Decodable(uid string) bool { return native(uid) || decoderFor(uid) != nil }
+
+// native says whether pixel data of the transfer syntax lies in one piece, uncompressed (PS3.5 A.1 to A.3, A.5).
+func native(uid string) bool {
+	switch uid {
+	case ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, "":
+		return true
+	}
+	return false
+}
