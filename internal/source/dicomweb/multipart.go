@@ -1,0 +1,234 @@
+package dicomweb
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/textproto"
+	"strconv"
+	"strings"
+
+	"github.com/tomocast/tomocast/internal/source"
+)
+
+// errTruncated: the answer ended before its last part did.
+var errTruncated = errors.New("the answer ends in the middle; the connection or the server broke off")
+
+const (
+	maxPreamble = 64 << 10 // bytes before the first part
+	maxHeader   = 64       // lines of a part's header
+	readBuffer  = 64 << 10
+)
+
+// partReader reads a multipart body (RFC 2046 5.1). Where a part says how long it is, it is read straight into
+// place, which is what makes this faster than mime/multipart.
+type partReader struct {
+	in      *bufio.Reader
+	delim   []byte // CR LF and the boundary with its two dashes
+	maxPart int64
+	number  int  // of the part that was read last, counted from 1
+	started bool // the first boundary has been read
+}
+
+func newPartReader(in io.Reader, boundary string, maxPart int64) *partReader {
+	return &partReader{in: bufio.NewReaderSize(in, readBuffer), delim: []byte("\r\n--" + boundary), maxPart: maxPart}
+}
+
+// part is one part of a body.
+type part struct {
+	header map[string]string // by canonical name
+	data   []byte
+}
+
+// next reads a part into buf, or a larger one; io.EOF after the last one.
+func (p *partReader) next(buf []byte) (part, error) {
+	if !p.started {
+		if err := p.preamble(); err != nil {
+			return part{data: buf}, err
+		}
+		p.started = true
+	}
+	if last, err := p.lineEnd(); err != nil || last {
+		if err == nil {
+			err = io.EOF
+		}
+		return part{data: buf}, err
+	}
+	p.number++
+	header, err := p.header()
+	if err != nil {
+		return part{data: buf}, p.fault(err)
+	}
+	if text, ok := header["Content-Length"]; ok {
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil || n < 0 {
+			return part{data: buf}, p.fault(fmt.Errorf("its Content-Length is no length: %.20q", text))
+		}
+		buf, err = p.sized(buf, n)
+		return part{header, buf}, p.fault(err)
+	}
+	buf, err = p.unsized(buf)
+	return part{header, buf}, p.fault(err)
+}
+
+func (p *partReader) fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("part %d of the answer: %w", p.number, err)
+}
+
+// preamble reads up to and with the first boundary, which may stand at the very beginning.
+func (p *partReader) preamble() error {
+	for read := 0; read < maxPreamble; {
+		line, err := p.in.ReadSlice('\n')
+		if bytes.HasPrefix(line, p.delim[2:]) {
+			// The rest of this line is for lineEnd.
+			rest := bytes.Clone(line[len(p.delim)-2:])
+			p.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(rest), p.in), readBuffer)
+			return nil
+		}
+		read += len(line)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return noEOF(err)
+		}
+	}
+	return errors.New("the answer has no part: its boundary does not come")
+}
+
+// lineEnd reads what follows a boundary, and says whether it was the last one.
+func (p *partReader) lineEnd() (last bool, err error) {
+	two, err := p.in.Peek(2)
+	if err != nil {
+		return false, noEOF(err)
+	}
+	if string(two) == "--" {
+		return true, nil
+	}
+	line, err := p.in.ReadSlice('\n')
+	if err != nil {
+		return false, noEOF(err)
+	}
+	if len(bytes.TrimSpace(line)) != 0 {
+		return false, errors.New("the answer has something behind a boundary that does not belong there")
+	}
+	return false, nil
+}
+
+func (p *partReader) header() (map[string]string, error) {
+	header := map[string]string{}
+	for range maxHeader {
+		line, err := p.in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return nil, errors.New("a line of its header is too long")
+		}
+		if err != nil {
+			return nil, noEOF(err)
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			return header, nil
+		}
+		name, value, ok := strings.Cut(string(line), ":")
+		if !ok {
+			return nil, fmt.Errorf("a line of its header has no colon: %.40q", line)
+		}
+		header[textproto.CanonicalMIMEHeaderKey(name)] = strings.TrimSpace(value)
+	}
+	return nil, fmt.Errorf("its header has more than %d lines", maxHeader)
+}
+
+// sized reads a part that says its length, and the boundary behind it. Memory is taken as bytes come, so that a
+// length alone costs nothing.
+func (p *partReader) sized(buf []byte, n int64) ([]byte, error) {
+	if n > p.maxPart {
+		return buf, p.tooLong()
+	}
+	buf = buf[:0]
+	for int64(len(buf)) < n {
+		if step := min(n, max(int64(cap(buf)), 1<<20, 4*int64(len(buf)))); int64(cap(buf)) < step {
+			buf = append(make([]byte, 0, step), buf...)
+		}
+		begin := len(buf)
+		buf = buf[:min(n, int64(cap(buf)))]
+		if m, err := io.ReadFull(p.in, buf[begin:]); err != nil {
+			return buf[:begin+m], noEOF(err)
+		}
+	}
+	behind, err := p.in.Peek(len(p.delim))
+	if err != nil {
+		return buf, noEOF(err)
+	}
+	if !bytes.Equal(behind, p.delim) {
+		return buf, errors.New("it is not as long as its Content-Length says")
+	}
+	_, err = p.in.Discard(len(p.delim))
+	return buf, err
+}
+
+// unsized reads up to and with the next boundary.
+func (p *partReader) unsized(buf []byte) ([]byte, error) {
+	buf = buf[:0]
+	for {
+		// Everything that is there, but enough for the boundary to be seen.
+		window, err := p.in.Peek(max(p.in.Buffered(), len(p.delim)))
+		if i := bytes.Index(window, p.delim); i >= 0 {
+			if int64(len(buf)+i) > p.maxPart {
+				return buf, p.tooLong()
+			}
+			buf = append(buf, window[:i]...)
+			_, err = p.in.Discard(i + len(p.delim))
+			return buf, err
+		}
+		if err != nil {
+			return buf, noEOF(err)
+		}
+		sure := len(window) - len(p.delim) + 1 // what follows may be the beginning of the boundary
+		if int64(len(buf)+sure) > p.maxPart {
+			return buf, p.tooLong()
+		}
+		buf = append(buf, window[:sure]...)
+		if _, err := p.in.Discard(sure); err != nil {
+			return buf, err
+		}
+	}
+}
+
+func (p *partReader) tooLong() error {
+	return fmt.Errorf("it is longer than the %d bytes allowed: %w", p.maxPart, source.ErrLimit)
+}
+
+// noEOF makes an end where none should be an error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errTruncated
+	}
+	return err
+}
+
+// multipartBoundary is the boundary of a multipart answer of DICOM instances. Its error says what the answer is
+// instead.
+func multipartBoundary(contentType string) (string, error) {
+	media, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil || media != typeMultipart:
+		return "", fmt.Errorf("the server answered with %s instead of DICOM instances; check that the address is that of a DICOMweb service",
+			describe(contentType))
+	case params["type"] != "" && params["type"] != typeDICOM:
+		return "", fmt.Errorf("the server answered with parts of type %.60q instead of %s", params["type"], typeDICOM)
+	case params["boundary"] == "" || len(params["boundary"]) > 200:
+		return "", errors.New("the server's answer has no usable multipart boundary")
+	}
+	return params["boundary"], nil
+}
+
+// describe names a content type in a message.
+func describe(contentType string) string {
+	if contentType == "" {
+		return "something without a content type"
+	}
+	return fmt.Sprintf("%.60q", contentType)
+}

@@ -1,0 +1,225 @@
+package dicomweb
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
+)
+
+const (
+	// maxRetrieve is how many instances one request may retrieve.
+	maxRetrieve = 100_000
+	// partTime is how long a client may take for one part before the connection is given up.
+	partTime = 2 * time.Minute
+	// metadataBatch is how many headers are read before they are written, so that memory is bounded.
+	metadataBatch = 64
+)
+
+// items is the instances that a path names.
+func (s *server) items(i ids) ([]source.Stored, error) {
+	found, total := s.Store.FindInstances(i.query(), maxRetrieve)
+	switch {
+	case total == 0:
+		return nil, notFound(i)
+	case total > maxRetrieve:
+		return nil, newProblem(http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("It has %d instances, of which one request may retrieve %d; retrieve its series one by one.", total, maxRetrieve))
+	}
+	return found, nil
+}
+
+// retrieve sends instances (PS3.18 10.4.1.1.1).
+func (s *server) retrieve(w http.ResponseWriter, r *http.Request, i ids) error {
+	items, err := s.items(i)
+	if err != nil {
+		return err
+	}
+	parts, err := negotiate(r, items, i.instance != "")
+	if err != nil {
+		return err
+	}
+	if !parts {
+		return s.sendInstance(w, r, items[0])
+	}
+	// What is missing is found before the first byte, when it can still be said.
+	for _, f := range items {
+		if err := f.File.Check(); err != nil {
+			return err
+		}
+	}
+	s.sendParts(w, r, items)
+	return nil
+}
+
+// sendInstance sends one instance by itself; conditions and byte ranges work.
+func (s *server) sendInstance(w http.ResponseWriter, r *http.Request, f source.Stored) error {
+	in, err := f.File.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	h := w.Header()
+	h.Set("Content-Type", contentType(f))
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("ETag", `"`+source.HashUID(f.Instance.SOPInstanceUID)+"-"+
+		strconv.FormatInt(f.File.ModTime().UnixNano(), 36)+"-"+strconv.FormatInt(f.File.Size(), 36)+`"`)
+	s.deadline(w)
+	http.ServeContent(w, r, "", f.File.ModTime(), in)
+	return nil
+}
+
+// contentType is an instance's media type with the transfer syntax that it is stored in.
+func contentType(f source.Stored) string {
+	if f.Instance.TransferSyntaxUID == "" {
+		return typeDICOM
+	}
+	return typeDICOM + "; transfer-syntax=" + f.Instance.TransferSyntaxUID
+}
+
+// sendParts sends instances one after the other, straight from their files. Its length is told beforehand, which
+// lets the system copy the files into the connection, and lets the client see when it did not get everything: where
+// a file changes meanwhile, the connection is closed.
+func (s *server) sendParts(w http.ResponseWriter, r *http.Request, items []source.Stored) {
+	boundary := rand.Text()
+	base := s.base(r)
+	heads := make([]string, len(items))
+	end := "\r\n--" + boundary + "--\r\n"
+	length := int64(len(end))
+	for i, f := range items {
+		heads[i] = "\r\n--" + boundary +
+			"\r\nContent-Type: " + contentType(f) +
+			"\r\nContent-Length: " + strconv.FormatInt(f.File.Size(), 10) +
+			"\r\nContent-Location: " + retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID) +
+			"\r\n\r\n"
+		length += int64(len(heads[i])) + f.File.Size()
+	}
+	w.Header().Set("Content-Type", fmt.Sprintf(`%s; type="%s"; boundary=%s`, typeMultipart, typeDICOM, boundary))
+	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	if r.Method == http.MethodHead {
+		return
+	}
+	for i, f := range items {
+		s.deadline(w)
+		if err := sendPart(w, heads[i], f); err != nil {
+			s.abort(r, f, err)
+		}
+	}
+	if _, err := io.WriteString(w, end); err != nil {
+		s.abort(r, items[len(items)-1], err)
+	}
+}
+
+func sendPart(w http.ResponseWriter, head string, f source.Stored) error {
+	in, err := f.File.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if _, err := io.WriteString(w, head); err != nil {
+		return err
+	}
+	n, err := io.Copy(w, in)
+	if err == nil && n != f.File.Size() {
+		err = source.ErrChanged
+	}
+	return err
+}
+
+// abort closes the connection in the middle of an answer, so that nobody takes it for whole.
+func (s *server) abort(r *http.Request, f source.Stored, err error) {
+	if r.Context().Err() == nil {
+		s.Logger.Warn("DICOMweb answer broken off", "study", source.HashUID(f.Study.StudyInstanceUID),
+			"instance", source.HashUID(f.Instance.SOPInstanceUID), "cause", cause(err))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// deadline gives the client time for the next part, whatever the server's limit for a whole answer is.
+func (s *server) deadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(partTime)) // not every writer has one
+}
+
+// metadata sends instances without their bulk data (PS3.18 10.4.1.1.2). Headers are read from the files, several at
+// a time, since the index has only part of them.
+func (s *server) metadata(w http.ResponseWriter, r *http.Request, i ids) error {
+	if !acceptsJSON(r) {
+		return newProblem(http.StatusNotAcceptable, "Metadata is sent as application/dicom+json.")
+	}
+	items, err := s.items(i)
+	if err != nil {
+		return err
+	}
+	base := s.base(r)
+	var out *listWriter
+	for len(items) > 0 {
+		batch := items[:min(len(items), metadataBatch)]
+		items = items[len(batch):]
+		texts, err := readMetadata(r.Context(), base, batch)
+		if err != nil && out == nil {
+			return err
+		}
+		if err != nil {
+			s.abort(r, batch[0], err)
+		}
+		s.deadline(w)
+		if out == nil {
+			w.Header().Set("Content-Type", typeJSON)
+			if r.Method == http.MethodHead {
+				return nil
+			}
+			out = newListWriter(w)
+		}
+		for _, t := range texts {
+			if err := out.add(t); err != nil {
+				return nil // the client is gone
+			}
+		}
+	}
+	_ = out.close()
+	return nil
+}
+
+// readMetadata is the metadata of instances as JSON, in their order.
+func readMetadata(ctx context.Context, base string, batch []source.Stored) ([][]byte, error) {
+	texts := make([][]byte, len(batch))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range batch {
+		g.Go(func() (err error) {
+			if err = ctx.Err(); err == nil {
+				texts[i], err = instanceMetadata(base, f)
+			}
+			return err
+		})
+	}
+	return texts, g.Wait()
+}
+
+func instanceMetadata(base string, f source.Stored) ([]byte, error) {
+	in, err := f.File.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	d, err := dicom.Read(in, dicom.Options{StopAtPixelData: true})
+	if d == nil { // a damaged file's metadata is what could be read of it
+		return nil, err
+	}
+	m := newDataset(d)
+	// What the path says is what the client goes on with.
+	m.text(dicom.SOPInstanceUID, dicom.UI, f.Instance.SOPInstanceUID)
+	m.text(availableTransferSyntax, dicom.UI, f.Instance.TransferSyntaxUID)
+	m.text(dicom.RetrieveURL, dicom.UR, retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID))
+	return json.Marshal(m)
+}

@@ -1,0 +1,161 @@
+package dicomweb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tomocast/tomocast/internal/source"
+)
+
+// RetrieveInstances fetches instances of a series one by one over at most workers connections and calls fn for each
+// on the goroutine that fetched it. Over a long way, or from a server that prepares each answer, this is faster than
+// RetrieveSeries.
+func (c *Client) RetrieveInstances(ctx context.Context, study, series string, uids []string, workers int, fn func(source.Object) error) error {
+	const what = "retrieve an instance"
+	errs := []error{checkUIDs(study, series)}
+	for _, u := range uids {
+		errs = append(errs, source.CheckUID("the instance", u))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	jobs := make(chan string, len(uids))
+	for _, u := range uids {
+		jobs <- u
+	}
+	close(jobs)
+	for range max(min(workers, len(uids)), 1) {
+		g.Go(func() error {
+			var buf []byte
+			for uid := range jobs {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				var err error
+				if buf, err = c.instance(ctx, study, series, uid, buf); err != nil {
+					return err
+				}
+				if err := fn(source.Object{Name: uid, Data: buf}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// instance fetches one instance into buf, or a larger one. Servers answer with the instance or with one part.
+func (c *Client) instance(ctx context.Context, study, series, uid string, buf []byte) ([]byte, error) {
+	what := "retrieve the instance " + uid
+	a, err := c.get(ctx, what, typeDICOM+"; transfer-syntax=*, "+acceptStored, "studies", study, "series", series, "instances", uid)
+	if err != nil {
+		return buf, err
+	}
+	defer a.Close()
+	contentType := a.Header.Get("Content-Type")
+	if media, _, _ := mime.ParseMediaType(contentType); media == typeDICOM {
+		buf, err = readAll(a.body, buf, a.ContentLength, c.maxPart())
+	} else {
+		buf, err = onlyPart(a.body, buf, contentType, c.maxPart())
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	return buf, err
+}
+
+// readAll reads a body into buf, or a larger one. Memory is taken as bytes come.
+func readAll(in io.Reader, buf []byte, length, limit int64) ([]byte, error) {
+	buf = buf[:0]
+	tooLong := fmt.Errorf("it is longer than the %d bytes allowed: %w", limit, source.ErrLimit)
+	if length > limit {
+		return buf, tooLong
+	}
+	for {
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), max(2*cap(buf), int(min(length+1, 1<<20)), 64<<10))
+			copy(grown, buf)
+			buf = grown
+		}
+		n, err := in.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) > limit:
+			return buf, tooLong
+		case errors.Is(err, io.EOF) && (length < 0 || int64(len(buf)) == length):
+			return buf, nil
+		case err != nil:
+			return buf, noEOF(err)
+		}
+	}
+}
+
+// onlyPart reads a multipart body of one part.
+func onlyPart(in io.Reader, buf []byte, contentType string, limit int64) ([]byte, error) {
+	boundary, err := multipartBoundary(contentType)
+	if err != nil {
+		return buf, err
+	}
+	p := newPartReader(in, boundary, limit)
+	first, err := p.next(buf)
+	if errors.Is(err, io.EOF) {
+		return buf, errors.New("the answer has no part")
+	}
+	if err != nil {
+		return first.data, err
+	}
+	if _, err := p.next(nil); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = errors.New("the answer has more than one part")
+		}
+		return first.data, err
+	}
+	return first.data, nil
+}
+
+// Source is a series of the server. Its Each asks for the instances' metadata first, if that has not been done, and
+// makes sure that as many instances came as the server lists.
+func (c *Client) Source(study, series string) source.Series {
+	return &remoteSeries{client: c, study: study, series: series}
+}
+
+type remoteSeries struct {
+	client        *Client
+	study, series string
+
+	mu        sync.Mutex
+	instances []source.Instance // nil until asked for
+}
+
+func (s *remoteSeries) Instances(ctx context.Context) ([]source.Instance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.instances == nil {
+		list, err := s.client.Metadata(ctx, s.study, s.series)
+		if err != nil {
+			return nil, err
+		}
+		s.instances = list
+	}
+	return s.instances, nil
+}
+
+func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
+	list, err := s.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := s.client.RetrieveSeries(ctx, s.study, s.series, workers, fn)
+	if err == nil && n != len(list) {
+		err = fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server lists; try again", source.ErrIncomplete, n, len(list))
+	}
+	return err
+}
