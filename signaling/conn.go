@@ -152,6 +152,9 @@ func (c *Conn) Probe(d time.Duration) bool {
 	return false
 }
 
+// Hangup begins what Close does and does not wait for its end.
+func (c *Conn) Hangup(code int, reason string) { c.end(ErrClosed, code, reason) }
+
 // Done is closed when the connection has ended on this side.
 func (c *Conn) Done() <-chan struct{} { return c.closing }
 

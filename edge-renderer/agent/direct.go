@@ -28,7 +28,7 @@ func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 		reply := func(m signaling.Signal) {
 			_ = conn.Send(m)
 			if m.Type == signaling.SignalError {
-				go conn.Close(signaling.CloseForbidden, m.Problem.Title) // reply may be called by the reader
+				conn.Hangup(signaling.CloseForbidden, m.Problem.Title)
 			}
 		}
 		defer conn.Close(websocket.CloseNormalClosure, "")
