@@ -1,0 +1,238 @@
+package signaling_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// types are the Go types of the examples.
+var types = map[string]func() any{
+	"ViewState": func() any { return new(signaling.ViewState) }, "Task": func() any { return new(signaling.Task) },
+	"Node": func() any { return new(signaling.Node) }, "Grant": func() any { return new(signaling.Grant) },
+	"Reservation": func() any { return new(signaling.Reservation) }, "Signal": func() any { return new(signaling.Signal) },
+	"Control": func() any { return new(signaling.Control) }, "Input": func() any { return new(signaling.Input) },
+	"Request": func() any { return new(signaling.Request) }, "Event": func() any { return new(signaling.Event) },
+	"Stamp": func() any { return new(signaling.Stamp) }, "StillHeader": func() any { return new(signaling.StillHeader) },
+	"BulkHeader":          func() any { return new(signaling.BulkHeader) },
+	"HistogramParameters": func() any { return new(signaling.HistogramParameters) },
+	"Histogram":           func() any { return new(signaling.Histogram) },
+}
+
+// TestExamples reads every worked example into its Go type without an unknown field, gets the same document
+// back, and checks it against the schema.
+func TestExamples(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	doc, err := os.Open("schema/contract.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer doc.Close()
+	schema, err := jsonschema.UnmarshalJSON(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiler.AddResource("contract.json", schema); err != nil {
+		t.Fatal(err)
+	}
+	paths, _ := filepath.Glob("examples/*.json")
+	if len(paths) < len(types) {
+		t.Fatalf("%d examples for %d types", len(paths), len(types))
+	}
+	seen := map[string]bool{}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
+			var file struct {
+				Type    string
+				Example json.RawMessage
+			}
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(raw, &file); err != nil {
+				t.Fatal(err)
+			}
+			if types[file.Type] == nil {
+				t.Fatalf("type %q is not in the contract", file.Type)
+			}
+			seen[file.Type] = true
+			v := types[file.Type]()
+			d := json.NewDecoder(bytes.NewReader(file.Example))
+			d.DisallowUnknownFields()
+			if err := d.Decode(v); err != nil {
+				t.Fatal(err)
+			}
+			back, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want, got any
+			_ = json.Unmarshal(file.Example, &want)
+			_ = json.Unmarshal(back, &got)
+			if !reflect.DeepEqual(want, got) {
+				t.Errorf("comes back as %s", back)
+			}
+			s, err := compiler.Compile("contract.json#/$defs/" + file.Type)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Validate(want); err != nil {
+				t.Error(err)
+			}
+			if view, ok := v.(*signaling.ViewState); ok {
+				if err := view.Validate(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for name := range types {
+		if !seen[name] {
+			t.Errorf("no example of %s", name)
+		}
+	}
+}
+
+func exampleView(t *testing.T) signaling.ViewState {
+	t.Helper()
+	raw, err := os.ReadFile("examples/view-state.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Example signaling.ViewState }
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Example
+}
+
+func TestViewStateRefusesWhatCannotBeRendered(t *testing.T) {
+	for name, spoil := range map[string]func(*signaling.Viewport){
+		"id":                 func(v *signaling.Viewport) { v.ID = "../x" },
+		"rect":               func(v *signaling.Viewport) { v.Rect.Width = 2 },
+		"series":             func(v *signaling.Viewport) { v.Series.StudyInstanceUID = "1.2; rm" },
+		"mode":               func(v *signaling.Viewport) { v.Mode = "xray" },
+		"position":           func(v *signaling.Viewport) { v.Camera.Position = v.Camera.LookAt },
+		"up":                 func(v *signaling.Viewport) { v.Camera.Up = signaling.Point{0, 1, 0} },
+		"height":             func(v *signaling.Viewport) { v.Camera.Height = 0 },
+		"fovY":               func(v *signaling.Viewport) { v.Camera.Projection, v.Camera.FovY = signaling.Perspective, 0 },
+		"window":             func(v *signaling.Viewport) { v.Window = &signaling.Window{Width: -1} },
+		"slab":               func(v *signaling.Viewport) { v.Slab = &signaling.Slab{} },
+		"clips":              func(v *signaling.Viewport) { v.Clips = make([]signaling.Plane, 9) },
+		"colors":             func(v *signaling.Viewport) { v.Transfer.Colors = nil },
+		"values must ascend": func(v *signaling.Viewport) { v.Transfer.Opacities = [][2]float64{{5, 0}, {1, 1}} },
+	} {
+		view := exampleView(t)
+		spoil(&view.Viewports[0])
+		err := view.Validate()
+		if name == "colors" {
+			name = "colours"
+		}
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	view := exampleView(t)
+	view.Viewports[1].ID = view.Viewports[0].ID
+	if err := view.Validate(); err == nil {
+		t.Error("two viewports of one id")
+	}
+	view = exampleView(t)
+	view.Version = 9
+	if err := view.Validate(); err == nil || !strings.Contains(err.Error(), "version 9") {
+		t.Errorf("a version of the future: %v", err)
+	}
+}
+
+func TestPatchSetsWholeFieldsAndNothingElse(t *testing.T) {
+	v := exampleView(t).Viewports[1]
+	var p signaling.ViewportPatch
+	if err := json.Unmarshal([]byte(`{"id":"side","window":null,"camera":{"position":[0,-1,0],"lookAt":[0,0,0],"up":[0,0,1],"projection":"orthographic","height":10}}`), &p); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Apply(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Window != nil || got.Camera.FovY != 0 || got.Camera.Height != 10 {
+		t.Errorf("old values shine through: %+v", got)
+	}
+	if got.Preset != v.Preset || got.Slab == nil || v.Window == nil {
+		t.Error("a field that the patch does not name has changed")
+	}
+	for _, bad := range []string{`{"id":"side","camera":{}}`, `{"id":"side","colour":1}`, `{"id":"side","mode":7}`} {
+		var p signaling.ViewportPatch
+		_ = json.Unmarshal([]byte(bad), &p)
+		if _, err := p.Apply(v); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+func TestTokenIsForOneAttemptOnOneNode(t *testing.T) {
+	public, private, _ := ed25519.GenerateKey(nil)
+	other, _, _ := ed25519.GenerateKey(nil)
+	now := time.Unix(1_800_000_000, 0)
+	token, err := signaling.SignToken(private, signaling.TokenClaims{Task: "t-1", Attempt: "a-1", Node: "edge-1", Role: signaling.RoleHost}, "anna", now, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := signaling.VerifyToken([]ed25519.PublicKey{other, public}, token, now.Add(80*time.Second)) // within the skew
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.For("edge-1", "a-1"); err != nil || c.Subject != "anna" {
+		t.Error(err, c.Subject)
+	}
+	for name, err := range map[string]error{
+		"foreign node":    c.For("edge-2", "a-1"),
+		"foreign attempt": c.For("edge-1", "a-2"),
+		"expired":         second(signaling.VerifyToken([]ed25519.PublicKey{public}, token, now.Add(2*time.Minute))),
+		"forged":          second(signaling.VerifyToken([]ed25519.PublicKey{other}, token, now)),
+		"truncated":       second(signaling.VerifyToken([]ed25519.PublicKey{public}, token[:len(token)-4], now)),
+		"no key":          second(signaling.VerifyToken(nil, token, now)),
+		"unsigned":        second(signaling.VerifyToken([]ed25519.PublicKey{public}, "eyJhbGciOiJub25lIn0."+strings.Split(token, ".")[1]+".", now)),
+	} {
+		if !errors.Is(err, signaling.ErrToken) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func second(_ *signaling.TokenClaims, err error) error { return err }
+
+func TestRequestsAreRefusedByField(t *testing.T) {
+	for field, r := range map[string]signaling.TaskRequest{
+		"type":             {Type: "mining"},
+		"series":           {Type: signaling.Rendering},
+		"studyInstanceUID": {Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "../etc"}},
+		"cpuMilli":         {Type: signaling.Training, Resources: &signaling.Resources{CPUMilli: -1}},
+		"memoryMB":         {Type: signaling.Training, Resources: &signaling.Resources{MemoryMB: 1 << 40}},
+		"maxDistanceMs":    {Type: signaling.Training, MaxDistanceMs: -3},
+		"parameters":       {Type: signaling.Training, Parameters: make([]byte, signaling.MaxParameters+1)},
+	} {
+		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+}
+
+func TestResourcesAddUp(t *testing.T) {
+	a := signaling.Resources{GPUMemoryMB: 5, GPUMilli: 4, EncoderSessions: 3, CPUMilli: 2, MemoryMB: 1}
+	b := signaling.Resources{GPUMemoryMB: 1, GPUMilli: 1, EncoderSessions: 1, CPUMilli: 1, MemoryMB: 1}
+	if a.Sub(b).Add(b) != a || !b.Fits(a) || a.Fits(b) || !a.Sub(a).IsZero() {
+		t.Error("amounts do not add up")
+	}
+}
