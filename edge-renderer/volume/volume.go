@@ -119,25 +119,45 @@ type Volume struct {
 	data []byte
 }
 
-// New reserves a volume outside the Go heap, all voxels zero. The caller frees it.
-func New(g Geometry, f Format, slope, intercept float64) (*Volume, error) {
+// check says why a volume cannot be of this kind.
+func check(g Geometry, slope, intercept float64) error {
 	for _, n := range g.Size {
 		if n < 1 || n > 1<<16 {
-			return nil, fmt.Errorf("volume of %dx%dx%d voxels: every side must be 1 to 65536", g.Size[0], g.Size[1], g.Size[2])
+			return fmt.Errorf("volume of %dx%dx%d voxels: every side must be 1 to 65536", g.Size[0], g.Size[1], g.Size[2])
 		}
 	}
 	if _, ok := g.Inverse(); !ok {
-		return nil, fmt.Errorf("volume of %dx%dx%d voxels: its axes do not span space", g.Size[0], g.Size[1], g.Size[2])
+		return fmt.Errorf("volume of %dx%dx%d voxels: its axes do not span space", g.Size[0], g.Size[1], g.Size[2])
 	}
 	if slope == 0 || math.IsNaN(slope) || math.IsInf(slope, 0) || math.IsNaN(intercept) || math.IsInf(intercept, 0) {
-		return nil, fmt.Errorf("volume with rescale slope %g and intercept %g: the slope must be finite and not zero", slope, intercept)
+		return fmt.Errorf("volume with rescale slope %g and intercept %g: the slope must be finite and not zero", slope, intercept)
 	}
-	data, err := unix.Mmap(-1, 0, g.Voxels()*f.Bytes(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	return nil
+}
+
+// New reserves a volume outside the Go heap, all voxels zero. The caller frees it.
+func New(g Geometry, f Format, slope, intercept float64) (*Volume, error) {
+	if err := check(g, slope, intercept); err != nil {
+		return nil, err
+	}
+	data, err := NewPages(g.Voxels() * f.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("reserve %d MiB for a volume of %dx%dx%d voxels: %w",
-			g.Voxels()*f.Bytes()>>20, g.Size[0], g.Size[1], g.Size[2], err)
+		return nil, fmt.Errorf("volume of %dx%dx%d voxels: %w", g.Size[0], g.Size[1], g.Size[2], err)
 	}
 	return &Volume{Geometry: g, Format: f, Slope: slope, Intercept: intercept, data: data}, nil
+}
+
+// Adopt makes a volume of voxels that are already in memory: pages of NewPages that hold exactly the grid. On
+// success the volume owns them; on an error they stay the caller's.
+func Adopt(g Geometry, f Format, slope, intercept float64, pages []byte) (*Volume, error) {
+	if err := check(g, slope, intercept); err != nil {
+		return nil, err
+	}
+	if len(pages) != g.Voxels()*f.Bytes() {
+		return nil, fmt.Errorf("volume of %dx%dx%d voxels: %d bytes of voxels were given, %d are needed",
+			g.Size[0], g.Size[1], g.Size[2], len(pages), g.Voxels()*f.Bytes())
+	}
+	return &Volume{Geometry: g, Format: f, Slope: slope, Intercept: intercept, data: pages}, nil
 }
 
 // Bytes is the size of the voxels in memory.
@@ -199,7 +219,31 @@ func (v *Volume) Free() {
 	if v.data == nil {
 		return
 	}
-	clear(v.data)
-	_ = unix.Munmap(v.data)
+	FreePages(v.data)
 	v.data = nil
+}
+
+// NewPages reserves n bytes of zeros outside the Go heap. Memory is used up only where it is written.
+func NewPages(n int) ([]byte, error) {
+	p, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("reserve %d MiB of memory for voxels: %w", n>>20, err)
+	}
+	return p, nil
+}
+
+// ResizePages makes pages larger or smaller without a copy. They may move: p is no longer valid afterwards, unless
+// an error is returned.
+func ResizePages(p []byte, n int) ([]byte, error) {
+	q, err := unix.Mremap(p, n, unix.MREMAP_MAYMOVE)
+	if err != nil {
+		return nil, fmt.Errorf("resize %d MiB of memory for voxels to %d MiB: %w", len(p)>>20, n>>20, err)
+	}
+	return q, nil
+}
+
+// FreePages wipes pages and gives them back.
+func FreePages(p []byte) {
+	clear(p)
+	_ = unix.Munmap(p) // fails only for what was never mapped
 }

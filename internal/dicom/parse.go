@@ -70,7 +70,7 @@ func (p *parser) need(n int64, t Tag) error {
 	if p.more && (p.size < 0 || int64(p.pos)+n <= p.size) {
 		return errMore
 	}
-	if p.more {
+	if p.size >= 0 {
 		have = p.size - int64(p.pos)
 	}
 	return p.fail(ErrTruncated, p.pos, t, "the file is truncated: %d bytes should follow, %d do; fetch or export the file again", n, have)

@@ -29,15 +29,16 @@ func (f PixelFormat) FrameSamples() int { return f.Rows * f.Columns * f.SamplesP
 // FrameBytes is the length of one uncompressed frame.
 func (f PixelFormat) FrameBytes() int { return (f.FrameSamples()*f.BitsAllocated + 7) / 8 }
 
-// PixelFormat reads and checks the description of the pixel data. It returns ErrNoPixelData where there is no
-// image (a report, a presentation state), and ErrCorrupt where the description contradicts itself.
+// PixelFormat reads and checks the description of the pixel data; the pixel data itself may be absent, as it is in
+// metadata. It returns ErrNoPixelData where there is no image (a report, a presentation state), and ErrCorrupt
+// where the description contradicts itself.
 func (d *Dataset) PixelFormat() (PixelFormat, error) {
 	f := PixelFormat{Frames: 1, SamplesPerPixel: 1, Photometric: d.String(PhotometricInterpretation)}
 	switch {
 	case d.Has(PixelData):
 	case d.Has(FloatPixelData), d.Has(DoubleFloatPixelData):
 		f.Float = true
-	default:
+	case !d.Has(Rows) && !d.Has(Columns):
 		return f, fault(ErrNoPixelData, 0, "there is no pixel data in it")
 	}
 	for _, v := range []struct {
@@ -145,8 +146,7 @@ func (d *Dataset) Frame(n int) ([]byte, error) {
 	uid := d.root().TransferSyntax
 	decode := decoderFor(uid)
 	if decode == nil {
-		return nil, fault(ErrUnsupportedTransferSyntax, 0,
-			"%s is not supported yet by this build: re-export the series uncompressed (explicit VR little endian)", SyntaxName(uid))
+		return nil, UnsupportedSyntax(uid)
 	}
 	frame, err := frameFragments(px.Fragments, f.Frames, n)
 	if err != nil {

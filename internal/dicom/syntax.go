@@ -71,3 +71,10 @@ func native(uid string) bool {
 	}
 	return false
 }
+
+// UnsupportedSyntax is the error for pixel data that this build cannot decode; it wraps
+// ErrUnsupportedTransferSyntax.
+func UnsupportedSyntax(uid string) error {
+	return fault(ErrUnsupportedTransferSyntax, 0,
+		"%s is not supported yet by this build: re-export the series uncompressed (explicit VR little endian)", SyntaxName(uid))
+}

@@ -1,0 +1,77 @@
+package study
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// maxListed is how many skipped files WriteText names; JSON has them all.
+const maxListed = 50
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	p := func(format string, args ...any) { fmt.Fprintf(t, format, args...) } // Flush returns the first error
+	p("%s: %s, %s, %s\n", clean(r.Dir), plural(len(r.Volumes), "volume", "volumes"),
+		plural(len(r.Refused), "series that is no volume", "series that are no volumes"),
+		plural(len(r.Skipped), "other file", "other files"))
+	for i := range r.Volumes {
+		v := &r.Volumes[i]
+		p("\n%s %s\n", clean(orDash(v.Modality)), clean(orDash(v.SeriesDescription)))
+		p("  patient\t%s, ID %s, born %s, sex %s\n", clean(orDash(v.PatientName)), clean(orDash(v.PatientID)),
+			clean(orDash(v.PatientBirthDate)), clean(orDash(v.PatientSex)))
+		p("  study\t%s %s\n", clean(orDash(v.StudyDate)), clean(v.StudyDescription))
+		p("  study UID\t%s\n", clean(v.StudyInstanceUID))
+		p("  series UID\t%s\n", clean(v.SeriesInstanceUID))
+		p("  size\t%d x %d x %d voxels of %s, from %s\n", v.Size[0], v.Size[1], v.Size[2], v.Format, plural(v.Files, "file", "files"))
+		p("  spacing\t%.6g x %.6g x %.6g mm\n", v.Spacing[0], v.Spacing[1], v.Spacing[2])
+		p("  origin\t(%.6g, %.6g, %.6g) mm, LPS\n", v.Origin[0], v.Origin[1], v.Origin[2])
+		for k, name := range []string{"columns", "rows", "slices"} {
+			d := v.Directions[k]
+			p("  %s go\t(%.6g, %.6g, %.6g)\n", name, d[0]+0, d[1]+0, d[2]+0)
+		}
+		p("  values\t%.6g to %.6g, mean %.6g %s\n", v.Min, v.Max, v.Mean, clean(v.Units))
+		p("  sha256\t%s\n", v.SHA256)
+		for _, warning := range v.Warnings {
+			p("  warning\t%s\n", clean(warning.Text))
+		}
+	}
+	if len(r.Refused) > 0 {
+		p("\nNo volumes:\n")
+	}
+	for i := range r.Refused {
+		s := &r.Refused[i]
+		p("  %s %s (%s, series UID %s)\n    %s\n", clean(orDash(s.Modality)), clean(orDash(s.SeriesDescription)),
+			plural(s.Files, "file", "files"), clean(s.SeriesInstanceUID), clean(s.Reason))
+	}
+	if len(r.Skipped) > 0 {
+		p("\nOther files:\n")
+	}
+	for i, f := range r.Skipped {
+		if i == maxListed {
+			p("  and %d more\n", len(r.Skipped)-i)
+			break
+		}
+		p("  %s: %s\n", clean(f.Path), clean(f.Reason))
+	}
+	return t.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// clean keeps text from files from moving the cursor of a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7F && r < 0xA0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
