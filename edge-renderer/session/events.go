@@ -174,7 +174,7 @@ func (l *loop) loaded(e eventLoaded) {
 // openingView is the view that the request brings along, so that a session can be resumed or shared, else
 // the standard one.
 func (l *loop) openingView(ref signaling.SeriesRef) (signaling.ViewState, error) {
-	initial, err := InitialView(ref, l.series.Info.Modality, l.series.Volume.Geometry, float64(l.width)/float64(l.height))
+	initial, err := InitialView(ref, l.series.Info.Modality, l.series.Volume.Geometry, signaling.Anterior, float64(l.width)/float64(l.height))
 	if err != nil {
 		return initial, err
 	}
@@ -205,6 +205,7 @@ func (l *loop) openingView(ref signaling.SeriesRef) (signaling.ViewState, error)
 func (l *loop) input(in signaling.Input) {
 	now := l.s.clock()
 	l.touched, l.active = now, in.Active
+	l.peer.rtc.Throttle(in.Active)
 	if l.view == nil || len(in.Viewport) == 0 {
 		return
 	}
@@ -310,7 +311,7 @@ func (l *loop) resetView(r signaling.Request) (bool, error) {
 	}
 	fields := map[string]any{"id": r.Viewport, "camera": camera}
 	if r.Orientation == "" {
-		initial, err := InitialView(l.view.state.Viewports[i].Series, l.series.Info.Modality, l.series.Volume.Geometry, 1)
+		initial, err := InitialView(l.view.state.Viewports[i].Series, l.series.Info.Modality, l.series.Volume.Geometry, signaling.Anterior, 1)
 		if err != nil {
 			return false, err
 		}

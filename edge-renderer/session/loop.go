@@ -85,6 +85,7 @@ func newLoop(s *Session) *loop {
 
 func (l *loop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	p := newPipeline(l.s.cfg.Renderer, l.s.clock)
 	l.helpers.Go(func() {
 		defer p.close()

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"math"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/render"
@@ -16,9 +18,9 @@ import (
 // every detail that trilinear interpolation has (sampling theorem).
 const fullStep = 0.5
 
-// InitialView is the view that a series opens with: the preset for its modality, seen from the front.
-func InitialView(series signaling.SeriesRef, modality string, g volume.Geometry, aspect float64) (signaling.ViewState, error) {
-	camera, err := standardCamera(g, signaling.Anterior, aspect)
+// InitialView is the view that a series opens with: the preset for its modality, seen from a standard side.
+func InitialView(series signaling.SeriesRef, modality string, g volume.Geometry, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
+	camera, err := standardCamera(g, from, aspect)
 	if err != nil {
 		return signaling.ViewState{}, err
 	}
@@ -47,16 +49,30 @@ func viewMode(m render.Mode) signaling.ViewMode {
 	return signaling.ViewComposite
 }
 
-// Scene is what a viewport shows as a picture of width times height pixels, sampled at step times the step
-// of full quality.
-func Scene(v *signaling.Viewport, loaded render.Volume, width, height int, step float64) (*render.Scene, error) {
-	t, err := transfer(v)
-	if err != nil {
-		return nil, err
+// SetPreset gives a viewport a preset with its mode and own window.
+func SetPreset(v *signaling.Viewport, name string) error {
+	p, ok := preset.Lookup(name)
+	if !ok {
+		var known []string
+		for _, p := range preset.All() {
+			known = append(known, p.Name)
+		}
+		return fmt.Errorf("preset %.40q is not known here: there are %v", name, known)
 	}
-	return scene(v, loaded, t, width, height, step), nil
+	v.Preset, v.Mode, v.Transfer, v.Window = name, viewMode(p.Mode), nil, nil
+	return nil
 }
 
+// RenderView renders a view at full quality, as a session's still, into img.
+func RenderView(ctx context.Context, r render.Renderer, view signaling.ViewState, volumes map[string]render.Volume,
+	width, height int, img *render.Image) error {
+	p := newPipeline(r, func() time.Duration { return 0 })
+	p.full = img
+	return p.compose(ctx, &job{view: view, volumes: volumes, quality: quality{scale: 1, step: 1, rung: 1}}, width, height)
+}
+
+// scene is what a viewport shows as a picture of width times height pixels, sampled at step times the step of
+// full quality.
 func scene(v *signaling.Viewport, loaded render.Volume, t *render.Transfer, width, height int, step float64) *render.Scene {
 	s := &render.Scene{Volume: loaded, Transfer: t, Width: width, Height: height, Camera: renderCamera(v.Camera)}
 	if v.Mode == signaling.ViewMIP {

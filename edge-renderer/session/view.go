@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tomocast/tomocast/edge-renderer/render/preset"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -82,6 +83,9 @@ func (v *view) applied(patch signaling.ViewportPatch, seq uint64) (signaling.Vie
 		}
 	}
 	next, err := fresh.Apply(v.state.Viewports[i])
+	if p, ok := preset.Lookup(next.Preset); ok && fresh["preset"] != nil && fresh["mode"] == nil && next.Transfer == nil {
+		next.Mode = viewMode(p.Mode) // a preset is made for one mode
+	}
 	if err == nil {
 		_, err = transfer(&next)
 	}

@@ -34,7 +34,7 @@ type Cache struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	unused  *list.List // of *entry, least recently used first
-	bytes   int64      // of all loaded volumes
+	bytes   int64      // of all volumes that are loaded or for which room was made
 	loading sync.WaitGroup
 }
 
@@ -43,6 +43,7 @@ type Cache struct {
 type entry struct {
 	key    string
 	users  int
+	held   int64         // bytes of the cache's that it takes
 	place  *list.Element // in unused, where nobody uses it
 	cancel context.CancelFunc
 	watch  map[int]func(signaling.Loading)
@@ -178,13 +179,14 @@ func (c *Cache) load(ctx context.Context, e *entry, from signaling.SourceAccess,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(e.ready)
+	c.bytes -= e.held
 	if err != nil {
 		e.err = err
 		c.forget(e)
 		return
 	}
-	e.volume, e.loaded, e.info = v, loaded, info
-	c.bytes += int64(v.Bytes())
+	e.volume, e.loaded, e.info, e.held = v, loaded, info, int64(v.Bytes())
+	c.bytes += e.held
 	if c.entries[e.key] != e { // everyone has left meanwhile
 		c.drop(e)
 		e.err = context.Canceled
@@ -205,13 +207,13 @@ func (c *Cache) drop(e *entry) {
 		c.unused.Remove(e.place)
 		e.place = nil
 	}
-	c.bytes -= int64(e.volume.Bytes())
+	c.bytes -= e.held
 	e.loaded.Release()
 	e.volume.Free()
 }
 
-// makeRoom drops unused volumes until need bytes more may be held, or says that they may not.
-func (c *Cache) makeRoom(need int64) error {
+// makeRoom drops unused volumes until an entry may hold need bytes, or says that it may not.
+func (c *Cache) makeRoom(e *entry, need int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.bytes+need > c.cfg.MaxBytes && c.unused.Len() > 0 {
@@ -222,6 +224,8 @@ func (c *Cache) makeRoom(need int64) error {
 			Detail: fmt.Sprintf("It takes %d MiB of voxels; %d MiB of the %d MiB allowed are in use. Ask the operator for more (--volume-memory), or close other studies",
 				need>>20, c.bytes>>20, c.cfg.MaxBytes>>20)}
 	}
+	e.held = need
+	c.bytes += need
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (c *Cache) fetch(ctx context.Context, e *entry, from signaling.SourceAccess
 			need += int64(list[i].Rows) * int64(list[i].Columns) * int64(max(list[i].BitsAllocated/8, 2))
 		}
 		series.total = need
-		return c.makeRoom(need)
+		return c.makeRoom(e, need)
 	}
 	result, err := study.Build(ctx, series, study.Options{MaxBytes: c.cfg.MaxBytes, Progress: func(done, total int) {
 		bytes := series.bytes.Load()
