@@ -1,0 +1,249 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// MaxCandidates bounds the candidates of a claim.
+const MaxCandidates = 256
+
+// Claim is a request for a reservation.
+type Claim struct {
+	// Key makes a repeated request safe: the same key, creator and request give the same task and reservation. A
+	// key is remembered as long as its task. May be empty.
+	Key        string
+	Task       signaling.TaskID
+	Request    signaling.TaskRequest
+	Creator    string              // the token's subject
+	Needs      signaling.Resources // Request.Needs() where it is zero
+	Candidates []signaling.NodeID  // in order of preference, as placement gives them
+	Lease      time.Duration       // until the edge must have confirmed. 10 s when 0
+}
+
+// prepared is a claim or a task to put as the scripts take it.
+type prepared struct {
+	key, digest, creator string
+	request, big         []byte
+}
+
+// bigParameters is the size up to which parameters are kept with the history of a task. Larger ones are
+// forgotten when it ends.
+const bigParameters = 4 << 10
+
+func prepare(key, creator string, r signaling.TaskRequest) (prepared, error) {
+	if err := r.Validate(); err != nil {
+		return prepared{}, err
+	}
+	if len(creator) > maxCreator {
+		return prepared{}, fmt.Errorf("creator has %d bytes: at most %d", len(creator), maxCreator)
+	}
+	if len(key) > maxCreator {
+		return prepared{}, fmt.Errorf("idempotency key has %d bytes: at most %d", len(key), maxCreator)
+	}
+	full, err := json.Marshal(r)
+	if err != nil {
+		return prepared{}, fmt.Errorf("request: %w", err)
+	}
+	w := prepared{creator: creator, request: full}
+	if key != "" {
+		w.key, w.digest = digest(creator, key), digest(string(full))
+	}
+	if len(r.Parameters) > bigParameters {
+		w.big, r.Parameters = r.Parameters, nil
+		if w.request, err = json.Marshal(r); err != nil {
+			return prepared{}, fmt.Errorf("request: %w", err)
+		}
+	}
+	return w, nil
+}
+
+// Claim reserves what the task needs on the first candidate that is ready, takes its type and has room, in one
+// script. The task is recorded, or goes on where it was placing; it is placing until Confirm. Errors: ErrNoneFits,
+// ErrKeyReused, ErrEnded.
+//
+// With a key that is known, Claim answers with that key's task and its reservation as it is now, whatever
+// c.Task says; where that task is waiting for a place it is placed. A LeaseMs of 0 then says that nothing is held
+// any more, and Task tells the rest. ErrEnded also names the task.
+func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error) {
+	if c.Needs.IsZero() {
+		c.Needs = c.Request.Needs()
+	}
+	if c.Lease == 0 {
+		c.Lease = 10 * time.Second
+	}
+	w, err := prepare(c.Key, c.Creator, c.Request)
+	if err == nil {
+		err = checkName("task", string(c.Task))
+	}
+	if err == nil {
+		err = c.Needs.Validate()
+	}
+	switch {
+	case err != nil:
+	case len(c.Candidates) > MaxCandidates:
+		err = fmt.Errorf("%d candidates: at most %d", len(c.Candidates), MaxCandidates)
+	case c.Lease < time.Millisecond:
+		err = fmt.Errorf("lease %s: at least 1ms", c.Lease)
+	}
+	if err != nil {
+		return signaling.Reservation{}, fmt.Errorf("claim for task %.70q: %w", string(c.Task), err)
+	}
+	attempt := signaling.AttemptID(signaling.NewID("a"))
+	args := make([]any, 0, 15+len(c.Candidates))
+	args = append(args, string(attempt), string(c.Task), ","+string(c.Request.Type)+",",
+		c.Needs.GPUMemoryMB, c.Needs.GPUMilli, c.Needs.EncoderSessions, c.Needs.CPUMilli, c.Needs.MemoryMB,
+		c.Lease.Milliseconds(), p.top.Load(), w.key, w.digest, w.creator, w.request, w.big)
+	for _, id := range c.Candidates {
+		args = append(args, string(id))
+	}
+	v, err := p.run(ctx, claimScript, args...).Result()
+	if err != nil {
+		return signaling.Reservation{}, fmt.Errorf("claim for task %s: %w", c.Task, err)
+	}
+	f, err := texts(v)
+	if err != nil {
+		return signaling.Reservation{}, fmt.Errorf("claim for task %s: %w", c.Task, err)
+	}
+	r, err := claimed(f, c, attempt)
+	if err != nil {
+		return r, fmt.Errorf("claim for task %s: %w", c.Task, err)
+	}
+	p.saw(r.Attempt.Fencing)
+	return r, nil
+}
+
+// claimed reads the claim script's answer.
+func claimed(f []string, c Claim, attempt signaling.AttemptID) (signaling.Reservation, error) {
+	switch {
+	case f[0] == "ok" && len(f) == 4:
+		return signaling.Reservation{Attempt: signaling.Attempt{ID: attempt, Node: signaling.NodeID(f[2]), Fencing: number(f[3])},
+			Task: signaling.TaskID(f[1]), Resources: c.Needs, LeaseMs: c.Lease.Milliseconds()}, nil
+	case f[0] == "again" && len(f) == 12:
+		return signaling.Reservation{
+			Attempt: signaling.Attempt{ID: signaling.AttemptID(f[2]), Node: signaling.NodeID(f[3]), Fencing: number(f[4])},
+			Task:    signaling.TaskID(f[1]), LeaseMs: number(f[5]), Confirmed: f[6] == "1", Resources: resources(f[7:])}, nil
+	case f[0] == "none":
+		return signaling.Reservation{Task: signaling.TaskID(f[1])}, ErrNoneFits
+	case f[0] == "reused":
+		return signaling.Reservation{}, ErrKeyReused
+	case f[0] == "ended":
+		return signaling.Reservation{Task: signaling.TaskID(f[1])}, ErrEnded
+	}
+	return signaling.Reservation{}, fmt.Errorf("the script answered %.40q", f)
+}
+
+// Confirm notes that the edge has the attempt in its ledger: the task is reserved, and from now on the edge's
+// heartbeats renew the lease. ErrNotFound where it is not held any more.
+func (p *Pool) Confirm(ctx context.Context, attempt signaling.AttemptID) error {
+	if err := p.flag(ctx, ErrNotFound, confirmScript, string(attempt), p.o.Lease.Milliseconds()); err != nil {
+		return fmt.Errorf("confirm attempt %.70q: %w", string(attempt), err)
+	}
+	return nil
+}
+
+// Update notes what an edge reports of an attempt: that it is reserved, runs, or has ended with what it really
+// used, which releases it. ErrNotFound where the attempt is not held. An ended attempt may be reported again.
+func (p *Pool) Update(ctx context.Context, u signaling.Update) error { return p.UpdateFrom(ctx, "", u) }
+
+// UpdateFrom is Update for a report that came from a certain node: another node's attempts are ErrNotFound.
+func (p *Pool) UpdateFrom(ctx context.Context, node signaling.NodeID, u signaling.Update) error {
+	err := checkName("task", string(u.Task))
+	if err == nil && u.State != signaling.TaskReserved && u.State != signaling.TaskRunning && !u.State.Ended() {
+		err = fmt.Errorf("state %.20q: reserved, running, finished, failed or expired", string(u.State))
+	}
+	var usage string
+	if err == nil {
+		usage, err = encodeUsage(u.Usage)
+	}
+	if err == nil {
+		err = p.flag(ctx, ErrNotFound, updateScript, string(u.Attempt), string(u.Task), string(u.State), clip(u.Reason, maxReason),
+			usage, p.o.Lease.Milliseconds(), p.o.HistoryLimit, string(node))
+	}
+	if err != nil {
+		return fmt.Errorf("update attempt %.70q: %w", string(u.Attempt), err)
+	}
+	return nil
+}
+
+// Release ends an attempt by the broker's will and gives its resources back: with state placing its task waits
+// for another, with an ended state it ends. An empty attempt means the task's present one; with one that the task
+// has left behind the task itself goes on. It returns the fencing token for the edge, which overrules the
+// attempt. A task that has ended stays as it is. ErrNotFound where the task is unknown.
+func (p *Pool) Release(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID, state signaling.TaskState, reason string, usage *signaling.Usage) (int64, error) {
+	if state != signaling.TaskPlacing && !state.Ended() {
+		return 0, fmt.Errorf("release task %.70q: state %.20q: placing, finished, failed or expired", string(task), string(state))
+	}
+	used, err := encodeUsage(usage)
+	if err != nil {
+		return 0, fmt.Errorf("release task %.70q: %w", string(task), err)
+	}
+	token, err := p.run(ctx, releaseScript, string(task), string(attempt), string(state), clip(reason, maxReason), used,
+		p.top.Load(), p.o.HistoryLimit, p.o.PlacingTTL.Milliseconds()).Text()
+	if err != nil {
+		return 0, fmt.Errorf("release task %.70q: %w", string(task), err)
+	}
+	if token == "" {
+		return 0, fmt.Errorf("release task %.70q: %w", string(task), ErrNotFound)
+	}
+	fencing := number(token)
+	p.saw(fencing)
+	return fencing, nil
+}
+
+func encodeUsage(u *signaling.Usage) (string, error) {
+	if u == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(u)
+	if err != nil {
+		return "", fmt.Errorf("usage: %w", err) // NaN or infinite
+	}
+	return string(b), nil
+}
+
+// Released is what Sweep has freed.
+type Released struct {
+	Task    signaling.TaskID
+	Attempt signaling.Attempt // empty for a task that waited for a place
+	// State is how the task ended; empty where it goes on with another attempt.
+	State  signaling.TaskState
+	Reason string
+}
+
+// Sweep frees what nobody renews: reservations whose lease is past, nodes whose heartbeats have stopped (they are
+// lost, and return by registering), waiting tasks that nobody puts again, nodes that were lost long ago. Each
+// kind is bounded by limit; brokers call it every few seconds, and any number of them may.
+func (p *Pool) Sweep(ctx context.Context, limit int) (released []Released, lost []signaling.NodeID, err error) {
+	if limit < 1 || limit > 10_000 {
+		return nil, nil, fmt.Errorf("sweep: limit %d: 1 to 10000", limit)
+	}
+	v, err := p.run(ctx, sweepScript, limit, p.o.HistoryLimit, p.o.HeartbeatTTL.Milliseconds(), p.o.ForgetLost.Milliseconds()).Slice()
+	if err != nil {
+		return nil, nil, fmt.Errorf("sweep: %w", err)
+	}
+	if len(v) != 2 {
+		return nil, nil, fmt.Errorf("sweep: the script answered %d values: 2", len(v))
+	}
+	freed, err := texts(v[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("sweep: %w", err)
+	}
+	nodes, err := texts(v[1])
+	if err != nil {
+		return nil, nil, fmt.Errorf("sweep: %w", err)
+	}
+	for ; len(freed) >= 6; freed = freed[6:] {
+		released = append(released, Released{Task: signaling.TaskID(freed[0]),
+			Attempt: signaling.Attempt{ID: signaling.AttemptID(freed[1]), Node: signaling.NodeID(freed[2]), Fencing: number(freed[3])},
+			State:   signaling.TaskState(freed[4]), Reason: freed[5]})
+	}
+	for _, id := range nodes {
+		lost = append(lost, signaling.NodeID(id))
+	}
+	return released, lost, nil
+}

@@ -1,0 +1,23 @@
+// Package pool keeps the state that all brokers of a pool share in Redis: nodes, reservations, tasks and their
+// history. It is the index, not the truth: what runs on an edge is decided by the edge's own ledger, from which
+// a lost pool is rebuilt as the edges register again.
+//
+// Each step that changes something is one Lua script (lua/*.lua), so it happens as a whole or not at all, takes
+// one round trip, and takes its time from Redis. lua/common.lua lists the keys. Nothing rests on key expiry:
+// leases and heartbeats are scores in sorted sets, and Sweep, which is bounded, frees what is past. All keys share
+// the hash tag of Options.Prefix, so a pool is one slot of a Redis Cluster. The same scripts run on Redis 6.2
+// and newer and on the embedded server (Embedded).
+//
+// # Reservations
+//
+// Claim reserves with a short lease and a fencing token that is above every earlier one; the edge confirms
+// (Confirm), and from then on its heartbeats renew the lease. A reservation ends by Update (the edge says so),
+// Release (the broker says so) or Sweep (nobody renews it). What is free on a node is always its capacity
+// less its reservations.
+//
+// # Loss of Redis
+//
+// An empty Redis knows no node, so the heartbeat of an edge is answered with ErrUnknownNode, and the edge
+// registers with its ledger and the highest fencing token that it has seen. Register raises the counter above it
+// and holds the ledger's attempts again. A Pool also remembers the highest token that it has given out itself.
+package pool

@@ -1,0 +1,22 @@
+-- Keeps a node in the pool and renews the leases of its reservations.
+-- ARGV: 1 node, 2 state, 3 load, 4 lease ms, 5... attempts of its ledger.
+-- Returns {'ok'}, {'unknown'} where the node must register, or {'attempts', ...} with those that are not held.
+local id = ARGV[1]
+local node = P .. ':node:' .. id
+local state = redis.call('HGET', node, 'state')
+if not state or state == 'lost' then return {'unknown'} end
+local ms = clock()
+redis.call('ZADD', P .. ':beats', ms, id)
+redis.call('HSET', node, 'state', ARGV[2], 'load', ARGV[3])
+if state ~= ARGV[2] then note(id) end
+local answer = {'ok'}
+for i = 5, #ARGV do
+  if redis.call('HEXISTS', node, 'a:' .. ARGV[i]) == 1 then
+    redis.call('ZADD', P .. ':leases', 'XX', ms + ARGV[4], ARGV[i])
+    redis.call('HSET', P .. ':attempt:' .. ARGV[i], 'confirmed', '1')
+  else
+    answer[1] = 'attempts'
+    answer[#answer + 1] = ARGV[i]
+  end
+end
+return answer

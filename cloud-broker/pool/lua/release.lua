@@ -1,0 +1,27 @@
+-- Ends an attempt by the broker's will, and with it its task, or puts the task back to placing.
+-- ARGV: 1 task, 2 attempt or '' for the present one, 3 state, 4 reason, 5 usage, 6 floor of the fencing token,
+-- 7 history, 8 how long it may be placing, ms.
+-- Returns the fencing token that overrules the attempt, or '' where the task is unknown.
+local task, id, state = ARGV[1], ARGV[2], ARGV[3]
+local tkey = P .. ':task:' .. task
+local t = redis.call('HMGET', tkey, 'state', 'attempt', 'fence')
+if not t[1] then return '' end
+if id == '' then id = t[2] or '' end
+if ended(t[1]) then
+  if id ~= '' and redis.call('HGET', P .. ':attempt:' .. id, 'task') == task then drop(id) end
+  return t[3] or '0'
+end
+local fence = string.format('%.0f', token(ARGV[6]))
+local mine = id ~= '' and redis.call('HGET', P .. ':attempt:' .. id, 'task') == task
+if mine then drop(id) end
+if id ~= (t[2] or '') then return fence end
+redis.call('HSET', tkey, 'fence', fence)
+local ms = clock()
+if state == 'placing' then
+  redis.call('HSET', tkey, 'state', state, 'reason', ARGV[4])
+  redis.call('HDEL', tkey, 'attempt', 'node', 'fencing')
+  redis.call('ZADD', P .. ':placing', ms + ARGV[8], task)
+else
+  finish(task, state, ARGV[4], ARGV[5], ms, tonumber(ARGV[7]))
+end
+return fence

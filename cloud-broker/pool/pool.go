@@ -1,0 +1,274 @@
+package pool
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrUnknownNode: the pool does not know the node, or not all of its attempts; the edge registers again.
+	ErrUnknownNode = errors.New("the pool does not know this node as it is: it must register again")
+	// ErrNoneFits: no candidate was ready and had room.
+	ErrNoneFits = errors.New("none of the candidates has room")
+	// ErrKeyReused: the idempotency key belongs to a request with other contents.
+	ErrKeyReused = errors.New("this idempotency key was used for another request")
+	// ErrNotFound: no such task, attempt or link.
+	ErrNotFound = errors.New("not in the pool")
+	// ErrEnded: the task has ended and takes no new attempt.
+	ErrEnded = errors.New("the task has ended")
+	// ErrHeld: the task holds a reservation, which must be released first.
+	ErrHeld = errors.New("the task holds a reservation")
+	// ErrFull: as many tasks wait for a place as the pool keeps.
+	ErrFull = errors.New("too many tasks wait for a place")
+)
+
+// Options are the settings of a pool. All brokers of a pool use the same.
+type Options struct {
+	Prefix       string        // leads all keys; with a hash tag. "{tomocast}" when empty
+	Lease        time.Duration // how long a confirmed reservation holds without a heartbeat. 30 s when 0
+	HeartbeatTTL time.Duration // a node that is silent for longer is lost. 15 s when 0
+	PlacingTTL   time.Duration // how long a waiting task is kept unless PutTask renews it. 1 min when 0
+	ForgetLost   time.Duration // when a lost node is forgotten. 1 h when 0
+	HistoryLimit int           // how many ended tasks are kept. 10,000 when 0
+	MaxPlacing   int           // how many tasks may wait at a time. 10,000 when 0
+	Logger       *slog.Logger  // slog.Default when nil
+	OnChange     func()        // called by Follow after changes to the snapshot; must not block. May be nil
+}
+
+func (o *Options) fill() error {
+	if o.Prefix == "" {
+		o.Prefix = "{tomocast}"
+	}
+	if open, end := strings.IndexByte(o.Prefix, '{'), strings.IndexByte(o.Prefix, '}'); open < 0 || end < open+2 {
+		return fmt.Errorf("pool prefix %q has no hash tag: write it like {name}", o.Prefix)
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		usual time.Duration
+	}{
+		{"lease", &o.Lease, 30 * time.Second}, {"heartbeat limit", &o.HeartbeatTTL, 15 * time.Second},
+		{"placing limit", &o.PlacingTTL, time.Minute}, {"time to forget lost nodes", &o.ForgetLost, time.Hour},
+	} {
+		if *d.value == 0 {
+			*d.value = d.usual
+		}
+		if *d.value < time.Millisecond {
+			return fmt.Errorf("%s is %s: at least 1ms", d.name, *d.value)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value *int
+	}{{"history limit", &o.HistoryLimit}, {"limit of waiting tasks", &o.MaxPlacing}} {
+		if *n.value == 0 {
+			*n.value = 10_000
+		}
+		if *n.value < 1 || *n.value > 1_000_000 {
+			return fmt.Errorf("%s is %d: 1 to 1000000", n.name, *n.value)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}
+
+// Pool is a broker's access to the shared state. It is safe for concurrent use.
+type Pool struct {
+	rdb redis.UniversalClient
+	o   Options
+	top atomic.Int64 // highest fencing token that passed through here
+
+	syncOnce sync.Once
+	synced   chan struct{}
+}
+
+// layout is the version of the keys' meaning. It is raised when older brokers could not read them.
+const layout = "1"
+
+// Open checks that the server can run the scripts and that the pool has this program's layout. It does not
+// take over rdb: the caller closes it after the pool.
+func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pool, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	p := &Pool{rdb: rdb, o: o, synced: make(chan struct{})}
+	if err := p.Ping(ctx); err != nil {
+		return nil, err
+	}
+	for _, s := range scripts {
+		if err := s.Load(ctx, rdb).Err(); err != nil {
+			return nil, fmt.Errorf("load the pool's scripts into Redis (version 6.2 or newer, EVALSHA and SCRIPT allowed?): %w", err)
+		}
+	}
+	if err := rdb.SetNX(ctx, p.key("layout"), layout, 0).Err(); err != nil {
+		return nil, fmt.Errorf("write the pool's layout version under %s (may this user write keys there?): %w", o.Prefix, err)
+	}
+	switch found, err := rdb.Get(ctx, p.key("layout")).Result(); {
+	case err != nil:
+		return nil, fmt.Errorf("read the pool's layout version: %w", err)
+	case found != layout:
+		return nil, fmt.Errorf("the pool %s has layout %.20q and this broker needs %s: use brokers of one version, or another prefix", o.Prefix, found, layout)
+	}
+	return p, nil
+}
+
+// Close ends the use of the pool. Follow and subscriptions end with their own contexts.
+func (p *Pool) Close() error { return nil }
+
+// Ping says whether Redis answers.
+func (p *Pool) Ping(ctx context.Context) error {
+	if err := p.rdb.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ask Redis whether it is there: %w", err)
+	}
+	return nil
+}
+
+func (p *Pool) key(parts ...string) string { return p.o.Prefix + ":" + strings.Join(parts, ":") }
+
+// saw keeps the highest fencing token, so that tokens rise even over a Redis that lost its counter.
+func (p *Pool) saw(fencing int64) {
+	for {
+		old := p.top.Load()
+		if fencing <= old || p.top.CompareAndSwap(old, fencing) {
+			return
+		}
+	}
+}
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// The scripts. claim, publish and unlink stand alone; the others begin with common.lua.
+var (
+	claimScript     = script("claim", false)
+	publishScript   = script("publish", false)
+	unlinkScript    = script("unlink", false)
+	registerScript  = script("register", true)
+	heartbeatScript = script("heartbeat", true)
+	stateScript     = script("state", true)
+	removeScript    = script("remove", true)
+	confirmScript   = script("confirm", true)
+	updateScript    = script("update", true)
+	releaseScript   = script("release", true)
+	putScript       = script("put", true)
+	sweepScript     = script("sweep", true)
+
+	scripts []*redis.Script
+)
+
+func script(name string, common bool) *redis.Script {
+	read := func(name string) string {
+		b, err := sources.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // it is embedded: only a wrong name in this file gets here
+		}
+		return string(b)
+	}
+	src := read(name)
+	if common {
+		src = read("common") + src
+	}
+	s := redis.NewScript(src)
+	scripts = append(scripts, s)
+	return s
+}
+
+// run calls a script by its hash, and with its text where the server has forgotten it.
+func (p *Pool) run(ctx context.Context, s *redis.Script, args ...any) *redis.Cmd {
+	return s.Run(ctx, p.rdb, []string{p.o.Prefix}, args...)
+}
+
+// flag runs a script that answers 1, or 0 where what it is about is not there.
+func (p *Pool) flag(ctx context.Context, missing error, s *redis.Script, args ...any) error {
+	n, err := p.run(ctx, s, args...).Int()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return missing
+	}
+	return nil
+}
+
+// texts reads an array of bulk strings and integers as strings.
+func texts(v any) ([]string, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, fmt.Errorf("Redis answered %T where the script gives an array", v)
+	}
+	out := make([]string, len(list))
+	for i, e := range list {
+		switch e := e.(type) {
+		case string:
+			out[i] = e
+		case int64:
+			out[i] = strconv.FormatInt(e, 10)
+		default:
+			return nil, fmt.Errorf("Redis answered %T where the script gives text", e)
+		}
+	}
+	return out, nil
+}
+
+func number(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64) // written by our scripts only
+	return n
+}
+
+func resources(f []string) signaling.Resources {
+	return signaling.Resources{GPUMemoryMB: number(f[0]), GPUMilli: number(f[1]), EncoderSessions: number(f[2]),
+		CPUMilli: number(f[3]), MemoryMB: number(f[4])}
+}
+
+func amounts(r signaling.Resources) []any {
+	return []any{r.GPUMemoryMB, r.GPUMilli, r.EncoderSessions, r.CPUMilli, r.MemoryMB}
+}
+
+// digest is a short hash that stands for text.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, s := range parts {
+		fmt.Fprintf(h, "%d:%s", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func checkName(what, s string) error {
+	if !signaling.ValidName(s) {
+		return fmt.Errorf("%s %.70q: letters, digits, '.', '-' and '_', at most 63", what, s)
+	}
+	return nil
+}
+
+// clip keeps free text within what a record may hold.
+func clip(s string, limit int) string {
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "")
+	}
+	return s
+}
+
+const (
+	maxReason  = 500
+	maxCreator = 256
+)
+
+func random() string { return rand.Text() }

@@ -1,0 +1,208 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// A task's hash has these fields, all but the first four only when they are known:
+//
+//	state    signaling.TaskState
+//	req      the request as JSON, without parameters larger than bigParameters
+//	creator  who asked
+//	created  ms
+//	reason   why it ended or waits
+//	key      hash of its idempotency key
+//	big      large parameters, until it ends
+//	attempt, node, fencing   its present attempt, or its last
+//	fence    the newest token given for it: an older attempt is overruled
+//	started, ended           ms
+//	usage    signaling.Usage as JSON
+
+// PutTask records a task that holds nothing: one that waits for a place (placing), which must be put again
+// within Options.PlacingTTL or is swept as expired, or one that ended without a place. Only ID, State,
+// Reason, Request and Creator are taken; the time is Redis'. key is an idempotency key as in Claim, or empty. It
+// returns the id of the task that is recorded, which is another one when the key is known. Errors: ErrKeyReused,
+// ErrFull, ErrHeld, ErrEnded.
+func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signaling.TaskID, error) {
+	w, err := prepare(key, t.Creator, t.Request)
+	if err == nil {
+		err = checkName("task", string(t.ID))
+	}
+	if err == nil && t.State != signaling.TaskPlacing && !t.State.Ended() {
+		err = fmt.Errorf("state %.20q: placing, finished, failed or expired", string(t.State))
+	}
+	if err != nil {
+		return "", fmt.Errorf("put task %.70q: %w", string(t.ID), err)
+	}
+	v, err := p.run(ctx, putScript, w.key, w.digest, string(t.ID), string(t.State), clip(t.Reason, maxReason), w.creator,
+		w.request, w.big, p.o.PlacingTTL.Milliseconds(), p.o.HistoryLimit, p.o.MaxPlacing).Result()
+	if err != nil {
+		return "", fmt.Errorf("put task %s: %w", t.ID, err)
+	}
+	f, err := texts(v)
+	if err == nil {
+		switch f[0] {
+		case "ok":
+			return signaling.TaskID(f[1]), nil
+		case "reused":
+			err = ErrKeyReused
+		case "full":
+			err = ErrFull
+		case "held":
+			err = ErrHeld
+		case "ended":
+			err = ErrEnded
+		default:
+			err = fmt.Errorf("the script answered %.40q", f)
+		}
+	}
+	return "", fmt.Errorf("put task %s: %w", t.ID, err)
+}
+
+// Task returns a task, ErrNotFound where there is none or it has left the history.
+func (p *Pool) Task(ctx context.Context, id signaling.TaskID) (signaling.Task, error) {
+	tasks, err := p.read(ctx, []string{string(id)})
+	if err != nil {
+		return signaling.Task{}, fmt.Errorf("read task %.70q: %w", string(id), err)
+	}
+	if len(tasks) == 0 {
+		return signaling.Task{}, fmt.Errorf("task %.70q: %w", string(id), ErrNotFound)
+	}
+	return tasks[0], nil
+}
+
+// Tasks returns up to limit tasks, live and ended, the newest first.
+func (p *Pool) Tasks(ctx context.Context, limit int) ([]signaling.Task, error) {
+	return p.newest(ctx, "tasks", limit)
+}
+
+// newest returns the tasks with the highest scores of a sorted set.
+func (p *Pool) newest(ctx context.Context, set string, limit int) ([]signaling.Task, error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	ids, err := p.rdb.ZRevRange(ctx, p.key(set), 0, int64(limit)-1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", set, err)
+	}
+	tasks, err := p.read(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", set, err)
+	}
+	return tasks, nil
+}
+
+// read reads those tasks that are there, in order.
+func (p *Pool) read(ctx context.Context, ids []string) ([]signaling.Task, error) {
+	const page = 500 // replies in memory at a time
+	var tasks []signaling.Task
+	for len(ids) > 0 {
+		n := min(page, len(ids))
+		records := make([]*redis.MapStringStringCmd, n)
+		if _, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i, id := range ids[:n] {
+				records[i] = pipe.HGetAll(ctx, p.key("task", id))
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		for i, id := range ids[:n] {
+			f := records[i].Val()
+			if len(f) == 0 {
+				continue
+			}
+			t, err := decodeTask(id, f)
+			if err != nil {
+				return nil, fmt.Errorf("task %s: %w", id, err)
+			}
+			tasks = append(tasks, t)
+		}
+		ids = ids[n:]
+	}
+	return tasks, nil
+}
+
+func decodeTask(id string, f map[string]string) (signaling.Task, error) {
+	t := signaling.Task{ID: signaling.TaskID(id), State: signaling.TaskState(f["state"]), Reason: f["reason"], Creator: f["creator"],
+		CreatedAt: time.UnixMilli(number(f["created"])).UTC(), StartedAt: instant(f["started"]), EndedAt: instant(f["ended"])}
+	if err := json.Unmarshal([]byte(f["req"]), &t.Request); err != nil {
+		return t, fmt.Errorf("request: %w", err)
+	}
+	if f["big"] != "" {
+		t.Request.Parameters = json.RawMessage(f["big"])
+	}
+	if f["attempt"] != "" {
+		t.Attempt = &signaling.Attempt{ID: signaling.AttemptID(f["attempt"]), Node: signaling.NodeID(f["node"]), Fencing: number(f["fencing"])}
+	}
+	if f["usage"] != "" {
+		t.Usage = new(signaling.Usage)
+		if err := json.Unmarshal([]byte(f["usage"]), t.Usage); err != nil {
+			return t, fmt.Errorf("usage: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func instant(ms string) *time.Time {
+	if ms == "" {
+		return nil
+	}
+	t := time.UnixMilli(number(ms)).UTC()
+	return &t
+}
+
+// HistoryEntry is what is kept of a task that has ended: what was asked, when it ran and what it really used.
+// Creator and Series are hashes, the same for the same creator and series, so that runs can be grouped by them and
+// nobody is named.
+type HistoryEntry struct {
+	Task       signaling.TaskID    `json:"task"`
+	Type       signaling.TaskType  `json:"type"`
+	Operation  string              `json:"operation,omitempty"`
+	Parameters json.RawMessage     `json:"parameters,omitempty" doc:"of the operation, where they are not large"`
+	Series     string              `json:"series,omitempty" doc:"hash of the series"`
+	Creator    string              `json:"creator,omitempty" doc:"hash of who asked"`
+	Node       signaling.NodeID    `json:"node,omitempty" doc:"where it ran last"`
+	State      signaling.TaskState `json:"state"`
+	Reason     string              `json:"reason,omitempty"`
+	Requested  signaling.Resources `json:"requested" doc:"what it held"`
+	CreatedAt  time.Time           `json:"createdAt"`
+	StartedAt  *time.Time          `json:"startedAt,omitempty"`
+	EndedAt    time.Time           `json:"endedAt"`
+	Usage      *signaling.Usage    `json:"usage,omitempty" doc:"what it really used"`
+}
+
+// History returns up to limit ended tasks, the last ended first. Options.HistoryLimit are kept.
+func (p *Pool) History(ctx context.Context, limit int) ([]HistoryEntry, error) {
+	tasks, err := p.newest(ctx, "ended", limit)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]HistoryEntry, 0, len(tasks))
+	for _, t := range tasks {
+		if t.EndedAt == nil {
+			continue // came back with its node since it was listed
+		}
+		e := HistoryEntry{Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, Parameters: t.Request.Parameters,
+			State: t.State, Reason: t.Reason, Requested: t.Request.Needs(), CreatedAt: t.CreatedAt, StartedAt: t.StartedAt,
+			EndedAt: *t.EndedAt, Usage: t.Usage}
+		if s := t.Request.Series; s != nil {
+			e.Series = digest("series", s.Source, s.StudyInstanceUID, s.SeriesInstanceUID)
+		}
+		if t.Creator != "" {
+			e.Creator = digest("creator", t.Creator)
+		}
+		if t.Attempt != nil {
+			e.Node = t.Attempt.Node
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
