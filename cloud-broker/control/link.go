@@ -1,0 +1,311 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/internal/identity"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	// registerWithin is how long an edge may take to say who it is.
+	registerWithin = 10 * time.Second
+	// probeWithin is how long an old link may take to show that it lives, when its node opens another one.
+	probeWithin = 2 * time.Second
+	// poolWithin bounds what one message does in the pool.
+	poolWithin = 3 * time.Second
+	// forgetGone is how long the end of a link is remembered.
+	forgetGone = time.Hour
+	// maxPending bounds the updates that wait for Redis to come back.
+	maxPending = 1024
+)
+
+// link is the connection of one edge.
+type link struct {
+	hub  *Hub
+	node signaling.NodeID
+	conn *signaling.Conn
+	// registered is closed when the edge has been told so; nothing else is sent before.
+	registered chan struct{}
+
+	mu      sync.Mutex
+	foreign map[string]bool // connections of terminals at other brokers
+
+	pending []signaling.Update // owned by the reading goroutine
+}
+
+// ServeHTTP takes an edge's link: its credential, then its registration, then messages until it ends.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	credential, err := h.Edges.Present(r)
+	if err != nil {
+		h.Refuse(w, r, &signaling.Problem{Code: signaling.ProblemUnauthorized, Title: "The edge is not known here.", Detail: err.Error()})
+		return
+	}
+	if !h.enter() {
+		h.Refuse(w, r, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "This broker is shutting down."})
+		return
+	}
+	defer h.wait.Done()
+	ws, err := h.upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // the upgrader has answered
+	}
+	conn := signaling.NewConn(ws, signaling.MaxControl)
+	defer conn.Close(websocket.CloseNormalClosure, "")
+	ended := context.AfterFunc(h.ctx, func() { conn.Close(websocket.CloseServiceRestart, "the broker shuts down") })
+	defer ended()
+	l, no := h.register(conn, credential)
+	if no != nil {
+		h.Log.Warn("edge refused", "code", no.Problem.Code, "reason", no.Title)
+		_ = conn.Send(signaling.Control{Type: signaling.ControlError, Problem: no.Problem})
+		conn.Close(no.code, no.Title)
+		return
+	}
+	h.Log.Info("edge connected", "node", l.node)
+	err = l.read()
+	h.Log.Info("edge disconnected", "node", l.node, "reason", err)
+	l.end()
+}
+
+// refusal is why an edge is not taken, and the close code that goes with it.
+type refusal struct {
+	*signaling.Problem
+	code int
+}
+
+func refuse(close int, code signaling.ProblemCode, title string) *refusal {
+	return &refusal{&signaling.Problem{Code: code, Title: title}, close}
+}
+
+// register waits for the edge's registration and puts it into the pool.
+func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*link, *refusal) {
+	late := time.AfterFunc(registerWithin, func() { conn.Close(websocket.ClosePolicyViolation, "no registration came") })
+	var c signaling.Control
+	err := conn.Receive(&c)
+	if !late.Stop() || err != nil {
+		return nil, refuse(websocket.ClosePolicyViolation, signaling.ProblemBadRequest, "no registration that could be read came")
+	}
+	if no := h.check(c, credential); no != nil {
+		return nil, no
+	}
+	r := *c.Register
+	l := &link{hub: h, node: r.Node.ID, conn: conn, registered: make(chan struct{}), foreign: map[string]bool{}}
+	if no := h.take(l); no != nil {
+		return nil, no
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, poolWithin)
+	defer cancel()
+	ended, err := h.enroll(ctx, r)
+	if err != nil {
+		h.drop(l)
+		if h.Pool.Ping(ctx) == nil { // so it is not for Redis that the pool refused
+			return nil, refuse(websocket.ClosePolicyViolation, signaling.ProblemBadRequest, err.Error())
+		}
+		h.Log.Warn("an edge cannot register", "node", l.node, "error", err)
+		return nil, refuse(websocket.CloseTryAgainLater, signaling.ProblemUnavailable, "Redis is out of reach for the broker; try again")
+	}
+	keys := h.Keys.Public()
+	registered := signaling.Registered{HeartbeatMs: h.Heartbeat.Milliseconds(), Ended: ended}
+	for _, k := range keys {
+		registered.TokenKeys = append(registered.TokenKeys, k)
+	}
+	if err := conn.Send(signaling.Control{Type: signaling.ControlRegistered, ID: c.ID, Registered: &registered}); err != nil {
+		h.drop(l)
+		return nil, refuse(websocket.CloseGoingAway, signaling.ProblemUnavailable, "the link was cut")
+	}
+	close(l.registered)
+	return l, nil
+}
+
+// check refuses a registration that cannot be.
+func (h *Hub) check(c signaling.Control, credential identity.Credential) *refusal {
+	const policy = websocket.ClosePolicyViolation
+	if c.Type != signaling.ControlRegister || c.Register == nil {
+		return refuse(policy, signaling.ProblemBadRequest, "an edge registers first")
+	}
+	r := c.Register
+	if r.Version != signaling.ControlVersion {
+		return refuse(policy, signaling.ProblemUnsupported, fmt.Sprintf(
+			"control version %d: this broker speaks %d; install the same version on both", r.Version, signaling.ControlVersion))
+	}
+	if err := r.Node.Validate(); err != nil {
+		return refuse(policy, signaling.ProblemBadRequest, "registration: "+err.Error())
+	}
+	if err := h.Edges.For(credential, r.Node.ID); err != nil {
+		return refuse(signaling.CloseForbidden, signaling.ProblemForbidden, err.Error())
+	}
+	return nil
+}
+
+// take makes l the link of its node. Where the node has a link already, that one must fail to show that it lives.
+func (h *Hub) take(l *link) *refusal {
+	for {
+		h.mu.Lock()
+		old := h.links[l.node]
+		if old == nil {
+			h.links[l.node] = l
+			delete(h.gone, l.node)
+			h.mu.Unlock()
+			return nil
+		}
+		h.mu.Unlock()
+		if old.conn.Probe(probeWithin) {
+			return refuse(signaling.CloseConflict, signaling.ProblemUnavailable,
+				fmt.Sprintf("another edge is connected as %s; give each a node id of its own", l.node))
+		}
+		h.Log.Warn("a dead link is replaced by a new one of the same node", "node", l.node)
+		old.conn.Close(websocket.CloseGoingAway, "replaced")
+		h.drop(old)
+	}
+}
+
+// drop removes l, if it is still its node's link.
+func (h *Hub) drop(l *link) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.links[l.node] != l {
+		return false
+	}
+	delete(h.links, l.node)
+	h.gone[l.node] = time.Now()
+	for node, at := range h.gone { // nodes that never came back
+		if time.Since(at) > forgetGone {
+			delete(h.gone, node)
+		}
+	}
+	return true
+}
+
+// enroll puts the node into the pool, with this broker as the one that has its link.
+func (h *Hub) enroll(ctx context.Context, r signaling.Register) ([]signaling.AttemptID, error) {
+	if h.Prepare != nil {
+		if err := h.Prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.Pool.Link(ctx, r.Node.ID, h.name); err != nil {
+		return nil, err
+	}
+	return h.Pool.Register(ctx, r.Node, r.Epoch, r.Ledger)
+}
+
+// read takes the edge's messages until the link ends, and returns why.
+func (l *link) read() error {
+	for {
+		var c signaling.Control
+		err := l.conn.Receive(&c)
+		var malformed *signaling.MessageError
+		if errors.As(err, &malformed) {
+			l.complain(&signaling.Problem{Code: signaling.ProblemBadRequest, Title: "message could not be read", Detail: err.Error()})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.handle(c); err != nil {
+			return err
+		}
+	}
+}
+
+// handle applies one message. An error ends the link.
+func (l *link) handle(c signaling.Control) error {
+	switch {
+	case c.Type == signaling.ControlHeartbeat && c.Heartbeat != nil:
+		return l.heartbeat(*c.Heartbeat)
+	case c.Type == signaling.ControlUpdate && c.Update != nil:
+		l.update(*c.Update)
+	case c.Type == signaling.ControlConfirm || c.Type == signaling.ControlRefuse:
+		l.hub.answered(l.node, c)
+	case c.Type == signaling.ControlRelay && c.Relay != nil:
+		l.hub.answered(l.node, c)
+	case c.Type == signaling.ControlError && c.Problem != nil:
+		l.hub.Log.Warn("an edge reports a problem", "node", l.node, "code", c.Problem.Code, "title", c.Problem.Title)
+	default:
+		l.complain(&signaling.Problem{Code: signaling.ProblemUnsupported, Title: fmt.Sprintf("message of type %.40q is not understood here", string(c.Type))})
+	}
+	return nil
+}
+
+func (l *link) complain(p *signaling.Problem) {
+	_ = l.conn.Send(signaling.Control{Type: signaling.ControlError, Problem: p}) // read tells when the link has ended
+}
+
+// heartbeat renews the node. Where the pool has forgotten it or an attempt of it (Redis came back empty), the link is
+// ended so that the edge registers again with its ledger as it is then; while Redis is out of reach the link goes on.
+func (l *link) heartbeat(h signaling.Heartbeat) error {
+	ctx, cancel := context.WithTimeout(l.hub.ctx, poolWithin)
+	defer cancel()
+	for len(l.pending) > 0 && l.apply(ctx, l.pending[0]) {
+		l.pending = l.pending[1:]
+	}
+	err := l.hub.Pool.Heartbeat(ctx, l.node, h.State, h.Load, h.Attempts)
+	switch {
+	case err == nil:
+	case errors.Is(err, pool.ErrUnknownNode):
+		l.conn.Close(websocket.CloseServiceRestart, "register again")
+		return err
+	default:
+		l.hub.Log.Warn("heartbeat not kept", "node", l.node, "error", err)
+	}
+	return nil
+}
+
+// update applies an update, or keeps it for the next heartbeat where the pool is out of reach.
+func (l *link) update(u signaling.Update) {
+	ctx, cancel := context.WithTimeout(l.hub.ctx, poolWithin)
+	defer cancel()
+	if len(l.pending) == 0 && l.apply(ctx, u) {
+		return
+	}
+	if len(l.pending) == maxPending {
+		l.hub.Log.Error("update lost: too many wait for Redis", "node", l.node, "task", u.Task)
+		return
+	}
+	l.pending = append(l.pending, u)
+}
+
+// apply says whether an update is done with: kept by the pool, or of no use to it.
+func (l *link) apply(ctx context.Context, u signaling.Update) bool {
+	err := l.hub.Pool.UpdateFrom(ctx, l.node, u)
+	if err == nil {
+		l.hub.Log.Debug("update", "node", l.node, "task", u.Task, "state", u.State)
+		return true
+	}
+	if errors.Is(err, pool.ErrNotFound) || l.hub.Pool.Ping(ctx) == nil {
+		l.hub.Log.Info("update ignored", "node", l.node, "task", u.Task, "state", u.State, "reason", err)
+		return true
+	}
+	l.hub.Log.Warn("update waits for Redis", "node", l.node, "task", u.Task, "error", err)
+	return false
+}
+
+// end tells everyone who used the link that it is gone.
+func (l *link) end() {
+	mine := l.hub.drop(l)
+	l.hub.linkLost(l)
+	if !mine {
+		return // the node has another link already
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.hub.ctx), poolWithin)
+	defer cancel()
+	broker, err := l.hub.Pool.Linked(ctx, l.node)
+	if err != nil || broker != l.hub.name {
+		return // it has a link at another broker by now, or Redis is away
+	}
+	if err := l.hub.Pool.Unlink(ctx, l.node, l.hub.name); err != nil {
+		l.hub.Log.Warn("cannot take back an edge's link", "node", l.node, "error", err)
+	}
+	// Nothing new goes there until it comes back; a heartbeat over another link says otherwise at once.
+	if err := l.hub.Pool.SetState(ctx, l.node, signaling.NodeStarting); err != nil && !errors.Is(err, pool.ErrUnknownNode) {
+		l.hub.Log.Warn("cannot note that an edge is gone", "node", l.node, "error", err)
+	}
+}

@@ -1,0 +1,167 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tomocast/tomocast/cloud-broker/control"
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/internal/identity"
+	"github.com/tomocast/tomocast/internal/service"
+	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	// confirmWithin is how long an edge may take to confirm an instruction; then the next candidate is asked.
+	confirmWithin = 3 * time.Second
+	// claimLease holds a reservation until the edge has confirmed, with some time to spare.
+	claimLease = 2 * confirmWithin
+	// candidatesAtOnce is how many nodes one claim may choose from, maxTries how many claims one request makes.
+	candidatesAtOnce = 16
+	maxTries         = 5
+	// tokenTTL is how long a terminal may take to open signalling, or to come back, with one token.
+	tokenTTL = 10 * time.Minute
+	// studyTTL is how long an edge may read a study for one attempt.
+	studyTTL = time.Hour
+	// sweepEvery and sweepLimit bound how late and how much at a time is freed that nobody renews.
+	sweepEvery = time.Second
+	sweepLimit = 256
+)
+
+// Studies says which studies there are.
+type Studies interface {
+	// Name is the source's name.
+	Name() string
+	// Series lists a study's series; its error wraps source.ErrNotFound where there is no such study.
+	Series(studyUID string) ([]source.SeriesSummary, error)
+}
+
+// Config is what a Dispatcher needs.
+type Config struct {
+	Pool     *pool.Pool
+	Snapshot *placement.Snapshot
+	Edges    *control.Hub
+	Keys     *control.Keys
+	Studies  Studies
+	Relays   identity.Relays
+	// Wait is how long a terminal may take to arrive, Idle ends a session without input, and Grace is how long a
+	// session waits for a terminal that is gone.
+	Wait, Idle, Grace time.Duration
+	Log               *slog.Logger
+	Metrics           *prometheus.Registry
+}
+
+// Dispatcher places tasks.
+type Dispatcher struct {
+	Config
+	granted *prometheus.CounterVec
+	refused *prometheus.CounterVec
+	took    prometheus.Histogram
+}
+
+// New returns a Dispatcher. Its Run must run for it to know the nodes.
+func New(c Config) *Dispatcher {
+	d := &Dispatcher{
+		Config: c,
+		granted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: service.MetricsNamespace, Name: "grants_total", Help: "Grants given, by kind of answer.",
+		}, []string{"answer"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: service.MetricsNamespace, Name: "requests_refused_total", Help: "Requests for a place that got none, by problem code.",
+		}, []string{"code"}),
+		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: service.MetricsNamespace, Name: "grant_seconds", Help: "Time from a request to its grant.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+	}
+	nodes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: service.MetricsNamespace, Name: "nodes", Help: "Nodes in the pool, in any state.",
+	}, func() float64 { return float64(c.Snapshot.Len()) })
+	c.Metrics.MustRegister(d.granted, d.refused, d.took, nodes)
+	return d
+}
+
+// Run follows the pool and sweeps it until ctx ends.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	return service.Run(ctx,
+		service.Part{Name: "follow the pool", Run: func(ctx context.Context) error { return d.Pool.Follow(ctx, d.Snapshot) }},
+		service.Part{Name: "sweep the pool", Run: d.sweep})
+}
+
+func (d *Dispatcher) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		released, lost, err := d.Pool.Sweep(ctx, sweepLimit)
+		if err != nil {
+			if !failing && ctx.Err() == nil {
+				d.Log.Warn("Redis is out of reach: running sessions go on, new ones wait", "error", err)
+			}
+			failing = true
+			continue
+		}
+		if failing {
+			d.Log.Info("Redis is back")
+			failing = false
+		}
+		for _, node := range lost {
+			d.Log.Warn("a node is lost: its heartbeats stopped", "node", node)
+		}
+		for _, r := range released {
+			d.Log.Info("task released", "task", r.Task, "node", r.Attempt.Node, "state", r.State, "reason", r.Reason)
+			if r.Attempt.Node != "" { // should the edge live after all, it must not go on with what is not its own any more
+				_ = d.Edges.Release(ctx, r.Attempt.Node, signaling.Release{
+					Task: r.Task, Attempt: r.Attempt.ID, Fencing: r.Attempt.Fencing, State: r.State, Reason: r.Reason,
+				})
+			}
+		}
+	}
+}
+
+// CanOpenSession says whether a session of the usual size would get a place now, with the reason where not.
+func (d *Dispatcher) CanOpenSession(context.Context) error {
+	r := placement.Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering)}
+	if fit, why := d.Snapshot.Candidates(r, 1); len(fit) == 0 {
+		return fmt.Errorf("no node can open a session: %s", why)
+	}
+	return nil
+}
+
+// unavailable is the problem of a pool that does not answer.
+func (d *Dispatcher) unavailable(what string, err error) error {
+	d.Log.Warn("the pool did not answer", "what", what, "error", err)
+	return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The broker cannot reach Redis.",
+		Detail: "Sessions that run go on. Try again in a few seconds."}
+}
+
+func notFound(id signaling.TaskID) error {
+	return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such task.",
+		Detail: fmt.Sprintf("Task %.70q is not known, or it is somebody else's.", string(id))}
+}
+
+// task reads a task that p may see.
+func (d *Dispatcher) task(ctx context.Context, p identity.Principal, id signaling.TaskID) (signaling.Task, error) {
+	t, err := d.Pool.Task(ctx, id)
+	switch {
+	case errors.Is(err, pool.ErrNotFound):
+		return t, notFound(id)
+	case err != nil:
+		return t, d.unavailable("read task", err)
+	case t.Creator != p.Subject && !p.Operator:
+		return t, notFound(id)
+	}
+	return t, nil
+}
