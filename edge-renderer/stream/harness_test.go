@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -207,8 +206,19 @@ func receive[T any](t testing.TB, c <-chan T, what string) T {
 	case v := <-c:
 		return v
 	case <-time.After(patience):
-		buf := make([]byte, 1<<20)
-		t.Fatalf("no %s came\n%s", what, buf[:runtime.Stack(buf, true)])
+		t.Fatalf("no %s came\n%s", what, stacks())
 		panic("unreachable")
+	}
+}
+
+// until waits for a condition that no event tells of.
+func until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); !condition(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
 	}
 }

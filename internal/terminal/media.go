@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
@@ -16,7 +17,13 @@ import (
 // PlayoutDelayURI names the RTP header extension that the edge must send with every packet.
 const PlayoutDelayURI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
-// codecs as Chromium offers them.
+const (
+	// A missing packet is asked for this often, and so many times.
+	nackEvery = 100 * time.Millisecond
+	maxNacks  = 4
+)
+
+// knownCodecs are some that Chromium offers, in its words.
 var knownCodecs = []webrtc.RTPCodecParameters{
 	{PayloadType: 96, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}},
 	{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
@@ -84,9 +91,12 @@ func (s *Session) api() (*webrtc.API, error) {
 		}
 	}
 	registry := &interceptor.Registry{}
-	if err := webrtc.ConfigureNack(engine, registry); err != nil {
+	loss, err := nack.NewGeneratorInterceptor(nack.GeneratorSize(window), nack.GeneratorMaxNacksPerPacket(maxNacks),
+		nack.GeneratorInterval(nackEvery), nack.WithGeneratorLoggerFactory(quiet()))
+	if err != nil {
 		return nil, fmt.Errorf("loss reports: %w", err)
 	}
+	registry.Add(loss)
 	if err := webrtc.ConfigureRTCPReports(registry); err != nil {
 		return nil, fmt.Errorf("receiver reports: %w", err)
 	}
@@ -105,7 +115,12 @@ func (s *Session) api() (*webrtc.API, error) {
 		networks = append(networks, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
 	settings.SetNetworkTypes(networks)
+	// The default of 64 packets refuses, as replayed, what was lost in a large picture and sent again.
+	settings.SetSRTPReplayProtectionWindow(window)
 	settings.SetICETimeouts(5*time.Second, 20*time.Second, time.Second)
+	if s.options.RelayOnly {
+		settings.SetRelayAcceptanceMinWait(0) // there is nothing better to wait for
+	}
 	settings.SetSCTPMaxReceiveBufferSize(8 << 20)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings)), nil
 }

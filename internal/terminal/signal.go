@@ -177,6 +177,14 @@ func (s *Session) RestartICE(ctx context.Context) error {
 	return nil
 }
 
+// Renegotiate offers again what was offered.
+func (s *Session) Renegotiate(ctx context.Context) error {
+	if err := s.offer(ctx, nil); err != nil {
+		return fmt.Errorf("renegotiate: %w", err)
+	}
+	return nil
+}
+
 // Resume opens a new signalling connection in place of one that is gone, with the secret that the edge gave. Where the
 // path of the media is gone as well, [Session.RestartICE] follows.
 func (s *Session) Resume(ctx context.Context) error {
