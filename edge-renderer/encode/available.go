@@ -1,8 +1,8 @@
 package encode
 
 import (
+	"slices"
 	"sync"
-	"time"
 )
 
 // Info is one encoder of this build and whether this machine can use it.
@@ -12,6 +12,9 @@ type Info struct {
 	Codec Codec
 	// Hardware says that the encoder is a device and not the processor.
 	Hardware bool
+	// FixedBitrate says that the encoder cannot change its bitrate while it runs. It is opened anew when the
+	// target has moved far, which makes a key frame.
+	FixedBitrate bool
 	// Usable says that the encoder was opened and encoded a picture.
 	Usable bool
 	// Reason says why the encoder cannot be used; empty where it can.
@@ -23,25 +26,26 @@ type backend struct {
 	name     string
 	codec    Codec
 	hardware bool
+	fixed    bool // see Info.FixedBitrate
 	// open gets a complete Config of its codec.
 	open func(Config) (Encoder, error)
 }
 
-// backends are in order of preference: the device first, since it leaves the processor to the rest.
-var backends = append(libavHardware,
-	append([]backend{
-		{name: "openh264", codec: H264, open: openOpenH264},
-		{name: "libvpx-vp8", codec: VP8, open: openVP8},
-	}, libavSoftware...)...)
+// backends are in order of preference. Devices come first, since they leave the processor to the rest, but
+// last where they cannot follow the network without key frames.
+var backends = slices.Concat(libavPreferred, []backend{
+	{name: "openh264", codec: H264, open: openOpenH264},
+	{name: "libvpx-vp8", codec: VP8, open: openVP8},
+}, libavOthers)
 
 // Available lists the encoders of this build, the preferred first. Each is probed once in the life of the
 // process, by opening it and encoding a picture, so the first call may take a second where there are devices.
-func Available() []Info { return append([]Info(nil), probeAll()...) }
+func Available() []Info { return slices.Clone(probeAll()) }
 
 var probeAll = sync.OnceValue(func() []Info {
 	infos := make([]Info, len(backends))
 	for i, b := range backends {
-		infos[i] = Info{Name: b.name, Codec: b.codec, Hardware: b.hardware, Usable: true}
+		infos[i] = Info{Name: b.name, Codec: b.codec, Hardware: b.hardware, FixedBitrate: b.fixed, Usable: true}
 		if err := b.probe(); err != nil {
 			infos[i].Usable, infos[i].Reason = false, err.Error()
 		}
@@ -67,7 +71,7 @@ func (b backend) probe() error {
 	}
 	err = p.Convert(grey, width*4, width, height)
 	if err == nil {
-		_, err = e.Encode(&p, time.Duration(0), true)
+		_, err = e.Encode(&p, 0, true)
 	}
 	if closeErr := e.Close(); err == nil {
 		err = closeErr

@@ -55,8 +55,8 @@ var (
 // Config says what an encoder shall do.
 type Config struct {
 	Codec Codec
-	// Encoder insists on one encoder by its name in Available. Empty takes the first that opens:
-	// hardware, then software.
+	// Encoder insists on one encoder by its name in Available. Empty takes the first of that list which
+	// opens.
 	Encoder string
 	// Width and Height are the size of the stream in pixels, both even. They are fixed for an encoder's
 	// life: another size is another encoder, whose first frame is a key frame.
@@ -84,7 +84,7 @@ type Frame struct {
 }
 
 // Encoder encodes the pictures of one stream in order, each into exactly one frame. It is for one goroutine
-// at a time. A key frame is only ever the first frame or one that was asked for.
+// at a time. A key frame is only ever the first frame or one that was asked for, but see Info.FixedBitrate.
 type Encoder interface {
 	// Name is the encoder's name in Available.
 	Name() string
@@ -94,8 +94,8 @@ type Encoder interface {
 	// that starts at or before the first picture; rate control plans with the distances. forceKey makes
 	// the frame a key frame.
 	Encode(p *Picture, timestamp time.Duration, forceKey bool) (Frame, error)
-	// SetBitrate changes the target, in bits per second, from the next picture on. It never makes a key
-	// frame.
+	// SetBitrate changes the target, in bits per second, from the next picture on. It makes no key frame,
+	// except in encoders with Info.FixedBitrate.
 	SetBitrate(bps int) error
 	// Close frees the encoder. Closing again does nothing; everything else then returns ErrClosed.
 	Close() error

@@ -3,4 +3,4 @@
 package encode
 
 // Without the build tag libav there are no encoders of libavcodec.
-var libavHardware, libavSoftware []backend
+var libavPreferred, libavOthers []backend
