@@ -31,7 +31,7 @@ const (
 // and lights both sides; where the difference vanishes only the ambient part remains.
 
 // Opaque is the accumulated opacity at which a ray ends.
-const Opaque = 0.995
+const Opaque = 0.99
 
 // Rays are the rays of a picture in the voxel space of its volume: the ray of the pixel in column x and row
 // y starts at Origin + x*OriginX + y*OriginY and points to Dir + x*DirX + y*DirY, which is divided by the
@@ -121,6 +121,8 @@ func (s *Scene) Rays() Rays {
 		r.Dir, r.DirX, r.DirY = toVoxel(r.Aim), toVoxel(dx), toVoxel(dy)
 		r.Origin = toVoxel(origin)
 	} else {
+		// The ray begins beside the volume's centre, so that single precision is enough further on.
+		origin = origin.Add(forward.Scale(g.Center().Sub(c.Position).Dot(forward)))
 		r.Aim, r.Dir = forward, toVoxel(forward)
 		r.Origin, r.OriginX, r.OriginY = toVoxel(origin.Add(corner)), toVoxel(dx), toVoxel(dy)
 		r.Near = math.Inf(-1)

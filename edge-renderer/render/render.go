@@ -62,6 +62,9 @@ type Scene struct {
 	Width, Height int // pixels
 	Quality       Quality
 	Background    [3]uint8
+	// Refinement says that nobody waits for the picture: where pictures share a device it comes after those
+	// that somebody waits for.
+	Refinement bool
 }
 
 // Volume is a volume that a renderer has loaded. It belongs to that renderer and is released there.

@@ -17,10 +17,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 )
 
-const (
-	tileSide = 16 // pixels
-	maxMaps  = 4  // distance maps kept per volume, one for each transfer function in use
-)
+const tileSide = render.ReachSide // pixels
 
 // Renderer implements render.Renderer.
 type Renderer struct {
@@ -49,19 +46,11 @@ func (r *Renderer) Name() string {
 type loaded struct {
 	owner  *Renderer
 	volume *volume.Volume
-	bricks *volume.Bricks
+	space  *render.Space
 	coarse coarse
 
 	use      sync.RWMutex // held for reading while a picture is rendered
 	released bool
-
-	mu   sync.Mutex
-	maps []distanceMap // most recently used first
-}
-
-type distanceMap struct {
-	transfer *render.Transfer
-	distance []uint8
 }
 
 // Load computes the bricks of a volume. The voxels are read in place, so the volume must stay until the
@@ -71,11 +60,11 @@ func (r *Renderer) Load(ctx context.Context, v *volume.Volume) (render.Volume, e
 		return nil, err
 	}
 	defer r.renders.Done()
-	b, err := volume.NewBricks(ctx, v)
+	space, err := render.NewSpace(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	return &loaded{owner: r, volume: v, bricks: b, coarse: newCoarse(b)}, nil
+	return &loaded{owner: r, volume: v, space: space, coarse: newCoarse(space.Bricks)}, nil
 }
 
 // Source is the volume that was loaded.
@@ -85,26 +74,7 @@ func (l *loaded) Source() *volume.Volume { return l.volume }
 func (l *loaded) Release() {
 	l.use.Lock()
 	defer l.use.Unlock()
-	l.released, l.bricks, l.coarse, l.maps = true, nil, coarse{}, nil
-}
-
-// distances returns the distance map for a transfer function.
-func (l *loaded) distances(t *render.Transfer) []uint8 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, m := range l.maps {
-		if m.transfer == t {
-			copy(l.maps[1:i+1], l.maps[:i])
-			l.maps[0] = m
-			return m.distance
-		}
-	}
-	m := distanceMap{t, l.bricks.Distances(t.Empty(l.volume.Slope, l.volume.Intercept))}
-	l.maps = append([]distanceMap{m}, l.maps...)
-	if len(l.maps) > maxMaps {
-		l.maps = l.maps[:maxMaps]
-	}
-	return m.distance
+	l.released, l.space, l.coarse = true, nil, coarse{}
 }
 
 // Render renders a scene whose volume this renderer has loaded.

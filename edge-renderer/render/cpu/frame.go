@@ -57,7 +57,7 @@ func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
 	f := &frame{
 		mode: s.Mode, rays: s.Rays(), step: s.Quality.Step, jitter: s.Quality.Jitter,
 		int16s: v.Int16s(), float32s: v.Float32s(), size: v.Size, keepAll: keepAll,
-		bricks: l.bricks, coarse: &l.coarse, by: l.bricks.Size[0], bz: l.bricks.Size[0] * l.bricks.Size[1],
+		bricks: l.space.Bricks, coarse: &l.coarse, by: l.space.Bricks.Size[0], bz: l.space.Bricks.Size[0] * l.space.Bricks.Size[1],
 		slope: v.Slope, intercept: v.Intercept, light: t.Lighting,
 	}
 	for a := range 3 {
@@ -74,7 +74,7 @@ func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
 	if s.Mode == render.MaximumIntensity {
 		return f
 	}
-	f.distance = l.distances(t)
+	f.distance = l.space.Distances(t)
 	table := t.Table(s.Quality.Step)
 	f.table = unsafe.Slice((*[4]float32)(unsafe.Pointer(&table[0])), render.TableSize)
 	scale, offset := t.Index()
@@ -94,29 +94,21 @@ func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
 
 // ray is one ray through the volume.
 type ray struct {
-	n     int        // samples
-	base  [3]int64   // voxel index of the first sample plus half, fixed point
+	k, n  int        // samples: the first to look at, and the one behind the last
+	base  [3]int64   // voxel index of sample 0 plus half, fixed point
 	delta [3]int64   // from one sample to the next
-	start [3]float64 // base in voxels
-	inv   [3]float64 // samples per voxel along each axis
+	start [3]float64 // base, in samples
+	inv   [3]float64 // samples per brick along each axis
+	ahead [3]int     // 1 along axes on which the ray goes forward
+	unit  [3]float32 // direction, voxels per millimetre
 }
 
-// ray finds the ray of a pixel and says whether it has samples.
-func (f *frame) ray(x, y int, r *ray) bool {
+// ray finds the ray of a pixel and says whether it has samples at or behind reach, millimetres.
+func (f *frame) ray(x, y int, reach float64, r *ray) bool {
 	c := &f.rays
-	px, py := float64(x), float64(y)
 	t0, t1 := c.Near, math.Inf(1)
-	length := 0.0
-	var o, d geom.Vec
+	o, d := c.At(float64(x), float64(y))
 	for a := range 3 {
-		o[a] = c.Origin[a] + px*c.OriginX[a] + py*c.OriginY[a]
-		d[a] = c.Dir[a] + px*c.DirX[a] + py*c.DirY[a]
-		aim := c.Aim[a] + px*c.AimX[a] + py*c.AimY[a]
-		length += aim * aim
-	}
-	length = 1 / math.Sqrt(length)
-	for a := range 3 {
-		d[a] *= length
 		if d[a] == 0 {
 			if o[a] < -0.5 || o[a] > f.upper[a] {
 				return false
@@ -149,24 +141,37 @@ func (f *frame) ray(x, y int, r *ray) bool {
 			return false
 		}
 	}
+	if !(t0 < t1) || reach >= t1 {
+		return false
+	}
 	u := 0.5
 	if f.jitter {
 		u = render.Jitter(x, y)
 	}
-	r.n = int(math.Ceil((t1-t0)/f.step - u))
-	if !(t0 < t1) || r.n <= 0 {
+	r.k, r.n = 0, int(math.Ceil((t1-t0)/f.step-u))
+	if reach > t0 {
+		r.k = max(0, int((reach-t0)/f.step-u))
+	}
+	if r.k >= r.n {
 		return false
 	}
 	first := t0 + u*f.step
 	for a := range 3 {
 		p, dv := o[a]+first*d[a], d[a]*f.step
-		dv = min(max(dv, -maxDelta), maxDelta)
-		r.base[a], r.delta[a] = int64(p*one)+half, int64(dv*one)
-		r.start[a] = float64(r.base[a]) / one
-		r.inv[a] = 1e30
-		if r.delta[a] != 0 {
-			r.inv[a] = one / float64(r.delta[a])
+		if math.Abs(dv) > maxDelta {
+			dv = math.Copysign(maxDelta, dv)
 		}
+		r.base[a], r.delta[a] = int64(p*one)+half, int64(dv*one)
+		r.unit[a] = float32(d[a])
+		inv := 1e30
+		r.ahead[a] = 1
+		if r.delta[a] != 0 {
+			inv = one / float64(r.delta[a])
+			if r.delta[a] < 0 {
+				r.ahead[a] = 0
+			}
+		}
+		r.start[a], r.inv[a] = float64(r.base[a])/one*inv, inv*volume.BrickSide
 	}
 	return true
 }
@@ -174,10 +179,15 @@ func (f *frame) ray(x, y int, r *ray) bool {
 // tile renders the pixels of one tile.
 func (f *frame) tile(img *render.Image, x0, y0 int) {
 	var r ray
-	for y := y0; y < min(y0+tileSide, img.Height); y++ {
-		for x := x0; x < min(x0+tileSide, img.Width); x++ {
+	x1, y1 := min(x0+tileSide, img.Width), min(y0+tileSide, img.Height)
+	reach := math.Inf(-1)
+	if f.distance != nil && !f.keepAll {
+		reach = f.rays.Reach(x0, y0, x1, y1, f.size, f.bricks.Size, f.distance)
+	}
+	for y := y0; y < y1; y++ {
+		for x := x0; x < x1; x++ {
 			pix := (*[4]byte)(img.Pix[4*(y*img.Width+x):])
-			if !f.ray(x, y, &r) {
+			if !f.ray(x, y, reach, &r) {
 				for a := range 3 {
 					pix[a] = byte(f.background[a])
 				}
@@ -202,18 +212,27 @@ func (f *frame) tile(img *render.Image, x0, y0 int) {
 	}
 }
 
-// leave is the first sample behind the box of bricks from low to high along every axis, or one that comes
-// before it; at least k+1. It is rounded towards the box, so that no sample outside of it is passed over.
-func (r *ray) leave(k int, low, high [3]int) int {
-	least := math.Inf(1)
-	for a := range 3 {
-		bound := low[a]
-		if r.delta[a] >= 0 {
-			bound = high[a]
-		}
-		least = min(least, (float64(bound*volume.BrickSide)-r.start[a])*r.inv[a])
+// leave is the first sample behind the box of bricks that begins at (x,y,z) and has so many bricks along
+// each side, or one that comes before it; at least k+1. It is rounded towards the box, so that no sample
+// outside of it is passed over.
+func (r *ray) leave(k, x, y, z, side int) int {
+	tx := float64(x+side*r.ahead[0])*r.inv[0] - r.start[0]
+	ty := float64(y+side*r.ahead[1])*r.inv[1] - r.start[1]
+	tz := float64(z+side*r.ahead[2])*r.inv[2] - r.start[2]
+	if ty < tx {
+		tx = ty
 	}
-	return max(k+1, int(math.Ceil(min(least-1e-6, float64(r.n)))))
+	if tz < tx {
+		tx = tz
+	}
+	if tx >= float64(r.n) {
+		return r.n
+	}
+	// Conversion cuts off; the next sample behind the box is one further unless tx is whole.
+	if n := int(tx-1e-6) + 1; n > k {
+		return n
+	}
+	return k + 1
 }
 
 // grey writes the pixel of a maximum projection.

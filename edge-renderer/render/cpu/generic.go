@@ -73,11 +73,11 @@ func (f *frame) brick(c cell) (at int, b [3]int) {
 // composite renders a composite ray through voxels of any format.
 func composite[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 	var red, green, blue, alpha float32
-	for k := 0; k < r.n; {
+	for k := r.k; k < r.n; {
 		c := f.locate(r, k)
 		at, b := f.brick(c)
 		if d := int(f.distance[at]); d > 0 && !f.keepAll {
-			k = r.leave(k, [3]int{b[0] - d + 1, b[1] - d + 1, b[2] - d + 1}, [3]int{b[0] + d, b[1] + d, b[2] + d})
+			k = r.leave(k, b[0]-d+1, b[1]-d+1, b[2]-d+1, 2*d-1)
 			continue
 		}
 		k++
@@ -119,8 +119,8 @@ func (f *frame) shade(r *ray, g [3]float32) (diffuse, specular float32) {
 		return f.light.Ambient * 255, 0
 	}
 	// The gradient in patient space times the direction of the ray is the same product along the voxel axes.
-	along := float64(g[0])*float64(r.delta[0]) + float64(g[1])*float64(r.delta[1]) + float64(g[2])*float64(r.delta[2])
-	cosine := float32(math.Abs(along)/(one*f.step)) / float32(math.Sqrt(float64(square)))
+	along := g[0]*r.unit[0] + g[1]*r.unit[1] + g[2]*r.unit[2]
+	cosine := float32(math.Sqrt(float64(along * along / square)))
 	cosine = min(cosine, 1)
 	if f.specular != nil {
 		specular = f.specular[int(cosine*specularSize+0.5)]
@@ -137,7 +137,7 @@ func maximum[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 		at, b := f.brick(c)
 		lo, hi := float64(f.bricks.Min[at])*f.slope+f.intercept, float64(f.bricks.Max[at])*f.slope+f.intercept
 		if max(lo, hi) <= top && !f.keepAll {
-			k = r.leave(k, b, [3]int{b[0] + 1, b[1] + 1, b[2] + 1})
+			k = r.leave(k, b[0], b[1], b[2], 1)
 			continue
 		}
 		k++

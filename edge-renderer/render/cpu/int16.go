@@ -65,13 +65,15 @@ func place(p, last int64) (cell int, weight uint64) {
 func (f *frame) composite16(r *ray, pix *[4]byte) {
 	var red, green, blue, alpha float32
 	px, py, pz := r.base[0], r.base[1], r.base[2]
-	for k := 0; k < r.n; {
+	k := r.k
+	px, py, pz = px+int64(k)*r.delta[0], py+int64(k)*r.delta[1], pz+int64(k)*r.delta[2]
+	for k < r.n {
 		ix, fx := place(px, f.last[0])
 		iy, fy := place(py, f.last[1])
 		iz, fz := place(pz, f.last[2])
 		if d := int(f.distance[ix>>2+f.by*(iy>>2)+f.bz*(iz>>2)]); d != 0 && !f.keepAll {
 			bx, by, bz := ix>>2, iy>>2, iz>>2
-			next := r.leave(k, [3]int{bx - d + 1, by - d + 1, bz - d + 1}, [3]int{bx + d, by + d, bz + d})
+			next := r.leave(k, bx-d+1, by-d+1, bz-d+1, 2*d-1)
 			n := int64(next - k)
 			px, py, pz, k = px+n*r.delta[0], py+n*r.delta[1], pz+n*r.delta[2], next
 			continue
@@ -183,9 +185,9 @@ func (f *frame) maximum16(r *ray, pix *[4]byte) {
 			bx, by, bz := ix>>2, iy>>2, iz>>2
 			next := k
 			if cx, cy, cz := bx>>2, by>>2, bz>>2; f.coarse.max[cx+f.coarse.cy*cy+f.coarse.cz*cz] <= block {
-				next = r.leave(k, [3]int{cx << 2, cy << 2, cz << 2}, [3]int{(cx + 1) << 2, (cy + 1) << 2, (cz + 1) << 2})
+				next = r.leave(k, cx<<2, cy<<2, cz<<2, coarseSide)
 			} else if f.bricks.Max[bx+f.by*by+f.bz*bz] <= block {
-				next = r.leave(k, [3]int{bx, by, bz}, [3]int{bx + 1, by + 1, bz + 1})
+				next = r.leave(k, bx, by, bz, 1)
 			}
 			if next > k {
 				n := int64(next - k)

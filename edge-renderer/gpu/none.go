@@ -1,0 +1,25 @@
+//go:build !egl
+
+package gpu
+
+import (
+	"context"
+	"fmt"
+)
+
+// Device is an OpenGL context; there is none in this build.
+type Device struct{}
+
+// Open always fails in this build.
+func Open() (*Device, error) {
+	return nil, fmt.Errorf("%w: this program was built without OpenGL (build tag egl)", ErrNone)
+}
+
+// Info describes nothing in this build.
+func (d *Device) Info() Info { return Info{} }
+
+// Do always fails in this build.
+func (d *Device) Do(context.Context, Priority, func() error) error { return ErrNone }
+
+// Close does nothing in this build.
+func (d *Device) Close() error { return nil }

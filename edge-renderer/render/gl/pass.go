@@ -1,0 +1,176 @@
+//go:build egl
+
+package gl
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/go-gl/gl/v4.3-core/gl"
+
+	"github.com/tomocast/tomocast/edge-renderer/geom"
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/shaders"
+)
+
+// pass is one picture with what its jobs set.
+type pass struct {
+	scene     *render.Scene
+	loaded    *loaded
+	variant   variant
+	rays      render.Rays
+	reaches   []float32 // see render.Space; nil in a maximum projection, as the rest
+	step      []float32 // table for the step
+	distances []uint8
+}
+
+// prepare does what needs no OpenGL.
+func (l *loaded) prepare(s *render.Scene) *pass {
+	p := &pass{scene: s, loaded: l, rays: s.Rays()}
+	p.variant = variant{"maximum", shaders.Definitions{Pairs: l.layout == pairs}}
+	if s.Mode == render.Composite {
+		p.variant.program, p.variant.Shade = "composite", s.Transfer.Lighting.Shade
+		p.step = s.Transfer.Table(s.Quality.Step)
+		p.distances = l.space.Distances(s.Transfer)
+		p.reaches = l.space.Reaches(&p.rays, s.Width, s.Height, s.Transfer)
+		if l.owner.keepAll {
+			p.distances = make([]uint8, len(p.distances))
+			for i := range p.reaches {
+				p.reaches[i] = -math.MaxFloat32
+			}
+		}
+	}
+	return p
+}
+
+// gain turns a voxel as the shader reads it into a stored value: stored = voxel*scale + offset.
+func (l *loaded) gain() (scale, offset float64) {
+	switch l.layout {
+	case pairs:
+		return 1, -32768
+	case unorm:
+		return 65535, -32768
+	}
+	return 1, 0
+}
+
+// bind sets the program, its textures and its uniforms.
+func (p *pass) bind(r *Renderer) error {
+	s, l, v := p.scene, p.loaded, p.loaded.volume
+	program, err := r.program(p.variant)
+	if err != nil {
+		return err
+	}
+	gl.UseProgram(program)
+	vectors(locOrigin, p.rays.Origin, p.rays.OriginX, p.rays.OriginY)
+	vectors(locDir, p.rays.Dir, p.rays.DirX, p.rays.DirY)
+	vectors(locAim, p.rays.Aim, p.rays.AimX, p.rays.AimY)
+	jitter := float32(0)
+	if s.Quality.Jitter {
+		jitter = 1
+	}
+	gl.Uniform4f(locRange, float32(max(p.rays.Near, -1e30)), float32(s.Quality.Step), jitter, float32(len(p.rays.Clips)))
+	for i, h := range p.rays.Clips {
+		gl.Uniform4f(locClips+int32(i), float32(h.Normal[0]), float32(h.Normal[1]), float32(h.Normal[2]), float32(h.Offset))
+	}
+	gl.Uniform3i(locSize, int32(v.Size[0]), int32(v.Size[1]), int32(v.Size[2]))
+	gl.Uniform3f(locBackground, float32(s.Background[0])/255, float32(s.Background[1])/255, float32(s.Background[2])/255)
+
+	bindTexture(unitVoxels, gl.TEXTURE_3D, l.voxels)
+	scale, offset := l.gain()
+	offset = offset*v.Slope + v.Intercept
+	scale *= v.Slope
+	if s.Mode == render.MaximumIntensity {
+		bindTexture(unitMaxima, gl.TEXTURE_3D, l.maxima)
+		bindTexture(unitBlocks, gl.TEXTURE_3D, l.blocks)
+		low, high := s.Transfer.Window.Range()
+		gl.Uniform2f(locRescale, float32(scale), float32(offset))
+		gl.Uniform2f(locWindow, float32(low), float32(high))
+		return nil
+	}
+	t, err := l.tablesFor(p)
+	if err != nil {
+		return err
+	}
+	r.picture.send(p.reaches)
+	bindTexture(unitDistances, gl.TEXTURE_3D, t.distances)
+	bindTexture(unitTable, gl.TEXTURE_2D, t.table)
+	tableScale, tableOffset := s.Transfer.Index()
+	gl.Uniform2f(locEntry, float32(scale*tableScale), float32(offset*tableScale+tableOffset))
+	light := s.Transfer.Lighting
+	gl.Uniform4f(locLight, light.Ambient, light.Diffuse, light.Specular, light.SpecularPower)
+	if light.Shade {
+		g := render.Gram(v.Geometry)
+		vectors(locGramDiagonal, geom.Vec{g[0], g[1], g[2]})
+		vectors(locGramRest, geom.Vec{g[3], g[4], g[5]})
+	}
+	return nil
+}
+
+func (r *Renderer) program(v variant) (uint32, error) {
+	if p, ok := r.programs[v]; ok {
+		return p, nil
+	}
+	p, err := compile(v)
+	if err == nil {
+		r.programs[v] = p
+	}
+	return p, err
+}
+
+// tablesFor finds or makes the textures of the transfer function.
+func (l *loaded) tablesFor(p *pass) (tables, error) {
+	transfer, step := p.scene.Transfer, p.scene.Quality.Step
+	for i, t := range l.tables {
+		if t.transfer == transfer {
+			copy(l.tables[1:i+1], l.tables[:i])
+			if t.step != step {
+				uploadTable(t.table, p.step)
+				t.step = step
+			}
+			l.tables[0] = t
+			return t, nil
+		}
+	}
+	t := tables{transfer: transfer, step: step}
+	var err error
+	if t.distances, err = texture3D(gl.R8UI, l.space.Bricks.Size, gl.NEAREST); err != nil {
+		return tables{}, err
+	}
+	fill(l.space.Bricks.Size, gl.RED_INTEGER, gl.UNSIGNED_BYTE, unsafe.Pointer(&p.distances[0]))
+	gl.GenTextures(1, &t.table)
+	gl.BindTexture(gl.TEXTURE_2D, t.table)
+	gl.TexParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST)
+	gl.TexParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST)
+	gl.TexStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, render.TableSize, 1)
+	uploadTable(t.table, p.step)
+
+	l.tables = append([]tables{t}, l.tables...)
+	if n := len(l.tables); n > maxTables {
+		gl.DeleteTextures(1, &l.tables[n-1].table)
+		gl.DeleteTextures(1, &l.tables[n-1].distances)
+		l.tables = l.tables[:n-1]
+	}
+	return t, nil
+}
+
+func uploadTable(texture uint32, table []float32) {
+	gl.BindTexture(gl.TEXTURE_2D, texture)
+	gl.TexSubImage2D(gl.TEXTURE_2D, 0, 0, 0, render.TableSize, 1, gl.RGBA, gl.FLOAT, unsafe.Pointer(&table[0]))
+}
+
+func bindTexture(unit int, target, texture uint32) {
+	gl.ActiveTexture(gl.TEXTURE0 + uint32(unit))
+	gl.BindTexture(target, texture)
+}
+
+// vectors sets an array of vec3.
+func vectors(location int32, v ...geom.Vec) {
+	f := make([]float32, 0, 9)
+	for _, p := range v {
+		for _, x := range p {
+			f = append(f, float32(math.Max(math.Min(x, math.MaxFloat32), -math.MaxFloat32)))
+		}
+	}
+	gl.Uniform3fv(location, int32(len(v)), &f[0])
+}
