@@ -128,7 +128,7 @@ type Stored struct {
 
 // File is the file of an instance in a store.
 type File interface {
-	// Size is the file's length in bytes when it was indexed.
+	// Size is how many bytes there are to read.
 	Size() int64
 	// ModTime is when the file was last changed before it was indexed.
 	ModTime() time.Time

@@ -3,7 +3,6 @@ package dicomweb
 import (
 	"cmp"
 	"fmt"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,8 +39,8 @@ func accepted(r *http.Request) []mediaRange {
 	var out []mediaRange
 	for _, f := range fields {
 		for _, s := range splitQuoted(f, ',') {
-			media, params, err := mime.ParseMediaType(s)
-			if err != nil || len(out) == maxAccept {
+			media, params := parseMedia(s)
+			if media == "" || len(out) == maxAccept {
 				continue
 			}
 			q := 1.0
@@ -53,11 +52,23 @@ func accepted(r *http.Request) []mediaRange {
 			}
 		}
 	}
-	if len(fields) == 0 {
+	if len(strings.Join(fields, "")) == 0 {
 		return []mediaRange{{media: "*/*"}}
 	}
 	slices.SortStableFunc(out, func(a, b mediaRange) int { return cmp.Compare(b.q, a.q) })
 	return out
+}
+
+// parseMedia takes a media type apart. Unlike mime.ParseMediaType it takes type=application/dicom without the quotes
+// that its slash demands, since many programs write it so.
+func parseMedia(s string) (media string, params map[string]string) {
+	fields := splitQuoted(s, ';')
+	params = make(map[string]string, len(fields)-1)
+	for _, f := range fields[1:] {
+		name, value, _ := strings.Cut(f, "=")
+		params[strings.ToLower(strings.TrimSpace(name))] = strings.Trim(strings.TrimSpace(value), `"`)
+	}
+	return strings.ToLower(strings.TrimSpace(fields[0])), params
 }
 
 // splitQuoted splits at sep outside quoted strings.

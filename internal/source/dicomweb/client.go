@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -41,6 +40,10 @@ type Client struct {
 	// HTTPClient sends the requests; nil for one that is made for large answers. In either case a redirection to
 	// another host is not followed.
 	HTTPClient *http.Client
+	// Separately has the series of Source fetch instances one by one, over as many connections as there are workers,
+	// instead of all in one answer. That is faster over a long way, where one connection is slow, and from servers
+	// that prepare each answer.
+	Separately bool
 	// MaxPart is the longest instance accepted, bytes; 0 for DefaultMaxPart.
 	MaxPart int64
 	// Idle is how long the server may send nothing; 0 for DefaultIdle.
@@ -197,7 +200,7 @@ func (c *Client) client() *http.Client {
 
 // detail is what a server says about its refusal, where that is a problem of RFC 9457 or plain text.
 func detail(a *answer) string {
-	media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	media, _ := parseMedia(a.Header.Get("Content-Type"))
 	body, err := io.ReadAll(io.LimitReader(a.body, maxErrorBody))
 	if err != nil && len(body) == 0 {
 		return ""
@@ -301,7 +304,7 @@ func getList[T any](ctx context.Context, c *Client, what string, each func(*T) e
 		return err
 	}
 	defer a.Close()
-	if media, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); media != typeJSON && media != "application/json" {
+	if media, _ := parseMedia(a.Header.Get("Content-Type")); media != typeJSON && media != "application/json" {
 		return fmt.Errorf("%s: the server answered with %s instead of %s; check that the address is that of a DICOMweb service",
 			what, describe(a.Header.Get("Content-Type")), typeJSON)
 	}

@@ -1,181 +1,177 @@
 package dicomweb
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tomocast/tomocast/internal/dicom"
 )
-
-// Attribute is an attribute in the DICOM JSON model (PS3.18 F.2.2).
-type Attribute struct {
-	VR           string `json:"vr"`
-	Value        []any  `json:"Value,omitempty"`
-	InlineBinary []byte `json:"InlineBinary,omitempty"`
-}
-
-// Dataset is a data set in the DICOM JSON model: attributes by their tag as eight hexadecimal digits.
-type Dataset map[string]Attribute
 
 // maxInline is the longest binary value that metadata carries in itself, bytes. Longer ones are bulk data and are
 // left out, as PS3.18 10.4.1.1.2 allows; they are in the instance.
 const maxInline = 4 << 10
 
-// availableTransferSyntax is AvailableTransferSyntaxUID (PS3.18 10.6.3.3.1 and PS3.4): how an instance is stored.
+// availableTransferSyntax is AvailableTransferSyntaxUID: how an instance is stored (PS3.18 table 10.6.3-5).
 const availableTransferSyntax dicom.Tag = 0x00083002
 
-func key(t dicom.Tag) string {
-	const digits = "0123456789ABCDEF"
-	var b [8]byte
-	for i := range b {
-		b[i] = digits[t>>(28-4*i)&15]
-	}
-	return string(b[:])
-}
-
-// set puts an attribute with values; empty texts make it an attribute without a value (PS3.18 F.2.5).
-func (d Dataset) set(t dicom.Tag, vr dicom.VR, values ...any) {
-	if len(values) == 1 && values[0] == "" {
-		values = nil
-	}
-	d[key(t)] = Attribute{VR: vr.String(), Value: values}
-}
-
-// text puts a text attribute of one of the VRs that are written as they are.
-func (d Dataset) text(t dicom.Tag, vr dicom.VR, value string) { d.set(t, vr, value) }
-
-// texts puts the values of a text attribute that are joined by backslashes.
-func (d Dataset) texts(t dicom.Tag, vr dicom.VR, joined string) {
-	var values []any
-	if joined != "" {
-		for v := range strings.SplitSeq(joined, `\`) {
-			values = append(values, orNull(v))
-		}
-	}
-	d.set(t, vr, values...)
-}
-
-// name puts a person's name (PS3.18 F.2.2, table F.2.3-1).
-func (d Dataset) name(t dicom.Tag, value string) {
-	if value == "" {
-		d.set(t, dicom.PN)
-		return
-	}
-	d.set(t, dicom.PN, personName(value))
-}
-
-// number puts a whole number.
-func (d Dataset) number(t dicom.Tag, vr dicom.VR, value int) { d.set(t, vr, value) }
-
-// floats puts decimal numbers; none where f is empty.
-func (d Dataset) floats(t dicom.Tag, f ...float64) {
-	if len(f) == 0 {
-		return
-	}
-	values := make([]any, len(f))
-	for i, v := range f {
-		values[i] = float(v)
-	}
-	d.set(t, dicom.DS, values...)
-}
-
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// personName splits a name into its component groups.
-func personName(s string) any {
-	groups := map[string]string{}
-	names := [...]string{"Alphabetic", "Ideographic", "Phonetic"}
-	for i, g := range strings.SplitN(s, "=", len(names)) {
-		if g != "" {
-			groups[names[i]] = g
-		}
-	}
-	if len(groups) == 0 {
-		return nil
-	}
-	return groups
-}
-
-// float is a number of JSON, or a text where JSON has none for it (PS3.18 F.2.4).
-func float(f float64) any {
-	switch {
-	case math.IsNaN(f):
-		return "NaN"
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	}
-	return f
-}
-
-// newDataset is all of a data set but its file meta information, group lengths and bulk data.
-func newDataset(d *dicom.Dataset) Dataset {
-	out := make(Dataset, len(d.Elements))
+// appendDataset writes a data set in the DICOM JSON model (PS3.18 annex F), without file meta information, group
+// lengths and bulk data.
+func appendDataset(b []byte, d *dicom.Dataset) []byte {
+	b = append(b, '{')
+	first := true
 	for i := range d.Elements {
 		e := &d.Elements[i]
-		if e.Tag.Element() == 0 || e.Tag.Group() <= 2 || e.Tag.Group() == 0x7FE0 || e.Tag == dicom.DataSetTrailingPadding {
+		if bulk(e) || e.Tag.Element() == 0 || e.Tag.Group() <= 2 || e.Tag == dicom.DataSetTrailingPadding {
 			continue
 		}
-		if a, ok := newAttribute(d, e); ok {
-			out[key(e.Tag)] = a
+		if !first {
+			b = append(b, ',')
 		}
+		first = false
+		b = append(b, '"')
+		b = appendTag(b, e.Tag)
+		b = append(b, `":{"vr":"`...)
+		b = append(b, e.VR.String()...)
+		b = append(b, '"')
+		b = appendValues(b, d, e)
+		b = append(b, '}')
 	}
-	return out
+	return append(b, '}')
 }
 
-func newAttribute(d *dicom.Dataset, e *dicom.Element) (Attribute, bool) {
-	a := Attribute{VR: e.VR.String()}
-	if e.Tag == dicom.SpecificCharacterSet {
-		a.Value = []any{"ISO_IR 192"} // JSON is UTF-8 (PS3.18 F.2)
-		return a, true
-	}
-	switch e.VR {
-	case dicom.SQ:
-		for _, item := range e.Items {
-			a.Value = append(a.Value, newDataset(item))
-		}
+// bulk says whether an element is too long for metadata.
+func bulk(e *dicom.Element) bool {
+	return e.Tag.Group() == 0x7FE0 || e.Fragments != nil || binaryVR(e.VR) && len(e.Value) > maxInline
+}
+
+// binaryVR says whether a value is bytes to JSON.
+func binaryVR(vr dicom.VR) bool {
+	switch vr {
 	case dicom.OB, dicom.OD, dicom.OF, dicom.OL, dicom.OV, dicom.OW, dicom.UN:
-		if len(e.Value) > maxInline || e.Fragments != nil {
-			return a, false
-		}
-		a.InlineBinary = e.Value
-	default:
-		for _, s := range d.Strings(e.Tag) {
-			a.Value = append(a.Value, value(e.VR, strings.ToValidUTF8(s, "\uFFFD")))
-		}
+		return true
 	}
-	return a, true
+	return false
 }
 
-// value is one value as JSON has it (PS3.18 table F.2.3-1).
-func value(vr dicom.VR, s string) any {
+func appendTag(b []byte, t dicom.Tag) []byte {
+	const digits = "0123456789ABCDEF"
+	for shift := 28; shift >= 0; shift -= 4 {
+		b = append(b, digits[t>>shift&15])
+	}
+	return b
+}
+
+// appendValues writes the Value or InlineBinary of an attribute; nothing where it has no value (PS3.18 F.2.5).
+func appendValues(b []byte, d *dicom.Dataset, e *dicom.Element) []byte {
+	switch {
+	case e.Tag == dicom.SpecificCharacterSet:
+		return append(b, `,"Value":["ISO_IR 192"]`...) // JSON is UTF-8 (PS3.18 F.2)
+	case binaryVR(e.VR):
+		if len(e.Value) == 0 {
+			return b
+		}
+		b = append(b, `,"InlineBinary":"`...)
+		b = base64.StdEncoding.AppendEncode(b, e.Value)
+		return append(b, '"')
+	case e.VR == dicom.SQ:
+		if len(e.Items) == 0 {
+			return b
+		}
+		b = append(b, `,"Value":[`...)
+		for i, item := range e.Items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendDataset(b, item)
+		}
+		return append(b, ']')
+	}
+	values := d.Strings(e.Tag)
+	if len(values) == 0 {
+		return b
+	}
+	b = append(b, `,"Value":[`...)
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendValue(b, e.VR, v)
+	}
+	return append(b, ']')
+}
+
+// appendValue writes one value (PS3.18 table F.2.3-1). A number that is none is written as text, as F.2.3.1 allows.
+func appendValue(b []byte, vr dicom.VR, s string) []byte {
 	if s == "" {
-		return nil
+		return append(b, "null"...)
 	}
 	switch vr {
 	case dicom.PN:
-		return personName(s)
+		return appendName(b, s)
 	case dicom.AT:
-		return strings.NewReplacer("(", "", ")", "", ",", "").Replace(s)
-	case dicom.IS, dicom.US, dicom.SS, dicom.UL, dicom.SL, dicom.SV:
-		if n, err := strconv.ParseInt(strings.TrimPrefix(s, "+"), 10, 64); err == nil {
-			return n
+		s = strings.NewReplacer("(", "", ")", "", ",", "").Replace(s)
+	case dicom.IS, dicom.US, dicom.SS, dicom.UL, dicom.SL, dicom.SV, dicom.UV:
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err == nil {
+			return strconv.AppendInt(b, n, 10)
 		}
-	case dicom.UV:
-		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
-			return n
+		if u, err := strconv.ParseUint(s, 10, 64); err == nil {
+			return strconv.AppendUint(b, u, 10)
 		}
 	case dicom.DS, dicom.FL, dicom.FD:
-		if f, err := strconv.ParseFloat(s, 64); err == nil {
-			return float(f)
+		f, err := strconv.ParseFloat(s, 64)
+		switch {
+		case err != nil:
+		case math.IsNaN(f): // these three have names only (PS3.18 F.2.4)
+			return append(b, `"NaN"`...)
+		case math.IsInf(f, 1):
+			return append(b, `"Infinity"`...)
+		case math.IsInf(f, -1):
+			return append(b, `"-Infinity"`...)
+		default:
+			return strconv.AppendFloat(b, f, 'g', -1, 64)
 		}
 	}
-	return s // also a number that is none: PS3.18 F.2.3.1 allows a text
+	return appendText(b, s)
+}
+
+// appendName writes a person's name by its component groups.
+func appendName(b []byte, s string) []byte {
+	b = append(b, '{')
+	first := true
+	names := [...]string{"Alphabetic", "Ideographic", "Phonetic"}
+	for i, group := range strings.SplitN(s, "=", len(names)) {
+		if group == "" {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(b, '"')
+		b = append(b, names[i]...)
+		b = append(b, `":`...)
+		b = appendText(b, group)
+	}
+	return append(b, '}')
+}
+
+// appendText writes a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic(err) // cannot happen: a string can always be written, what is no UTF-8 as U+FFFD
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }

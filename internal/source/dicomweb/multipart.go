@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/textproto"
 	"strconv"
 	"strings"
@@ -212,9 +211,9 @@ func noEOF(err error) error {
 // multipartBoundary is the boundary of a multipart answer of DICOM instances. Its error says what the answer is
 // instead.
 func multipartBoundary(contentType string) (string, error) {
-	media, params, err := mime.ParseMediaType(contentType)
+	media, params := parseMedia(contentType)
 	switch {
-	case err != nil || media != typeMultipart:
+	case media != typeMultipart:
 		return "", fmt.Errorf("the server answered with %s instead of DICOM instances; check that the address is that of a DICOMweb service",
 			describe(contentType))
 	case params["type"] != "" && params["type"] != typeDICOM:

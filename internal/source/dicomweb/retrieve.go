@@ -3,7 +3,6 @@ package dicomweb
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +22,7 @@ const (
 	// partTime is how long a client may take for one part before the connection is given up.
 	partTime = 2 * time.Minute
 	// metadataBatch is how many headers are read before they are written, so that memory is bounded.
-	metadataBatch = 64
+	metadataBatch = 32
 )
 
 // items is the instances that a path names.
@@ -216,10 +215,10 @@ func instanceMetadata(base string, f source.Stored) ([]byte, error) {
 	if d == nil { // a damaged file's metadata is what could be read of it
 		return nil, err
 	}
-	m := newDataset(d)
 	// What the path says is what the client goes on with.
-	m.text(dicom.SOPInstanceUID, dicom.UI, f.Instance.SOPInstanceUID)
-	m.text(availableTransferSyntax, dicom.UI, f.Instance.TransferSyntaxUID)
-	m.text(dicom.RetrieveURL, dicom.UR, retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID))
-	return json.Marshal(m)
+	d.SetString(dicom.SOPInstanceUID, dicom.UI, f.Instance.SOPInstanceUID)
+	d.SetString(availableTransferSyntax, dicom.UI, f.Instance.TransferSyntaxUID)
+	d.SetString(dicom.RetrieveURL, dicom.UR,
+		retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID))
+	return appendDataset(make([]byte, 0, 8<<10), d), nil
 }

@@ -2,7 +2,6 @@ package dicomweb
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
@@ -184,11 +183,11 @@ func (s *server) searchStudies(w http.ResponseWriter, r *http.Request, _ ids) er
 	}
 	found, total := s.Store.FindStudies(q, maxStudies)
 	base := s.base(r)
-	return writeList(w, r, warnings, q, len(found), total, func(yield func(Dataset) bool) {
+	return writeList(w, r, warnings, q, len(found), total, func(yield func(*dicom.Dataset) bool) {
 		for _, st := range found {
-			d := Dataset{}
-			d.study(st)
-			d.text(dicom.RetrieveURL, dicom.UR, retrieveURL(base, st.StudyInstanceUID, "", ""))
+			d := result()
+			setStudy(d, st)
+			d.SetString(dicom.RetrieveURL, dicom.UR, retrieveURL(base, st.StudyInstanceUID, "", ""))
 			if !yield(d) {
 				return
 			}
@@ -206,14 +205,14 @@ func (s *server) searchSeries(w http.ResponseWriter, r *http.Request, i ids) err
 	}
 	found, total := s.Store.FindSeries(q, maxStudies)
 	base := s.base(r)
-	return writeList(w, r, warnings, q, len(found), total, func(yield func(Dataset) bool) {
+	return writeList(w, r, warnings, q, len(found), total, func(yield func(*dicom.Dataset) bool) {
 		for _, f := range found {
-			d := Dataset{}
+			d := result()
 			if i.study == "" {
-				d.study(f.Study)
+				setStudy(d, f.Study)
 			}
-			d.series(f)
-			d.text(dicom.RetrieveURL, dicom.UR, retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, ""))
+			setSeries(d, f)
+			d.SetString(dicom.RetrieveURL, dicom.UR, retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, ""))
 			if !yield(d) {
 				return
 			}
@@ -231,14 +230,14 @@ func (s *server) searchInstances(w http.ResponseWriter, r *http.Request, i ids) 
 	}
 	found, total := s.Store.FindInstances(q, maxInstances)
 	base := s.base(r)
-	return writeList(w, r, warnings, q, len(found), total, func(yield func(Dataset) bool) {
+	return writeList(w, r, warnings, q, len(found), total, func(yield func(*dicom.Dataset) bool) {
 		for _, f := range found {
-			d := Dataset{}
+			d := result()
 			if i.series == "" {
-				d.series(f)
+				setSeries(d, f)
 			}
-			d.instance(f)
-			d.text(dicom.RetrieveURL, dicom.UR,
+			setInstance(d, f)
+			d.SetString(dicom.RetrieveURL, dicom.UR,
 				retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID))
 			if !yield(d) {
 				return
@@ -279,7 +278,7 @@ func notFound(i ids) error {
 }
 
 // writeList writes data sets as a JSON array, one at a time.
-func writeList(w http.ResponseWriter, r *http.Request, warnings []string, q source.Query, n, total int, list iter.Seq[Dataset]) error {
+func writeList(w http.ResponseWriter, r *http.Request, warnings []string, q source.Query, n, total int, list iter.Seq[*dicom.Dataset]) error {
 	if rest := total - min(q.Offset, total) - n; rest > 0 {
 		warnings = append(warnings, fmt.Sprintf("There are %d additional results that can be requested", rest))
 	}
@@ -291,11 +290,9 @@ func writeList(w http.ResponseWriter, r *http.Request, warnings []string, q sour
 		return nil
 	}
 	out := newListWriter(w)
+	var text []byte
 	for d := range list {
-		text, err := json.Marshal(d)
-		if err != nil {
-			panic(err) // cannot happen: a Dataset holds only what JSON can
-		}
+		text = appendDataset(text[:0], d)
 		if out.add(text) != nil {
 			return nil // the client is gone
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +13,7 @@ import (
 )
 
 // RetrieveInstances fetches instances of a series one by one over at most workers connections and calls fn for each
-// on the goroutine that fetched it. Over a long way, or from a server that prepares each answer, this is faster than
-// RetrieveSeries.
+// on the goroutine that fetched it.
 func (c *Client) RetrieveInstances(ctx context.Context, study, series string, uids []string, workers int, fn func(source.Object) error) error {
 	const what = "retrieve an instance"
 	errs := []error{checkUIDs(study, series)}
@@ -61,7 +59,7 @@ func (c *Client) instance(ctx context.Context, study, series, uid string, buf []
 	}
 	defer a.Close()
 	contentType := a.Header.Get("Content-Type")
-	if media, _, _ := mime.ParseMediaType(contentType); media == typeDICOM {
+	if media, _ := parseMedia(contentType); media == typeDICOM {
 		buf, err = readAll(a.body, buf, a.ContentLength, c.maxPart())
 	} else {
 		buf, err = onlyPart(a.body, buf, contentType, c.maxPart())
@@ -152,6 +150,13 @@ func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Obj
 	list, err := s.Instances(ctx)
 	if err != nil {
 		return err
+	}
+	if s.client.Separately {
+		uids := make([]string, len(list))
+		for i := range list {
+			uids[i] = list[i].SOPInstanceUID
+		}
+		return s.client.RetrieveInstances(ctx, s.study, s.series, uids, workers, fn)
 	}
 	n, err := s.client.RetrieveSeries(ctx, s.study, s.series, workers, fn)
 	if err == nil && n != len(list) {

@@ -37,7 +37,9 @@ func decodeList[T any](in io.Reader, limit int64, each func(*T) error) error {
 			return fmt.Errorf("the answer lists more than %d: %w", maxListed, source.ErrLimit)
 		}
 		var v T
-		if err := dec.Decode(&v); err != nil {
+		// A value of a wrong type stays empty and the rest is read: what is needed is checked afterwards.
+		var wrongType *json.UnmarshalTypeError
+		if err := dec.Decode(&v); err != nil && !errors.As(err, &wrongType) {
 			return fault(err)
 		}
 		if err := each(&v); err != nil {
@@ -50,24 +52,13 @@ func decodeList[T any](in io.Reader, limit int64, each func(*T) error) error {
 	return nil
 }
 
-// attr is an attribute's values. What is no array of simple values is read as empty.
-type attr []any
-
-// UnmarshalJSON takes the values out of an attribute (PS3.18 F.2.2).
-func (a *attr) UnmarshalJSON(b []byte) error {
-	var v struct {
-		Value []any
-	}
-	if json.Unmarshal(b, &v) == nil {
-		*a = v.Value
-	}
-	return nil
-}
+// attr is an attribute (PS3.18 F.2.2); only its values matter here.
+type attr struct{ Value []any }
 
 // text is the values as text, joined by backslashes; of a name, its component groups joined by equals signs.
 func (a attr) text() string {
 	var parts []string
-	for _, v := range a {
+	for _, v := range a.Value {
 		switch v := v.(type) {
 		case string:
 			parts = append(parts, v)
@@ -89,8 +80,8 @@ func (a attr) text() string {
 
 // floats is the values as numbers; false where one of them is none. Servers send DS as numbers or as texts.
 func (a attr) floats() ([]float64, bool) {
-	out := make([]float64, len(a))
-	for i, v := range a {
+	out := make([]float64, len(a.Value))
+	for i, v := range a.Value {
 		switch v := v.(type) {
 		case float64:
 			out[i] = v
@@ -104,11 +95,14 @@ func (a attr) floats() ([]float64, bool) {
 			return nil, false
 		}
 	}
-	return out, len(a) > 0
+	return out, len(a.Value) > 0
 }
 
+// first is the attribute with its first value only.
+func (a attr) first() attr { return attr{a.Value[:min(len(a.Value), 1)]} }
+
 func (a attr) float() float64 {
-	if f, ok := a[:min(len(a), 1)].floats(); ok {
+	if f, ok := a.first().floats(); ok {
 		return f[0]
 	}
 	return 0
@@ -124,8 +118,8 @@ func (a attr) int() int {
 
 // pair is two attributes' first values.
 func pair(a, b attr) *[2]float64 {
-	x, okX := a[:min(len(a), 1)].floats()
-	y, okY := b[:min(len(b), 1)].floats()
+	x, okX := a.first().floats()
+	y, okY := b.first().floats()
 	if !okX || !okY {
 		return nil
 	}
@@ -195,7 +189,7 @@ func (w *wireInstance) instance() source.Instance {
 	i := source.Instance{
 		SOPInstanceUID:    w.SOPInstanceUID.text(),
 		SOPClassUID:       w.SOPClassUID.text(),
-		TransferSyntaxUID: w.TransferSyntax[:min(len(w.TransferSyntax), 1)].text(),
+		TransferSyntaxUID: w.TransferSyntax.first().text(),
 		ImageType:         w.ImageType.text(),
 		Photometric:       w.Photometric.text(),
 		AcquisitionTime:   w.AcquisitionTime.text(),

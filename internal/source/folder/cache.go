@@ -41,6 +41,7 @@ type cachedFile struct {
 	Problem       string
 	Study, Series int
 	Instance      *source.Instance
+	Preamble      []byte
 }
 
 // cacheFile is where the index of this folder lasts; empty where it can't.
@@ -140,7 +141,8 @@ func pack(root string, files []*file) *cached {
 	studies := map[*source.StudyAttributes]int{}
 	series := map[*source.SeriesAttributes]int{}
 	for i, f := range files {
-		e := cachedFile{Path: f.path, Size: f.size, ModTime: f.modTime, Kind: f.kind, Problem: f.problem, Instance: f.instance}
+		e := cachedFile{Path: f.path, Size: f.size, ModTime: f.modTime, Kind: f.kind, Problem: f.problem,
+			Instance: f.instance, Preamble: f.preamble}
 		if f.instance != nil {
 			e.Study = refer(studies, &c.Studies, f.study)
 			e.Series = refer(series, &c.Series, f.series)
@@ -165,7 +167,8 @@ func unpack(c *cached) ([]*file, error) {
 	t := newTables()
 	for i, e := range c.Files {
 		f := &all[i]
-		*f = file{path: e.Path, size: e.Size, modTime: e.ModTime, kind: e.Kind, problem: e.Problem, instance: e.Instance}
+		*f = file{path: e.Path, size: e.Size, modTime: e.ModTime, kind: e.Kind, problem: e.Problem,
+			instance: e.Instance, preamble: e.Preamble}
 		if f.instance != nil {
 			if e.Study < 1 || e.Study > len(c.Studies) || e.Series < 1 || e.Series > len(c.Series) {
 				return nil, errors.New("cached index: damaged (a reference is wrong)")

@@ -1,6 +1,8 @@
 package folder
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +22,7 @@ type header struct {
 	study    source.StudyAttributes
 	series   source.SeriesAttributes
 	instance source.Instance
+	preamble []byte // what the file lacks at its beginning
 }
 
 // headerLimits bounds the header of a file. Enhanced multi-frame objects have megabytes of it.
@@ -31,7 +34,10 @@ const mediaStorageDirectory = "1.2.840.10008.1.3.10"
 // readHeader reads a file's attributes up to its pixel data. A damaged file of which it is certain where it belongs
 // comes back with a problem, so that its series is known not to be whole: h is then not nil.
 func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
-	d, err := dicom.Read(r, dicom.Options{StopAtPixelData: true, Limits: headerLimits})
+	in := bufio.NewReaderSize(r, 32<<10)
+	head, _ := in.Peek(preambleLength + 4) // what is wrong with it, Read says
+	head = bytes.Clone(head)
+	d, err := dicom.Read(in, dicom.Options{StopAtPixelData: true, Limits: headerLimits})
 	if err != nil {
 		kind, problem = classify(err)
 	}
@@ -42,6 +48,9 @@ func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
 		return nil, KindDirectory, "It is a DICOMDIR, which lists other files."
 	}
 	h, err = newHeader(d)
+	if err == nil {
+		h.preamble, err = preambleFor(head, d, &h.instance)
+	}
 	if err != nil {
 		if problem == "" {
 			kind, problem = KindDamaged, sentence(err.Error())
@@ -122,10 +131,16 @@ func newHeader(d *dicom.Dataset) (*header, error) {
 		h.instance.SOPClassUID = text(d.Meta, dicom.MediaStorageSOPClassUID)
 	}
 	image(d, &h.instance)
-	return h, errors.Join(
-		source.CheckUID("the Study Instance UID", h.study.StudyInstanceUID),
-		source.CheckUID("the Series Instance UID", h.series.SeriesInstanceUID),
-		source.CheckUID("the SOP Instance UID", h.instance.SOPInstanceUID))
+	for _, u := range []struct{ what, uid string }{
+		{"the Study Instance UID", h.study.StudyInstanceUID},
+		{"the Series Instance UID", h.series.SeriesInstanceUID},
+		{"the SOP Instance UID", h.instance.SOPInstanceUID},
+	} {
+		if err := source.CheckUID(u.what, u.uid); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
 }
 
 // image takes the attributes of the image and its place.

@@ -51,7 +51,11 @@ type file struct {
 	study    *source.StudyAttributes
 	series   *source.SeriesAttributes
 	instance *source.Instance
+	preamble []byte // what it lacks at its beginning
 }
+
+// length is how many bytes are served of the file.
+func (f *file) length() int64 { return int64(len(f.preamble)) + f.size }
 
 type scanResult struct {
 	files    []*file
@@ -188,7 +192,7 @@ func (s *scanner) read(f *file) {
 		h, f.kind, f.problem = readHeader(r)
 		r.Close()
 		if h != nil {
-			f.study, f.series, f.instance = &h.study, &h.series, &h.instance
+			f.study, f.series, f.instance, f.preamble = &h.study, &h.series, &h.instance, h.preamble
 		}
 		if f.kind == KindNotDICOM && strings.EqualFold(path.Base(f.path), "DICOMDIR") {
 			f.kind, f.problem = KindDirectory, "It is a DICOMDIR, which lists other files."

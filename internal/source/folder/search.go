@@ -117,7 +117,7 @@ type opener struct {
 	file *file
 }
 
-func (o opener) Size() int64        { return o.file.size }
+func (o opener) Size() int64        { return o.file.length() }
 func (o opener) ModTime() time.Time { return time.Unix(0, o.file.modTime) }
 
 func (o opener) Check() error {
@@ -134,6 +134,9 @@ func (o opener) Open() (io.ReadSeekCloser, error) {
 	if err := o.compare(st, err); err != nil {
 		f.Close()
 		return nil, err
+	}
+	if len(o.file.preamble) > 0 {
+		return prefixed{io.NewSectionReader(prefixedAt{o.file.preamble, f}, 0, o.file.length()), f}, nil
 	}
 	return f, nil
 }

@@ -39,13 +39,21 @@ func newSnapshot(files []*file, notes []Problem) *snapshot {
 	slices.SortFunc(s.files, func(a, b *file) int { return cmp.Compare(a.path, b.path) })
 	problems := slices.Clone(notes)
 	bySeries := map[[2]string]*series{}
+	// Of two files with the same UID the whole one is served rather than the damaged one.
+	var whole, damaged []*file
 	for _, f := range s.files {
 		if f.problem != "" {
 			problems = append(problems, Problem{Path: f.path, Kind: f.kind, Reason: f.problem})
 		}
-		if f.instance == nil {
-			continue
+		switch {
+		case f.instance == nil:
+		case f.problem == "":
+			whole = append(whole, f)
+		default:
+			damaged = append(damaged, f)
 		}
+	}
+	for _, f := range append(whole, damaged...) {
 		if other := s.place(f, bySeries); other != nil {
 			problems = append(problems, Problem{Path: f.path, Kind: KindDuplicate,
 				Reason: fmt.Sprintf("It has the same SOP Instance UID as %s, which is served instead.", other.path)})
