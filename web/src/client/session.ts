@@ -1,0 +1,456 @@
+// A session as the page lives it: asked for, connected, watched, restored when its edge or its path is gone.
+import type {
+  Event as EdgeEvent,
+  Grant,
+  Loading,
+  Request,
+  SeriesInfo,
+  SeriesRef,
+  SessionInfo,
+  Stamp,
+  TaskRequest,
+  ViewPatch,
+  ViewState,
+} from "../contract.js";
+import type { BrokerAPI } from "./api.js";
+import { backoffMs, wait } from "./backoff.js";
+import { type Computation, Computations } from "./compute.js";
+import { Connection } from "./connection.js";
+import { Control } from "./control.js";
+import { Emitter } from "./emitter.js";
+import { InputSender, pageScheduler, Sequence, type ViewportChange } from "./input.js";
+import { Pictures } from "./pictures.js";
+import { explain, ProblemError } from "./problem.js";
+import { patched } from "./view.js";
+
+/**
+ * State is where a session is: asking the broker, connecting to the edge, loading the series, running,
+ * restoring what broke, ended as asked, or failed.
+ */
+export type State = "asking" | "connecting" | "loading" | "running" | "restoring" | "ended" | "failed";
+
+export interface SessionEvents {
+  state: State;
+  view: ViewState;
+  series: SeriesInfo[];
+  info: SessionInfo;
+  loading: Loading;
+  stream: MediaStream;
+  notice: ProblemError;
+}
+
+export type Orientation = NonNullable<Request["orientation"]>;
+
+/** The edge is asked for a sign of life this often, and is thought gone when none comes for so long. */
+const pulseMs = 2_000;
+const pulseWithinMs = 4_000;
+/** What no other edge and no second try would change. */
+const final = new Set<ProblemError["code"]>([
+  "bad-request", "unauthorized", "forbidden", "not-found", "not-a-volume", "unreadable", "too-large", "unsupported",
+]);
+
+/** Session is one rendering task. */
+export class Session extends Emitter<SessionEvents> {
+  readonly pictures = new Pictures();
+  readonly #api: BrokerAPI;
+  readonly #series: SeriesRef;
+  /** stop ends what is being tried; another try has another one. */
+  #stop = new AbortController();
+  #finished = false;
+  readonly #sequence = new Sequence();
+  #state: State = "asking";
+  #problem: ProblemError | undefined;
+  #grant: Grant | undefined;
+  #connection: Connection | undefined;
+  #control: Control | undefined;
+  #computations: Computations | undefined;
+  #input: InputSender | undefined;
+  #view: ViewState | undefined;
+  #info: SessionInfo | undefined;
+  #patients: SeriesInfo[] = [];
+  #loading: Loading | undefined;
+  #size: { width: number; height: number } | undefined;
+  #hidden = false;
+  #pulse: ReturnType<typeof setInterval> | undefined;
+  #attempt = 0;
+  #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
+
+  /** view is what the session opens with; without one the edge chooses. */
+  constructor(api: BrokerAPI, series: SeriesRef, view?: ViewState) {
+    super();
+    this.#api = api;
+    this.#series = series;
+    this.#view = view;
+    this.pictures.on("covered", (seq) => this.#input?.covered(seq));
+    this.pictures.on("damaged", ({ reason, again }) => {
+      this.emit("notice", new ProblemError("unreadable", "A lossless picture was thrown away", `${reason}.`));
+      if (again) this.requestStill().catch(() => undefined);
+    });
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** problem is why the session is being restored or has failed. */
+  get problem(): ProblemError | undefined {
+    return this.#problem;
+  }
+
+  /** attempt counts the tries to restore the session since it ran. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  get view(): ViewState | undefined {
+    return this.#view;
+  }
+
+  get info(): SessionInfo | undefined {
+    return this.#info;
+  }
+
+  get patients(): SeriesInfo[] {
+    return this.#patients;
+  }
+
+  get loading(): Loading | undefined {
+    return this.#loading;
+  }
+
+  get grant(): Grant | undefined {
+    return this.#grant;
+  }
+
+  /** start asks for a place and connects. What goes wrong is told by the state. */
+  async start(): Promise<void> {
+    try {
+      await this.#place();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** report sets what the edge is told about the display. */
+  report(display: () => NonNullable<Request["display"]>): void {
+    this.#display = display;
+  }
+
+  /** newestTimestamp is the RTP timestamp of the newest frame, for browsers that do not tell it with the frame. */
+  newestTimestamp(): number | undefined {
+    return this.#connection?.newestTimestamp();
+  }
+
+  getStats(): Promise<RTCStatsReport> | undefined {
+    return this.#connection?.getStats();
+  }
+
+  /** change moves a viewport; active says that the hand is still on the picture. */
+  change(change: ViewportChange, active: boolean): void {
+    if (this.#view === undefined) return;
+    this.#view = patched(this.#view, { viewports: [change] });
+    this.#input?.change(change, active);
+    this.emit("view", this.#view);
+  }
+
+  /** setView changes parts of the view and resolves when the edge has taken it in. */
+  async setView(patch: ViewPatch): Promise<void> {
+    for (const { id, ...fields } of patch.viewports as ViewportChange[]) this.#input?.overrule(id, Object.keys(fields));
+    await this.#write({ type: "set-view", view: patch });
+  }
+
+  /** resetView looks from a standard side; without one, everything is as when the study was opened. */
+  async resetView(viewport: string, orientation?: Orientation): Promise<void> {
+    this.#input?.overrule(viewport, orientation === undefined ? undefined : ["camera"]);
+    await this.#write({ type: "reset-view", viewport, ...(orientation === undefined ? {} : { orientation }) });
+  }
+
+  /** resize asks for pictures of a size in device pixels. */
+  resize(width: number, height: number): void {
+    if (this.#size?.width === width && this.#size.height === height) return;
+    this.#size = { width, height };
+    this.#send({ type: "resize", width, height });
+  }
+
+  /** setHidden says that nobody sees the page: no pictures come. */
+  setHidden(hidden: boolean): void {
+    this.#hidden = hidden;
+    this.#send({ type: "visibility", hidden });
+    if (!hidden) this.check();
+  }
+
+  /** check looks whether the connection still stands, after sleep or a change of network. */
+  check(): void {
+    this.#connection?.check();
+    this.#beat();
+  }
+
+  requestStill(): Promise<void> {
+    return this.#request({ type: "still" });
+  }
+
+  /** submit runs a compute task on this session's data. */
+  submit(task: TaskRequest, progress: (share: number) => void): Computation {
+    if (this.#computations === undefined) throw new ProblemError("unavailable", "The session is not open yet");
+    return this.#computations.submit(task, progress);
+  }
+
+  /** retry opens the session again after it failed or ended, with the same view. */
+  async retry(): Promise<void> {
+    if (this.#finished) return;
+    this.#stop = new AbortController();
+    this.#problem = undefined;
+    this.#attempt = 0;
+    await this.start();
+  }
+
+  /** giveUp stops trying to restore the session; retry begins again. */
+  giveUp(): void {
+    if (this.#state !== "restoring") return;
+    this.#stop.abort(new ProblemError("cancelled", "Given up"));
+    this.#end(this.#problem ?? new ProblemError("cancelled", "The session has ended"));
+  }
+
+  /** finish ends the session and releases what it holds. It is safe to call twice. */
+  finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#stop.abort(new ProblemError("cancelled", "Closed"));
+    const task = this.#grant?.task;
+    this.#send({ type: "finish" });
+    this.#disconnect("finished");
+    // The edge may be out of reach; the broker then ends the task.
+    if (task !== undefined && this.#state !== "failed") this.#api.finish(task).catch(() => undefined);
+    this.#enter("ended");
+    this.clear();
+  }
+
+  async #place(): Promise<void> {
+    this.#enter(this.#state === "restoring" ? "restoring" : "asking");
+    const request: TaskRequest = { type: "rendering", series: this.#series };
+    if (this.#view !== undefined) request.parameters = { view: this.#view };
+    const stop = this.#stop.signal;
+    const grant = await this.#api.submit(request, crypto.randomUUID(), stop);
+    if (stop.aborted) {
+      this.#api.finish(grant.task).catch(() => undefined);
+      return;
+    }
+    this.#grant = grant;
+    this.#connect(grant);
+  }
+
+  #connect(grant: Grant, resume = ""): void {
+    this.#disconnect();
+    this.pictures.restart();
+    if (this.#state !== "restoring") this.#enter("connecting");
+    const connection = new Connection(() => this.#credentials(), grant.iceServers, resume);
+    const control = new Control((message) => connection.send("control", message));
+    const computations = new Computations(control);
+    this.#connection = connection;
+    this.#control = control;
+    this.#computations = computations;
+    this.#input = new InputSender({
+      sequence: this.#sequence,
+      scheduler: pageScheduler,
+      // What waits in the buffer is old before it is sent.
+      send: (message) => connection.send("input", JSON.stringify(message), 16 << 10),
+      sent: (seq, at) => {
+        this.pictures.input(seq, at);
+      },
+    });
+    connection.on("stream", (stream) => {
+      this.emit("stream", stream);
+    });
+    connection.on("open", () => {
+      if (this.#size !== undefined) this.#send({ type: "resize", ...this.#size });
+      if (this.#hidden) this.#send({ type: "visibility", hidden: true });
+      this.#pulse = setInterval(() => {
+        this.#beat();
+      }, pulseMs);
+    });
+    connection.on("message", ({ channel, data }) => {
+      if (channel === "stamps") this.pictures.stamp(JSON.parse(String(data)) as Stamp);
+      else if (channel === "still") this.pictures.stillMessage(data);
+      else if (channel === "bulk") void computations.message(data);
+      else if (channel === "control") this.#event(JSON.parse(String(data)) as EdgeEvent);
+    });
+    connection.on("interrupted", () => {
+      this.#problem = new ProblemError("unavailable", "The connection is interrupted", "It is being restored.");
+      this.#enter("restoring");
+    });
+    connection.on("restored", () => {
+      this.#settle();
+      this.#input?.resume();
+      this.#send({ type: "refresh" });
+    });
+    connection.on("lost", (problem) => {
+      void this.#restore(problem ?? new ProblemError("edge-lost", "The renderer cannot be reached any more"));
+    });
+    connection.open();
+  }
+
+  /** credentials are those of the grant, or of a new one where its token is about to expire. */
+  async #credentials(): Promise<{ url: string; token: string }> {
+    let grant = this.#grant;
+    if (grant === undefined) throw new ProblemError("unauthorized", "No session was granted");
+    if (Date.parse(grant.tokenExpiresAt) < Date.now() + 5_000) {
+      grant = await this.#api.grant(grant.task, this.#stop.signal);
+      this.#grant = grant;
+    }
+    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
+  }
+
+  #event(event: EdgeEvent): void {
+    if (event.session !== undefined) {
+      this.#info = event.session;
+      this.emit("info", event.session);
+    }
+    if (event.loading !== undefined) {
+      this.#loading = event.loading;
+      this.emit("loading", event.loading);
+    }
+    if (event.patients !== undefined) {
+      this.#patients = event.patients;
+      this.emit("series", event.patients);
+    }
+    if (event.view !== undefined) this.#takeView(event.view);
+    switch (event.type) {
+      case "reply":
+        this.#control?.reply(event);
+        break;
+      case "ready":
+      case "loaded":
+        this.#settle();
+        break;
+      case "task-progress":
+      case "task-done":
+        this.#computations?.event(event);
+        break;
+      case "notice":
+        if (event.problem !== undefined) this.emit("notice", ProblemError.from(event.problem));
+        break;
+      case "ending":
+        this.#ending(event.problem && ProblemError.from(event.problem));
+        break;
+      default: // loading is told above
+    }
+  }
+
+  /** takeView follows the edge, but keeps what the hand has moved since. */
+  #takeView(view: ViewState): void {
+    if (this.#input?.uncovered === true && this.#view !== undefined) {
+      this.#view = { ...patched(view, this.#input.pendingPatch()) };
+    } else {
+      this.#view = view;
+    }
+    this.emit("view", this.#view);
+  }
+
+  #ending(problem: ProblemError | undefined): void {
+    if (problem !== undefined && final.has(problem.code)) this.#fail(problem);
+    else this.#end(problem ?? new ProblemError("cancelled", "The session has ended"));
+  }
+
+  /** settle says what the session does now that it is connected. */
+  #settle(): void {
+    if (this.#state === "failed" || this.#state === "ended") return;
+    this.#problem = undefined;
+    this.#attempt = 0;
+    this.#enter(this.#patients.length > 0 ? "running" : "loading");
+  }
+
+  /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
+  async #restore(problem: ProblemError): Promise<void> {
+    if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
+    const resume = this.#connection?.resume ?? "";
+    this.#disconnect();
+    this.#patients = [];
+    if (final.has(problem.code)) {
+      this.#fail(problem);
+      return;
+    }
+    this.#problem = problem;
+    this.#enter("restoring");
+    const stop = this.#stop.signal;
+    const attempt = this.#attempt++;
+    try {
+      // The first try is at once: another edge may be free.
+      if (attempt > 0) await wait(backoffMs(attempt - 1, 1_000), stop);
+      if (attempt > 0 || !(await this.#rejoin(resume))) await this.#place();
+    } catch (error) {
+      if (stop.aborted) return;
+      const next = error instanceof ProblemError ? error : new ProblemError("internal", explain(error).title, explain(error).detail);
+      void this.#restore(next);
+    }
+  }
+
+  /** rejoin goes back to the task where the broker says that it still runs. */
+  async #rejoin(resume: string): Promise<boolean> {
+    const old = this.#grant;
+    if (old === undefined) return false;
+    try {
+      this.#grant = await this.#api.grant(old.task, this.#stop.signal);
+    } catch {
+      return false;
+    }
+    this.#connect(this.#grant, this.#grant.attempt.id === old.attempt.id ? resume : "");
+    return true;
+  }
+
+  #beat(): void {
+    const connection = this.#connection;
+    if (connection?.connected !== true || this.#control === undefined) return;
+    this.#control.request({ type: "displayed", display: this.#display() }, pulseWithinMs).catch((error: unknown) => {
+      const silent = error instanceof ProblemError && error.code === "unavailable";
+      if (silent && this.#connection === connection) connection.restart();
+    });
+  }
+
+  async #write(request: Omit<Request, "id" | "seq">): Promise<void> {
+    const seq = this.#sequence.next();
+    this.pictures.input(seq, performance.now());
+    await this.#request({ ...request, seq });
+  }
+
+  #request(request: Omit<Request, "id">): Promise<void> {
+    if (this.#control === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
+    return this.#control.request(request);
+  }
+
+  /** send is for requests whose refusal the user need not hear of. */
+  #send(request: Omit<Request, "id">): void {
+    this.#request(request).catch(() => undefined);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const { title, detail } = explain(error);
+    this.#problem = error instanceof ProblemError ? error : new ProblemError("internal", title, detail);
+    this.#disconnect();
+    this.#enter("failed");
+  }
+
+  #end(problem: ProblemError): void {
+    this.#problem = problem;
+    this.#disconnect();
+    this.#enter("ended");
+  }
+
+  #disconnect(reason?: string): void {
+    clearInterval(this.#pulse);
+    this.#input?.close();
+    this.#computations?.close();
+    this.#control?.close();
+    this.#connection?.close(reason);
+    this.#input = undefined;
+    this.#computations = undefined;
+    this.#control = undefined;
+    this.#connection = undefined;
+  }
+
+  #enter(state: State): void {
+    this.#state = state;
+    this.emit("state", state);
+  }
+}
+

@@ -1,0 +1,103 @@
+// What the viewer measures of its session.
+import type { Quality, StageTimes } from "./types.js";
+import type { Figures } from "../client/latency.js";
+import { quantile } from "../client/latency.js";
+
+/** Stats is what a viewer measured in the last second or so; figures are undefined while there is nothing. */
+export interface Stats {
+  picturesPerSecond: number;
+  droppedPictures: number;
+  motionToPhotonMs: Figures | undefined;
+  renderMs: Figures | undefined;
+  encodeMs: Figures | undefined;
+  /** bitsPerSecond is what came in as video. */
+  bitsPerSecond: number;
+  /** targetBitsPerSecond is what the encoder aims at. */
+  targetBitsPerSecond: number;
+  width: number;
+  height: number;
+  quality: Quality | undefined;
+  scale: number;
+  stepMm: number;
+  times: StageTimes | undefined;
+  codec: string;
+  encoder: string;
+  renderer: string;
+  fallback: string;
+  node: string;
+  roundTripMs: number | undefined;
+}
+
+/** noStats is before anything was measured. */
+export const noStats: Stats = {
+  picturesPerSecond: 0,
+  droppedPictures: 0,
+  motionToPhotonMs: undefined,
+  renderMs: undefined,
+  encodeMs: undefined,
+  bitsPerSecond: 0,
+  targetBitsPerSecond: 0,
+  width: 0,
+  height: 0,
+  quality: undefined,
+  scale: 1,
+  stepMm: 0,
+  times: undefined,
+  codec: "",
+  encoder: "",
+  renderer: "",
+  fallback: "",
+  node: "",
+  roundTripMs: undefined,
+};
+
+/** VideoRate turns the browser's counters into rates. */
+export class VideoRate {
+  #bytes = 0;
+  #at = 0;
+  bitsPerSecond = 0;
+  dropped = 0;
+  roundTripMs: number | undefined;
+
+  take(report: RTCStatsReport): void {
+    for (const entry of report.values() as Iterable<RTCStats & Record<string, unknown>>) {
+      if (entry.type === "inbound-rtp" && entry["kind"] === "video") this.#inbound(entry);
+      if (entry.type === "candidate-pair" && entry["nominated"] === true && typeof entry["currentRoundTripTime"] === "number") {
+        this.roundTripMs = entry["currentRoundTripTime"] * 1000;
+      }
+    }
+  }
+
+  #inbound(entry: RTCStats & Record<string, unknown>): void {
+    const bytes = Number(entry["bytesReceived"] ?? 0);
+    this.dropped = Number(entry["framesDropped"] ?? 0);
+    if (this.#at > 0 && entry.timestamp > this.#at && bytes >= this.#bytes) {
+      this.bitsPerSecond = ((bytes - this.#bytes) * 8000) / (entry.timestamp - this.#at);
+    }
+    this.#bytes = bytes;
+    this.#at = entry.timestamp;
+  }
+}
+
+/** PictureRate is how many pictures were shown a second, in the last two seconds. */
+export class PictureRate {
+  #times: number[] = [];
+
+  shown(at: number): void {
+    this.#times.push(at);
+    this.#forget(at);
+  }
+
+  /** at is the rate at a time, from the median gap, so that the pictures before a rest count as they were. */
+  at(now: number): number {
+    this.#forget(now);
+    if (this.#times.length < 3) return 0;
+    const gaps = this.#times.slice(1).map((time, i) => time - (this.#times[i] ?? time));
+    const gap = quantile(gaps.sort((a, b) => a - b), 0.5);
+    return gap > 0 ? 1000 / gap : 0;
+  }
+
+  #forget(now: number): void {
+    while (this.#times[0] !== undefined && this.#times[0] < now - 2000) this.#times.shift();
+  }
+}

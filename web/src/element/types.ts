@@ -1,0 +1,65 @@
+// What <tomocast-viewer> takes and tells.
+import type { Camera, Stamp, ViewState, Viewport } from "../contract.js";
+import type { State } from "../client/session.js";
+
+export type Quality = Stamp["quality"];
+export type StageTimes = Stamp["times"];
+
+/** SeriesChoice is what to open; without a series the edge takes the study's largest volume. */
+export interface SeriesChoice {
+  studyInstanceUID: string;
+  seriesInstanceUID?: string;
+  /** source is the broker's name of the source; empty is its own. */
+  source?: string;
+}
+
+/** PartialView is a view state with only what changes. A viewport without an id is meant by its place. */
+export interface PartialView {
+  viewports: Partial<Viewport>[];
+}
+
+/** ReadyDetail comes with "ready", when the series is loaded and its first picture is on the way. */
+export interface ReadyDetail {
+  view: ViewState;
+}
+
+/** FrameDetail comes with "frame", for each picture of the video that is on the screen. */
+export interface FrameDetail {
+  revision: number;
+  rtpTimestamp: number;
+  renderMs: number;
+  encodeMs: number;
+  quality: Quality;
+  /** motionToPhotonMs is there where an input caused the picture. */
+  motionToPhotonMs?: number;
+  cameras: Camera[];
+}
+
+/** StillDetail comes with "still", when a lossless picture whose hash was checked is on the screen. */
+export interface StillDetail {
+  revision: number;
+  sha256: string;
+  /** sinceInputMs is how long after the last input the edge had it ready. */
+  sinceInputMs: number;
+}
+
+/** ErrorDetail comes with "error". */
+export interface ErrorDetail {
+  code: string;
+  title: string;
+  detail: string;
+}
+
+/** StateDetail comes with "statechange". */
+export interface StateDetail {
+  state: State | "idle";
+}
+
+/** ViewerEvents are the events of the element and their details. */
+export interface ViewerEvents {
+  ready: ReadyDetail;
+  frame: FrameDetail;
+  still: StillDetail;
+  error: ErrorDetail;
+  statechange: StateDetail;
+}

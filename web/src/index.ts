@@ -1,0 +1,29 @@
+/**
+ * The Tomocast viewer as a library. Importing this module defines no element and touches no document; call
+ * defineTomocastViewer, or import "@tomocast/viewer/register", to have <tomocast-viewer>.
+ *
+ * @packageDocumentation
+ */
+import { TomocastViewer } from "./element/tomocast-viewer.js";
+
+export { TomocastViewer };
+export type { GetToken } from "./client/api.js";
+export type { Computation, Result } from "./client/compute.js";
+export type { Figures } from "./client/latency.js";
+export { ProblemError } from "./client/problem.js";
+export type { Orientation, State } from "./client/session.js";
+export type {
+  Camera, Histogram, HistogramParameters, Loading, PresetInfo, SeriesInfo, SeriesRef, SessionInfo, Slab,
+  TaskRequest, TransferFunction, ViewState, Viewport, Window,
+} from "./contract.js";
+export type { Tool } from "./element/gestures.js";
+export type { Stats } from "./element/stats.js";
+export type * from "./element/types.js";
+
+/** defineTomocastViewer defines the element, once, under a name of your choice. */
+export function defineTomocastViewer(name = "tomocast-viewer"): void {
+  if (customElements.get(name) !== undefined) return;
+  // A constructor belongs to one name; a second name gets a class of its own.
+  const free = customElements.getName?.(TomocastViewer) == null;
+  customElements.define(name, free ? TomocastViewer : class extends TomocastViewer {});
+}

@@ -1,0 +1,17 @@
+// Amounts as people read them.
+
+/** megabytes is a number of bytes in MB, with a digit after the point below ten. */
+export function megabytes(bytes: number): string {
+  const mb = bytes / 1e6;
+  return `${mb < 10 ? mb.toFixed(1) : Math.round(mb).toString()} MB`;
+}
+
+/** bitrate is a number of bits a second in Mbit/s or kbit/s. */
+export function bitrate(bps: number): string {
+  return bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1e3)} kbit/s`;
+}
+
+/** plural is a number with its noun. */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n.toLocaleString("en-GB")} ${n === 1 ? one : many}`;
+}
