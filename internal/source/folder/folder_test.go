@@ -436,8 +436,9 @@ func TestServedFilesAreComplete(t *testing.T) {
 	for name, data := range map[string][]byte{"no preamble": whole[132:], "mark only": whole[128:], "no meta": whole[metaEnd:], "whole": whole} {
 		dir := filepath.Join(root, name)
 		sourcetest.WriteBytes(t, filepath.Join(dir, "f"), data)
-		x := open(t, dir, t.TempDir())
-		x = open(t, dir, t.TempDir()) // and through the cache
+		cache := t.TempDir()
+		open(t, dir, cache)
+		x := open(t, dir, cache) // what the cache says must be as good
 		found, n := x.FindInstances(source.Query{}, 10)
 		if n != 1 {
 			t.Errorf("%s: %v", name, x.Problems())
@@ -549,5 +550,67 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	if st := x.Stats(); st.Instances != 10 || st.Problems != 30 {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// manyStudies is a cached index of 10,000 files in 2,000 studies whose files exist, but are empty: only the cache
+// says what they are.
+func manyStudies(b *testing.B) (root, cache string) {
+	root, cache = b.TempDir(), b.TempDir()
+	x, err := Open(b.Context(), root, cache, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer x.Close()
+	var files []*file
+	for i := range 10_000 {
+		study, n := i/5, i%5
+		name := fmt.Sprintf("%04d/%d", study, n)
+		sourcetest.WriteBytes(b, filepath.Join(root, filepath.FromSlash(name)), nil)
+		files = append(files, &file{path: name, modTime: sourcetest.Old.UnixNano(),
+			study: &source.StudyAttributes{StudyInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d", study),
+				PatientName: fmt.Sprintf("Name%d^Given", study), PatientID: fmt.Sprint(study), StudyDate: fmt.Sprint(20200101 + study%28)},
+			series: &source.SeriesAttributes{SeriesInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1", study), Modality: "CT"},
+			instance: &source.Instance{SOPInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1.%d", study, n), Number: n, Rows: 512, Columns: 512,
+				Frames: 1, Position: &[3]float64{0, 0, float64(n)}, Orientation: &[6]float64{1, 0, 0, 0, 1, 0}, Spacing: &[2]float64{1, 1}}})
+	}
+	t := newTables()
+	for _, f := range files {
+		t.intern(f)
+	}
+	if err := saveCache(x.cache, x.path, files); err != nil {
+		b.Fatal(err)
+	}
+	return root, cache
+}
+
+// BenchmarkRestart is how long a restart takes with 10,000 files that are known.
+func BenchmarkRestart(b *testing.B) {
+	root, cache := manyStudies(b)
+	var reads atomic.Int64
+	for b.Loop() {
+		x, err := Open(b.Context(), root, cache, quiet, counting(&reads))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if st := x.Stats(); st.Instances != 10_000 || st.Studies != 2000 || reads.Load() != 0 {
+			b.Fatalf("%+v, %d reads", st, reads.Load())
+		}
+		x.Close()
+	}
+}
+
+// BenchmarkSearch is how long the first page of a search in 2,000 studies takes.
+func BenchmarkSearch(b *testing.B) {
+	root, cache := manyStudies(b)
+	x, err := Open(b.Context(), root, cache, quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer x.Close()
+	for b.Loop() {
+		if s, n := x.Studies(source.Query{PatientName: "*9*", Text: "ct", Limit: 50}); len(s) != 50 || n < 500 {
+			b.Fatal(len(s), n)
+		}
 	}
 }

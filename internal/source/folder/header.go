@@ -60,23 +60,16 @@ func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
 	return h, kind, problem
 }
 
+// classify says what kind of problem an error of dicom.Read is. It was not given a path, so none is in it.
 func classify(err error) (Kind, string) {
-	text := err.Error()
 	var de *dicom.Error
-	if errors.As(err, &de) {
-		named := *de
-		named.Path = ""
-		text = named.Error()
-	} else {
-		text = reason(err).Error()
-	}
 	switch {
+	case !errors.As(err, &de):
+		return KindUnreadable, sentence(reason(err).Error())
 	case errors.Is(err, dicom.ErrNotDICOM):
-		return KindNotDICOM, sentence(text)
-	case de == nil:
-		return KindUnreadable, sentence(text)
+		return KindNotDICOM, sentence(de.Error())
 	default:
-		return KindDamaged, sentence(text)
+		return KindDamaged, sentence(de.Error())
 	}
 }
 
