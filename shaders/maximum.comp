@@ -10,6 +10,10 @@ void main() {
 	ivec2 p;
 	if (!pixel(p)) return;
 	Ray r = ray(p);
+	if (r.n <= 0) {
+		put(p, background);
+		return;
+	}
 	float top = window.x; // values below are as black
 	int k = 0;
 	while (k < r.n && top < window.y) {

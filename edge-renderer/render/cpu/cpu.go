@@ -22,7 +22,8 @@ const tileSide = render.ReachSide // pixels
 // Renderer implements render.Renderer.
 type Renderer struct {
 	threads int
-	keepAll bool // tests only: no empty space is skipped
+	// For tests: no empty space is passed over, and int16 voxels go the way of all others.
+	keepAll, noIntegers bool
 
 	mu      sync.Mutex
 	closed  bool
@@ -96,7 +97,7 @@ func (r *Renderer) Render(ctx context.Context, s *render.Scene, img *render.Imag
 		return errors.New("the scene's volume has been released")
 	}
 	img.Resize(s.Width, s.Height)
-	f := newFrame(s, l, r.keepAll)
+	f := newFrame(s, l, r)
 
 	columns, rows := (s.Width+tileSide-1)/tileSide, (s.Height+tileSide-1)/tileSide
 	var wg sync.WaitGroup

@@ -52,11 +52,11 @@ type frame struct {
 
 const specularSize = 1024
 
-func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
+func newFrame(s *render.Scene, l *loaded, r *Renderer) *frame {
 	v, t := l.volume, s.Transfer
 	f := &frame{
 		mode: s.Mode, rays: s.Rays(), step: s.Quality.Step, jitter: s.Quality.Jitter,
-		int16s: v.Int16s(), float32s: v.Float32s(), size: v.Size, keepAll: keepAll,
+		int16s: v.Int16s(), float32s: v.Float32s(), size: v.Size, keepAll: r.keepAll,
 		bricks: l.space.Bricks, coarse: &l.coarse, by: l.space.Bricks.Size[0], bz: l.space.Bricks.Size[0] * l.space.Bricks.Size[1],
 		slope: v.Slope, intercept: v.Intercept, light: t.Lighting,
 	}
@@ -66,7 +66,7 @@ func newFrame(s *render.Scene, l *loaded, keepAll bool) *frame {
 		f.last[a] = int64(v.Size[a]-1) * one
 	}
 	f.sy, f.sz = v.Size[0], v.Size[0]*v.Size[1]
-	f.fast = f.int16s != nil && v.Slope > 0 && min(v.Size[0], v.Size[1], v.Size[2]) >= 2
+	f.fast = !r.noIntegers && f.int16s != nil && v.Slope > 0 && min(v.Size[0], v.Size[1], v.Size[2]) >= 2
 	if f.int16s != nil {
 		f.voxels = unsafe.Pointer(&f.int16s[0])
 	}

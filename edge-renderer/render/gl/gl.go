@@ -25,10 +25,11 @@ const (
 
 // Renderer implements render.Renderer.
 type Renderer struct {
-	device  *gpu.Device
-	info    gpu.Info
-	threads int  // processors that share the groups of a shader; 1 on a GPU
-	keepAll bool // tests only: no empty space is skipped
+	device   *gpu.Device
+	info     gpu.Info
+	threads  int  // processors that share the groups of a shader; 1 on a GPU
+	filtered bool // the driver interpolates int16 voxels, as GPUs do best
+	keepAll  bool // for tests: no empty space is passed over
 
 	mu     sync.Mutex
 	closed bool
@@ -62,14 +63,14 @@ func open() (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Renderer{device: d, info: d.Info(), threads: 1, programs: map[variant]uint32{}, perRow: time.Millisecond}
+	r := &Renderer{device: d, info: d.Info(), threads: 1, filtered: !d.Info().Software, programs: map[variant]uint32{}, perRow: time.Millisecond}
 	if r.info.Software {
 		r.threads = runtime.NumCPU()
 	}
 	for _, program := range shaders.Programs() {
 		for _, def := range shaders.All(program) {
 			v := variant{program, def}
-			if def.Pairs != r.info.Software {
+			if def.Pairs == r.filtered {
 				continue
 			}
 			err := d.Do(context.Background(), gpu.Interactive, func() (err error) {

@@ -73,7 +73,7 @@ func (r *Renderer) Load(ctx context.Context, v *volume.Volume) (render.Volume, e
 	l := &loaded{owner: r, volume: v, layout: floats}
 	if v.Format == volume.Int16 {
 		l.layout = unorm
-		if r.info.Software {
+		if !r.filtered {
 			l.layout = pairs
 		}
 	}

@@ -61,6 +61,13 @@ func (p *pass) bind(r *Renderer) error {
 	if err != nil {
 		return err
 	}
+	var t tables
+	if s.Mode == render.Composite {
+		// Making textures binds them, so this comes before those of the picture are bound.
+		if t, err = l.tablesFor(p); err != nil {
+			return err
+		}
+	}
 	gl.UseProgram(program)
 	vectors(locOrigin, p.rays.Origin, p.rays.OriginX, p.rays.OriginY)
 	vectors(locDir, p.rays.Dir, p.rays.DirX, p.rays.DirY)
@@ -87,10 +94,6 @@ func (p *pass) bind(r *Renderer) error {
 		gl.Uniform2f(locRescale, float32(scale), float32(offset))
 		gl.Uniform2f(locWindow, float32(low), float32(high))
 		return nil
-	}
-	t, err := l.tablesFor(p)
-	if err != nil {
-		return err
 	}
 	r.picture.send(p.reaches)
 	bindTexture(unitDistances, gl.TEXTURE_3D, t.distances)
