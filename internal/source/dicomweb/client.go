@@ -335,7 +335,7 @@ func (c *Client) RetrieveSeries(ctx context.Context, study, series string, worke
 	err = spread(ctx, workers, func(buf []byte) (source.Object, error) {
 		p, err := in.next(buf)
 		return source.Object{Name: partName(&p, in.number), Data: p.data}, err
-	}, fn)
+	}, func() { a.cancel(context.Canceled) }, fn)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", what, err)
 	}
@@ -363,10 +363,11 @@ func partName(p *part, number int) string {
 }
 
 // spread reads objects one after the other into buffers that are used again, and has workers deal with them. read
-// returns io.EOF after the last one.
-func spread(ctx context.Context, workers int, read func(buf []byte) (source.Object, error), fn func(source.Object) error) error {
+// returns io.EOF after the last one. At an error abort is called, which must end a read that is under way.
+func spread(ctx context.Context, workers int, read func(buf []byte) (source.Object, error), abort func(), fn func(source.Object) error) error {
 	workers = max(workers, 1)
 	g, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, abort)()
 	jobs := make(chan source.Object)
 	free := make(chan []byte, workers+1) // one for each worker, one to read into meanwhile
 	for range cap(free) {

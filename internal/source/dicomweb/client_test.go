@@ -292,7 +292,11 @@ func TestClientGivesUp(t *testing.T) {
 	if !errors.Is(err, errIdle) {
 		t.Errorf("%d, %v", n, err)
 	}
-	c.Idle = time.Minute
+	c.Idle = time.Hour // longer than the test may take: what follows must not wait for it
+	stop := errors.New("enough")
+	if _, err := c.RetrieveSeries(t.Context(), studyA, seriesA, 1, func(source.Object) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("the consumer's error: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err = c.RetrieveSeries(ctx, studyA, seriesA, 1, func(source.Object) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {

@@ -50,50 +50,19 @@ func (c *Client) RetrieveInstances(ctx context.Context, study, series string, ui
 	return g.Wait()
 }
 
-// instance fetches one instance into buf, or a larger one. Servers answer with the instance or with one part.
+// instance fetches one instance into buf, or a larger one. It asks for a multipart answer, as every server must give
+// one; some refuse a request that would also take the instance by itself.
 func (c *Client) instance(ctx context.Context, study, series, uid string, buf []byte) ([]byte, error) {
 	what := "retrieve the instance " + uid
-	a, err := c.get(ctx, what, typeDICOM+"; transfer-syntax=*, "+acceptStored, "studies", study, "series", series, "instances", uid)
+	a, err := c.get(ctx, what, acceptStored, "studies", study, "series", series, "instances", uid)
 	if err != nil {
 		return buf, err
 	}
 	defer a.Close()
-	contentType := a.Header.Get("Content-Type")
-	if media, _ := parseMedia(contentType); media == typeDICOM {
-		buf, err = readAll(a.body, buf, a.ContentLength, c.maxPart())
-	} else {
-		buf, err = onlyPart(a.body, buf, contentType, c.maxPart())
-	}
-	if err != nil {
+	if buf, err = onlyPart(a.body, buf, a.Header.Get("Content-Type"), c.maxPart()); err != nil {
 		err = fmt.Errorf("%s: %w", what, err)
 	}
 	return buf, err
-}
-
-// readAll reads a body into buf, or a larger one. Memory is taken as bytes come.
-func readAll(in io.Reader, buf []byte, length, limit int64) ([]byte, error) {
-	buf = buf[:0]
-	tooLong := fmt.Errorf("it is longer than the %d bytes allowed: %w", limit, source.ErrLimit)
-	if length > limit {
-		return buf, tooLong
-	}
-	for {
-		if len(buf) == cap(buf) {
-			grown := make([]byte, len(buf), max(2*cap(buf), int(min(length+1, 1<<20)), 64<<10))
-			copy(grown, buf)
-			buf = grown
-		}
-		n, err := in.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case int64(len(buf)) > limit:
-			return buf, tooLong
-		case errors.Is(err, io.EOF) && (length < 0 || int64(len(buf)) == length):
-			return buf, nil
-		case err != nil:
-			return buf, noEOF(err)
-		}
-	}
 }
 
 // onlyPart reads a multipart body of one part.

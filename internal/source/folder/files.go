@@ -71,6 +71,12 @@ func list(ctx context.Context, root *os.Root) ([]string, error) {
 			return fmt.Errorf("%s: %w", name, reason(err))
 		case d.IsDir() && strings.Count(name, "/") >= DefaultMaxDepth:
 			return fmt.Errorf("%s: folders nest deeper than %d: %w", name, DefaultMaxDepth, source.ErrLimit)
+		case d.Type()&fs.ModeSymlink != 0:
+			// One that stays inside leads to what is found anyway.
+			if _, err := root.Stat(name); err != nil {
+				return fmt.Errorf("%s is a symbolic link that leaves the folder or leads nowhere; copy the file into the folder", name)
+			}
+			return nil
 		case !d.Type().IsRegular():
 			return nil
 		}

@@ -512,6 +512,13 @@ func TestFiles(t *testing.T) {
 	if err := Files(t.Context(), one[0], 2, count); err != nil || n.Load() != 1 {
 		t.Errorf("one file: %d, %v", n.Load(), err)
 	}
+	linked := t.TempDir()
+	if err := os.Symlink(one[0], filepath.Join(linked, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Files(t.Context(), linked, 2, count); err == nil || !strings.Contains(err.Error(), "link is a symbolic link") {
+		t.Errorf("a link out of the folder must not be left out silently: %v", err)
+	}
 	empty := t.TempDir()
 	if err := Files(t.Context(), empty, 2, count); !errors.Is(err, source.ErrNotFound) || !strings.Contains(err.Error(), empty) {
 		t.Errorf("empty folder: %v", err)
