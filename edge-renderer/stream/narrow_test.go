@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -30,6 +31,7 @@ type narrowLink struct {
 
 	queue   chan packetTo
 	mu      sync.Mutex
+	cut     bool                    // nothing gets through
 	backs   map[string]*net.UDPConn // by address of the terminal
 	dropped int
 }
@@ -77,8 +79,9 @@ func (l *narrowLink) forth() {
 				l.work.Go(func() { l.enqueue(back, from) })
 			}
 		}
+		cut := l.cut
 		l.mu.Unlock()
-		if back != nil {
+		if back != nil && !cut {
 			_, _ = back.Write(buf[:n])
 		}
 	}
@@ -95,7 +98,7 @@ func (l *narrowLink) enqueue(back *net.UDPConn, to *net.UDPAddr) {
 		}
 		kind := buf[1] & 0x7f // payload type; 64 to 95 are RTCP (RFC 5761 section 4)
 		video := n > 2 && buf[0]>>6 == 2 && (kind < 64 || kind > 95)
-		if video && random.Float64() < l.lose {
+		if l.isCut() || (video && random.Float64() < l.lose) {
 			l.drop()
 			continue
 		}
@@ -105,6 +108,19 @@ func (l *narrowLink) enqueue(back *net.UDPConn, to *net.UDPAddr) {
 			l.drop()
 		}
 	}
+}
+
+func (l *narrowLink) isCut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cut
+}
+
+// setCut cuts the line or mends it.
+func (l *narrowLink) setCut(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
 }
 
 func (l *narrowLink) drop() {
@@ -169,6 +185,7 @@ func TestBitrateFollowsANarrowLink(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes eight seconds")
 	}
+	t.Parallel()
 	const rate, perSecond = 2_000_000, 30
 	c := quietConfig()
 	c.StartBitrate = 4_000_000
@@ -250,4 +267,36 @@ func TestLostPacketsAreSentAgain(t *testing.T) {
 	link.mu.Lock()
 	defer link.mu.Unlock()
 	t.Logf("%d packets lost, %d asked for again, %d pictures given up", link.dropped, p.Stats().Nacked, s.Stats().PicturesLost)
+}
+
+func TestLostConnectionComesBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes six seconds, the time after which a connection counts as lost")
+	}
+	t.Parallel()
+	e := newEdge(t, quietConfig())
+	link := e.behind(t, 100_000_000, 1024, 0)
+	s, p := e.dial(terminal.Options{})
+	flows(t, s, p, e)
+	link.setCut(true)
+	if receive(t, e.handler.up, "loss of the connection") {
+		t.Fatal("connected a second time")
+	}
+	if _, err := p.WritePicture([]byte{0, 1}, 0); !errors.Is(err, stream.ErrNotConnected) {
+		t.Errorf("picture without a connection: %v", err)
+	}
+	if err := p.SendEvent(signaling.Event{Type: signaling.EventNotice, ID: 5}); err != nil {
+		t.Errorf("event without a connection: %v", err)
+	}
+	link.setCut(false)
+	if err := s.RestartICE(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if !receive(t, e.handler.up, "return of the connection") {
+		t.Fatal("disconnected a second time")
+	}
+	if ev := receive(t, s.Events(), "event that waited"); ev.ID != 5 {
+		t.Errorf("event %+v", ev)
+	}
+	flows(t, s, p, e)
 }

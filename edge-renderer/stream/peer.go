@@ -35,7 +35,8 @@ type PeerOptions struct {
 	ICEServers []signaling.ICEServer
 	// Codecs that the edge can encode, in order of preference.
 	Codecs []Codec
-	// Signal takes messages for the terminal, one at a time and in order. It must not block for long.
+	// Signal takes messages for the terminal, one at a time and in order, on a goroutine of the peer. Close
+	// waits for a call that is under way.
 	Signal func(signaling.Signal)
 	// Handler takes what comes from the terminal.
 	Handler Handler
@@ -51,7 +52,7 @@ type Peer struct {
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 	inbox  *mailbox
-	outbox outbox
+	outbox *outbox
 	work   sync.WaitGroup // all goroutines of the peer
 
 	closeOnce sync.Once
@@ -98,7 +99,7 @@ func (t *Transport) NewPeer(o PeerOptions) (*Peer, error) {
 	}
 	p := &Peer{
 		transport: t, options: o, log: t.log, started: time.Now(),
-		inbox: newMailbox(), outbox: outbox{send: o.Signal}, closed: make(chan struct{}), governor: newGovernor(t.config),
+		inbox: newMailbox(), outbox: newOutbox(), closed: make(chan struct{}), governor: newGovernor(t.config),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.bulk.init()
@@ -109,6 +110,7 @@ func (t *Transport) NewPeer(o PeerOptions) (*Peer, error) {
 		return nil, err
 	}
 	p.work.Go(func() { p.inbox.deliver(o.Handler) })
+	p.work.Go(func() { p.outbox.deliver(o.Signal) })
 	return p, nil
 }
 

@@ -222,6 +222,11 @@ func (a *assembler) skip(to uint16, begins bool) {
 }
 
 func (a *assembler) drop(n int) {
+	if n >= window {
+		clear(a.packets[:])
+		a.next += uint16(n)
+		return
+	}
 	for range n {
 		a.packets[a.next%window] = nil
 		a.next++

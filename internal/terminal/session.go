@@ -128,11 +128,15 @@ func Dial(ctx context.Context, signalingURL, token string, o Options) (*Session,
 }
 
 func (s *Session) open(ctx context.Context) error {
+	api, err := s.api()
+	if err != nil {
+		return err
+	}
 	welcome, err := s.greet(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.connect(welcome.ICEServers); err != nil {
+	if err := s.connect(api, welcome.ICEServers); err != nil {
 		return err
 	}
 	s.work.Go(s.repeatInput)
@@ -159,11 +163,7 @@ func (s *Session) open(ctx context.Context) error {
 }
 
 // connect makes the peer connection.
-func (s *Session) connect(servers []signaling.ICEServer) error {
-	api, err := s.api()
-	if err != nil {
-		return err
-	}
+func (s *Session) connect(api *webrtc.API, servers []signaling.ICEServer) error {
 	configuration := webrtc.Configuration{}
 	for _, list := range [][]signaling.ICEServer{s.options.ICEServers, servers} {
 		for _, i := range list {
@@ -174,9 +174,11 @@ func (s *Session) connect(servers []signaling.ICEServer) error {
 	if s.options.RelayOnly {
 		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
-	if s.pc, err = api.NewPeerConnection(configuration); err != nil {
+	pc, err := api.NewPeerConnection(configuration)
+	if err != nil {
 		return fmt.Errorf("make connection: %w", err)
 	}
+	s.pc = pc
 	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		s.mu.Lock()
 		s.state = state
