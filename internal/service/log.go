@@ -11,8 +11,8 @@ import (
 // logger that they ask for.
 func LogFlags(f *Flags) func(io.Writer) (*slog.Logger, error) {
 	f.Group("Logging")
-	level := f.String("log-level", "info", "what is logged: `level` debug, info, warn or error")
-	format := f.String("log-format", "text", "how it is written: `format` text or json")
+	level := f.String("log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	format := f.String("log-format", "text", "`format` of the log: text or json")
 	return func(w io.Writer) (*slog.Logger, error) { return NewLogger(w, *format, *level) }
 }
 

@@ -14,7 +14,11 @@ import (
 // EndWithin is how long a program may take to end in order after a signal.
 const EndWithin = 20 * time.Second
 
-// Main runs a program and ends the process. SIGTERM and SIGINT cancel run's context; a second one, or
+// together is the time within which signals count as one: Ctrl-C reaches a program from the terminal, and again from
+// the script that started it.
+const together = time.Second
+
+// Main runs a program and ends the process. SIGTERM and SIGINT cancel run's context; a second one a while later, or
 // [EndWithin] after the first, ends the process at once. The exit status is 0 after success and help, 2 after
 // an [ErrUsage], 1 after any other error, which is printed.
 func Main(run func(ctx context.Context, args []string) error) {
@@ -48,18 +52,23 @@ func runWithSignals(run func(ctx context.Context, args []string) error, args []s
 	case <-signals:
 		cancel()
 	}
+	first := time.Now()
 	late := time.NewTimer(EndWithin)
 	defer late.Stop()
-	select {
-	case err := <-done:
-		if errors.Is(err, context.Canceled) {
-			return nil
+	for {
+		select {
+		case err := <-done:
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case <-signals:
+			if time.Since(first) > together {
+				return errors.New("ended at once by a second signal")
+			}
+		case <-late.C:
+			return fmt.Errorf("did not end within %v after the signal", EndWithin)
 		}
-		return err
-	case <-signals:
-		return errors.New("ended at once by a second signal")
-	case <-late.C:
-		return fmt.Errorf("did not end within %v after the signal", EndWithin)
 	}
 }
 

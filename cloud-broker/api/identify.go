@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/internal/identity"
+	"github.com/tomocast/tomocast/internal/source/dicomweb"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// call is what is known of a request while it is answered. One goroutine uses it.
+type call struct {
+	principal identity.Principal
+}
+
+type callKey struct{}
+
+// callOf returns the call of a request; it is there for everything that passed through observe.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	if c == nil {
+		c = &call{}
+	}
+	return c
+}
+
+// principal is who makes the request.
+func principal(ctx context.Context) identity.Principal { return callOf(ctx).principal }
+
+// identify asks who is there, for everything below /api/ but what has credentials of its own: edges' links,
+// and signalling, where the first message has the grant's token.
+func (s *server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		if !strings.HasPrefix(path, "/api/") || path == "/api/v1/edges/link" || strings.HasPrefix(path, dispatch.SignalPath) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		who, err := s.Identity.Authenticate(r)
+		if err != nil && path == "/api/v1/session" && s.Local != nil && r.Header.Get("Authorization") == "" && s.Local.GiveCookie(w, r) {
+			// The page of a broker that was started anew comes back by itself.
+			who, err = identity.Principal{Subject: identity.LocalSubject, Method: "local", Operator: true}, nil
+		}
+		if err != nil {
+			s.refuseStranger(w, r, err)
+			return
+		}
+		if !s.limits.allow(who.Method + ":" + who.Subject) {
+			Refuse(w, tooMany)
+			return
+		}
+		callOf(r.Context()).principal = who
+		next.ServeHTTP(w, r)
+	})
+}
+
+var tooMany = &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too many requests.", Detail: "Wait a moment, then try again."}
+
+// refuseStranger answers a request without a valid credential, fewer times a second to who tries often.
+func (s *server) refuseStranger(w http.ResponseWriter, r *http.Request, err error) {
+	host, _, splitErr := net.SplitHostPort(r.RemoteAddr)
+	if splitErr != nil {
+		host = r.RemoteAddr
+	}
+	if !s.failures.allow(host) {
+		err = tooMany
+	}
+	Refuse(w, err)
+}
+
+// authorizeStudy lets an edge have the study of its credential, and who may use the API have them all.
+func (s *server) authorizeStudy(r *http.Request, study string) error {
+	err := identity.VerifyStudy(s.Keys.Public(), r, study, time.Now())
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, identity.ErrForbidden) {
+		return err
+	}
+	who, err := s.Identity.Authenticate(r)
+	if err != nil {
+		if errors.Is(err, identity.ErrUnauthenticated) {
+			return dicomweb.ErrUnauthenticated
+		}
+		return err
+	}
+	if !s.limits.allow("dicomweb:" + who.Method + ":" + who.Subject) {
+		return errors.New("too many requests")
+	}
+	return nil
+}
+
+// guardMetrics lets the collector with its secret, or an operator, read the metrics.
+func (s *server) guardMetrics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.MetricsSecret != "" {
+			given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if subtle.ConstantTimeCompare([]byte(given), []byte(s.MetricsSecret)) == 1 {
+				next.ServeHTTP(w, r)
+				return
+			}
+		}
+		who, err := s.Identity.Authenticate(r)
+		if err == nil && !who.Operator {
+			err = identity.ErrForbidden
+		}
+		if err != nil {
+			s.refuseStranger(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// operatorsOnly refuses who is no operator.
+func operatorsOnly(ctx context.Context) error {
+	if !principal(ctx).Operator {
+		return &signaling.Problem{Code: signaling.ProblemForbidden, Title: "This is for operators.", Detail: "Ask the operator of the broker, who can name you with --oidc-operators."}
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tomocast/tomocast/cloud-broker/api"
+	"github.com/tomocast/tomocast/cloud-broker/control"
+	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/internal/identity"
+	"github.com/tomocast/tomocast/internal/service"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	// heartbeat is how often edges report: often enough that one lost message does not make a node look lost.
+	heartbeat = 3 * time.Second
+	// redisRetryFirst and redisRetryMost bound how long a broker that starts before its Redis waits between tries.
+	redisRetryFirst = 200 * time.Millisecond
+	redisRetryMost  = 5 * time.Second
+)
+
+// broker is the program with all its parts.
+type broker struct {
+	*config
+	log     *slog.Logger
+	viewer  http.Handler
+	edges   *identity.Edges
+	keys    *control.Keys
+	health  *service.Health
+	metrics *prometheus.Registry
+
+	identity identity.Authenticator
+	local    *identity.Local // nil where an issuer is configured
+
+	// handler answers requests. Until Redis is there it says so.
+	handler atomic.Pointer[http.Handler]
+	// listening, if set, is told the address.
+	listening func(net.Addr)
+}
+
+func newBroker(c *config, log *slog.Logger) (*broker, error) {
+	b := &broker{config: c, log: log, health: &service.Health{}, metrics: service.NewMetrics()}
+	var err error
+	if b.edges, err = identity.NewEdges(c.edgeSecret, c.edgeSecrets); err != nil {
+		return nil, usage("%w", err)
+	}
+	if c.tokenKeyFile != "" {
+		if b.keys, err = control.ReadKeys(c.tokenKeyFile); err != nil {
+			return nil, usage("--token-key-file: %w", err)
+		}
+	} else {
+		b.keys = control.NewKeys(b.prefix() + ":token-key")
+	}
+	if c.oidcIssuer != "" {
+		oidc := identity.NewOIDC(c.oidcIssuer, c.oidcAudience, c.oidcOperators)
+		b.identity = oidc
+		b.health.Check("identity", oidc.Ready)
+	} else {
+		b.local = identity.NewLocal(c.localToken)
+		b.identity = b.local
+	}
+	b.answer(b.starting())
+	return b, nil
+}
+
+// prefix leads the pool's keys, with a hash tag so that they share a slot of a Redis Cluster.
+func (b *broker) prefix() string { return "{" + b.pool + "}" }
+
+func (b *broker) answer(h http.Handler) { b.handler.Store(&h) }
+
+// starting answers until Redis is there: health, and that nothing else can be had yet.
+func (b *broker) starting() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", b.health.Live)
+	mux.HandleFunc("GET /readyz", b.health.Readiness)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		api.Refuse(w, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The broker cannot reach Redis.",
+			Detail: "It serves as soon as Redis answers. Try again in a few seconds."})
+	})
+	return mux
+}
+
+// run serves until ctx ends.
+func (b *broker) run(ctx context.Context) error {
+	folder, err := b.folder(ctx)
+	if err != nil {
+		return err
+	}
+	library := api.NewLibrary(b.sourceName, folder, filepath.Join(b.cacheDir, "index"), b.rescan, b.log)
+	b.health.Check("studies", library.Ready)
+	server := &service.Server{
+		Addr: b.listen, CertFile: b.certFile, KeyFile: b.keyFile, Log: b.log,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*b.handler.Load()).ServeHTTP(w, r) }),
+		Listening: func(a net.Addr) {
+			b.log.Info("broker listens", "address", a.String(), "version", service.Version())
+			if b.listening != nil {
+				b.listening(a)
+			}
+		},
+	}
+	return service.Run(ctx,
+		service.Part{Name: "HTTP", Run: server.Run},
+		service.Part{Name: "studies", Run: library.Run},
+		service.Part{Name: "pool", Run: func(ctx context.Context) error { return b.serve(ctx, library) }})
+}
+
+// serve opens the pool, waiting for Redis if need be, and then places tasks until ctx ends.
+func (b *broker) serve(ctx context.Context, library *api.Library) error {
+	rdb, stop, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	p, err := b.open(ctx, rdb)
+	if err != nil {
+		return nil // ctx has ended while Redis was away
+	}
+	defer p.Close()
+	snapshot := placement.NewSnapshot()
+	hub, err := control.NewHub(ctx, control.Config{
+		Pool: p, Snapshot: snapshot, Edges: b.edges, Keys: b.keys, Heartbeat: heartbeat, Log: b.log,
+		Prepare: func(ctx context.Context) error { return b.keys.Adopt(ctx, rdb) },
+		Refuse:  func(w http.ResponseWriter, _ *http.Request, p *signaling.Problem) { api.Refuse(w, p) },
+	})
+	if err != nil {
+		return err
+	}
+	defer hub.Close()
+	d := dispatch.New(dispatch.Config{
+		Pool: p, Snapshot: snapshot, Edges: hub, Keys: b.keys, Studies: library, Relays: b.relays,
+		Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
+	})
+	b.answer(api.New(api.Config{
+		Dispatcher: d, Hub: hub, Keys: b.keys, Library: library, Identity: b.identity, Local: b.local, Origins: b.origins,
+		MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
+	}))
+	return d.Run(ctx)
+}
+
+// connect makes a client for Redis, or starts the embedded one.
+func (b *broker) connect(ctx context.Context) (redis.UniversalClient, func(), error) {
+	if b.redis == "" {
+		return pool.Embedded(ctx)
+	}
+	rdb, err := pool.Connect(b.redis)
+	if err != nil {
+		return nil, nil, usage("--redis: %w", err)
+	}
+	return rdb, func() { _ = rdb.Close() }, nil
+}
+
+// open opens the pool as soon as Redis answers. It fails only when ctx ends.
+func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Pool, error) {
+	var current atomic.Pointer[pool.Pool]
+	b.health.Check("redis", func(ctx context.Context) error {
+		p := current.Load()
+		if p == nil || p.Ping(ctx) != nil {
+			return errors.New("Redis does not answer")
+		}
+		return nil
+	})
+	for retry := redisRetryFirst; ; retry = min(2*retry, redisRetryMost) {
+		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log})
+		if err == nil {
+			err = b.keys.Adopt(ctx, rdb)
+		}
+		if err == nil {
+			current.Store(p)
+			return p, nil
+		}
+		b.log.Warn("the pool cannot be opened; trying again", "error", err, "in", retry)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(retry):
+		}
+	}
+}
+
+// viewer serves the viewer's files, or says that they were not built.
+func viewer(assets fs.FS, err error) http.Handler {
+	var files *api.Files
+	if err == nil {
+		files, err = api.NewFiles(assets)
+	}
+	if err != nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			api.Refuse(w, &signaling.Problem{Code: signaling.ProblemNotFound, Title: "This broker has no viewer.", Detail: err.Error() + "."})
+		})
+	}
+	return files
+}
