@@ -7,8 +7,12 @@ import (
 	"fmt"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/signaling"
 )
+
+// maxEarly bounds the replies that wait for a page's channels to open.
+const maxEarly = 32
 
 // load opens the series and tells the loop of its progress and its end.
 func (l *loop) load(ctx context.Context) {
@@ -36,7 +40,7 @@ func (l *loop) load(ctx context.Context) {
 }
 
 // take brings an event into the session's state.
-func (l *loop) take(ctx context.Context, e event, end context.CancelCauseFunc) {
+func (l *loop) take(ctx context.Context, e event) {
 	switch e := e.(type) {
 	case eventSignal:
 		l.signal(e)
@@ -74,7 +78,7 @@ func (l *loop) take(ctx context.Context, e event, end context.CancelCauseFunc) {
 		}
 	case eventRequest:
 		if l.current(e.from) {
-			l.request(ctx, e.request, end)
+			l.request(ctx, e.request)
 		}
 	case eventTask:
 		if e.event.Type == signaling.EventTaskDone {
@@ -91,18 +95,23 @@ func (l *loop) current(h *handler) bool { return l.peer != nil && l.peer.handler
 
 // event tells the page something, when one is connected.
 func (l *loop) event(e signaling.Event) {
-	if l.peer == nil || l.peer.rtc == nil || !l.peer.connected {
+	if l.peer == nil || l.peer.rtc == nil {
 		return
 	}
-	if err := l.peer.rtc.SendEvent(e); err != nil {
-		l.s.log.Warn("event not sent", "type", e.Type, "err", err)
+	err := l.peer.rtc.SendEvent(e)
+	if errors.Is(err, stream.ErrNotConnected) && e.Type == signaling.EventReply && len(l.early) < maxEarly {
+		l.early = append(l.early, e) // a page may ask before the last of its channels is open
+		return
+	}
+	if err != nil { // it is told anew what matters when it is connected
+		l.s.log.Debug("event not sent", "type", e.Type, "err", err)
 	}
 }
 
 // newPeer makes the session as a page finds it that knows nothing yet.
 func (l *loop) newPeer() {
 	l.sent, l.refined, l.stilled, l.stampedSeq = 0, 0, 0, 0
-	l.keyWanted, l.active, l.hidden = true, false, false
+	l.keyWanted, l.active, l.hidden, l.early = true, false, false, nil
 	if l.view != nil {
 		l.view.newWriter()
 	}
@@ -112,6 +121,11 @@ func (l *loop) newPeer() {
 func (l *loop) connected() {
 	l.peer.connected = true
 	l.touched = l.s.clock()
+	early := l.early
+	l.early = nil
+	for _, e := range early {
+		l.event(e)
+	}
 	l.keyWanted, l.sent = true, 0
 	if l.state == signaling.TaskReserved {
 		l.report(signaling.TaskRunning, "")
@@ -223,9 +237,9 @@ func (l *loop) input(in signaling.Input) {
 }
 
 // request answers a request of the page.
-func (l *loop) request(ctx context.Context, r signaling.Request, end context.CancelCauseFunc) {
+func (l *loop) request(ctx context.Context, r signaling.Request) {
 	l.touched = l.s.clock()
-	err := l.carryOut(ctx, r, end)
+	err := l.carryOut(ctx, r)
 	reply := signaling.Event{Type: signaling.EventReply, ID: r.ID}
 	if err != nil {
 		reply.Problem = asProblem(err)
@@ -233,7 +247,7 @@ func (l *loop) request(ctx context.Context, r signaling.Request, end context.Can
 	l.event(reply)
 }
 
-func (l *loop) carryOut(ctx context.Context, r signaling.Request, end context.CancelCauseFunc) error {
+func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 	switch r.Type {
 	case signaling.RequestSetView:
 		if r.View == nil {
@@ -266,7 +280,7 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request, end context.Ca
 	case signaling.RequestDisplayed:
 		return nil
 	case signaling.RequestFinish:
-		end(ErrFinished)
+		l.endSoon(ErrFinished)
 		return nil
 	}
 	return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Request not known here",

@@ -20,8 +20,8 @@ const (
 	restAfterHeld = 200 * time.Millisecond
 	// repeatAfter is when the last picture is sent once more, which repairs a loss that nobody noticed.
 	repeatAfter = 250 * time.Millisecond
-	// farewell is how long a session lives on to tell its page why it ends.
-	farewell = 2 * time.Second
+	// farewell is how long a session lives on so that its page hears why it ends.
+	farewell = 200 * time.Millisecond
 	// maxFaults is how many pictures in a row may fail before the session ends.
 	maxFaults = 3
 
@@ -38,9 +38,11 @@ type loop struct {
 	series  *cache.Series
 	volumes map[string]render.Volume
 	failed  *signaling.Problem // why the series cannot be shown
+	ending  error              // why the session ends at endAt
 	loading signaling.Loading
 	view    *view // nil until the series is loaded
 	peer    *peer
+	early   []signaling.Event // replies to a page whose channels are not all open
 	tasks   map[signaling.TaskID]context.CancelFunc
 	nextID  uint32 // of transfers
 
@@ -112,11 +114,11 @@ func (l *loop) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case e := <-l.s.events:
-			l.take(ctx, e, cancel)
+			l.take(ctx, e)
 			for more := true; more; { // the newest input counts, so all of them come before the next picture
 				select {
 				case e := <-l.s.events:
-					l.take(ctx, e, cancel)
+					l.take(ctx, e)
 				default:
 					more = false
 				}
@@ -335,8 +337,11 @@ func (l *loop) tellFailure() {
 		return
 	}
 	l.event(signaling.Event{Type: signaling.EventEnding, Problem: l.failed})
-	l.endAt = l.s.clock() + farewell
+	l.endSoon(l.failed)
 }
+
+// endSoon ends the session when what was just sent has had time to arrive.
+func (l *loop) endSoon(cause error) { l.ending, l.endAt = cause, l.s.clock()+farewell }
 
 // expired says whether the session ends because nobody came, nobody is there, or nobody does anything.
 func (l *loop) expired(now time.Duration) error {
@@ -346,7 +351,7 @@ func (l *loop) expired(now time.Duration) error {
 	}
 	switch {
 	case l.endAt > 0 && now >= l.endAt:
-		return l.failed
+		return l.ending
 	case l.state == signaling.TaskReserved && over(0, i.WaitMs):
 		if l.failed != nil {
 			return l.failed

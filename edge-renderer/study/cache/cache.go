@@ -95,8 +95,7 @@ func (c *Cache) Open(ctx context.Context, from signaling.SourceAccess, ref signa
 	c.mu.Lock()
 	delete(e.watch, id)
 	c.mu.Unlock()
-	var once sync.Once
-	return &Series{Volume: e.volume, Loaded: e.loaded, Info: e.info, release: func() { once.Do(func() { c.leave(e, id) }) }}, nil
+	return NewSeries(e.volume, e.loaded, e.info, func() { c.leave(e, id) }), nil
 }
 
 // join finds the entry of a key, or begins to load it, and counts its caller among the users.
@@ -238,4 +237,10 @@ func (c *Cache) Close() {
 	for c.unused.Len() > 0 {
 		c.drop(c.unused.Front().Value.(*entry))
 	}
+}
+
+// NewSeries is a series that is kept elsewhere; release is called once.
+func NewSeries(v *volume.Volume, loaded render.Volume, info signaling.SeriesInfo, release func()) *Series {
+	var once sync.Once
+	return &Series{Volume: v, Loaded: loaded, Info: info, release: func() { once.Do(release) }}
 }
