@@ -174,6 +174,7 @@ func (c *Client) get(ctx context.Context, what, accept string, elements ...strin
 	if err != nil {
 		return fail(err)
 	}
+	timer.Stop()
 	a := &answer{Response: resp, cancel: cancel, timer: timer}
 	a.body = &idleReader{ctx: ctx, in: resp.Body, timer: timer, idle: idle}
 	if resp.StatusCode != http.StatusOK {
@@ -235,11 +236,14 @@ type idleReader struct {
 }
 
 func (r *idleReader) Read(b []byte) (int, error) {
+	// Only the server's time counts, not that of the one who reads.
+	r.timer.Reset(r.idle)
 	n, err := r.in.Read(b)
-	if err == nil {
-		r.timer.Reset(r.idle)
-	} else if cause := context.Cause(r.ctx); cause != nil && !errors.Is(err, io.EOF) {
-		err = cause
+	r.timer.Stop()
+	if err != nil && !errors.Is(err, io.EOF) {
+		if cause := context.Cause(r.ctx); cause != nil {
+			err = cause
+		}
 	}
 	return n, err
 }

@@ -309,6 +309,18 @@ func TestClientGivesUp(t *testing.T) {
 	}
 }
 
+// A consumer that takes long over an instance must not be taken for a server that sends nothing.
+func TestIdleCountsOnlyReading(t *testing.T) {
+	timer := time.AfterFunc(time.Hour, func() {})
+	r := &idleReader{ctx: t.Context(), in: strings.NewReader("some"), timer: timer, idle: time.Hour}
+	if n, err := r.Read(make([]byte, 2)); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if timer.Stop() {
+		t.Error("time runs on between reads")
+	}
+}
+
 func TestPartReader(t *testing.T) {
 	long := strings.Repeat("0123456789\r\n--bx\r", 20000)
 	for name, c := range map[string]struct {
