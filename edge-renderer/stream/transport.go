@@ -15,7 +15,8 @@ import (
 
 // Config is what all peers of an edge share. Rates are bits per second; a rate of zero takes its default.
 type Config struct {
-	// UDPPort is the port for media of all peers; 0 lets the system choose one for each interface.
+	// UDPPort is the port for media of all peers; 0 lets the system choose one for each interface. It is opened
+	// on the addresses that the machine has when the transport is made.
 	UDPPort int
 	// TCPPort is the port for ICE over TCP (RFC 6544), for networks that let no UDP through; 0 is none.
 	TCPPort int

@@ -139,6 +139,7 @@ func (s *Session) open(ctx context.Context) error {
 	if err := s.connect(api, welcome.ICEServers); err != nil {
 		return err
 	}
+	s.startListening()
 	s.work.Go(s.repeatInput)
 	if err := s.offer(ctx, nil); err != nil {
 		return err

@@ -60,9 +60,6 @@ func (s *Session) greet(ctx context.Context) (signaling.Signal, error) {
 	if welcome.Resume != "" {
 		s.resume = welcome.Resume
 	}
-	if s.ctx.Err() == nil {
-		s.work.Go(func() { s.listen(conn) })
-	}
 	s.mu.Unlock()
 	if old != nil {
 		old.Close(websocket.CloseGoingAway, "")
@@ -75,6 +72,15 @@ func tlsConfig(t *http.Transport) *tls.Config {
 		return nil
 	}
 	return t.TLSClientConfig.Clone()
+}
+
+// startListening takes what comes over the newest signalling connection from now on.
+func (s *Session) startListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if conn := s.conn; conn != nil && s.ctx.Err() == nil { // else Close is waiting already
+		s.work.Go(func() { s.listen(conn) })
+	}
 }
 
 // listen takes signals until the connection ends, which ends no session.
@@ -191,6 +197,7 @@ func (s *Session) Resume(ctx context.Context) error {
 	if _, err := s.greet(ctx); err != nil {
 		return fmt.Errorf("resume session: %w", err)
 	}
+	s.startListening()
 	return nil
 }
 
