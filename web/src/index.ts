@@ -24,6 +24,5 @@ export type * from "./element/types.js";
 export function defineTomocastViewer(name = "tomocast-viewer"): void {
   if (customElements.get(name) !== undefined) return;
   // A constructor belongs to one name; a second name gets a class of its own.
-  const free = customElements.getName?.(TomocastViewer) == null;
-  customElements.define(name, free ? TomocastViewer : class extends TomocastViewer {});
+  customElements.define(name, name === "tomocast-viewer" ? TomocastViewer : class extends TomocastViewer {});
 }

@@ -77,9 +77,12 @@ export class BrokerAPI {
     return (await this.#ask("POST", "/tasks", { body: request, idempotencyKey, signal })) as Grant;
   }
 
-  /** grant asks for a new grant of a task that is running. */
-  async grant(task: string, signal?: AbortSignal): Promise<Grant> {
-    return (await this.#ask("POST", `/tasks/${encodeURIComponent(task)}/grant`, { signal })) as Grant;
+  /**
+   * grant asks for a new grant of a task. lost says that this page cannot reach the edge any more, so that the
+   * broker seeks another where it cannot either; there the task goes on with the parameters given.
+   */
+  async grant(task: string, renewal: { lost?: boolean; parameters?: unknown }, signal?: AbortSignal): Promise<Grant> {
+    return (await this.#ask("POST", `/tasks/${encodeURIComponent(task)}/grant`, { body: renewal, signal })) as Grant;
   }
 
   /** finish ends a task. It is safe on one that has ended, and outlives the page that asks. */
@@ -87,38 +90,48 @@ export class BrokerAPI {
     await this.#ask("DELETE", `/tasks/${encodeURIComponent(task)}`, { keepalive: true });
   }
 
-  async #ask(
-    method: string,
-    path: string,
-    options: { body?: unknown; idempotencyKey?: string; signal?: AbortSignal | undefined; keepalive?: boolean },
-  ): Promise<unknown> {
+  async #ask(method: string, path: string, options: AskOptions): Promise<unknown> {
+    const token = (await this.#getToken?.()) ?? "";
     const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
     if (options.idempotencyKey !== undefined) headers["Idempotency-Key"] = options.idempotencyKey;
-    const token = await this.#getToken?.();
-    if (token !== undefined && token !== "") headers["Authorization"] = `Bearer ${token}`;
-
-    const signals = [AbortSignal.timeout(answerWithinMs)];
-    if (options.signal !== undefined) signals.push(options.signal);
-    let response: Response;
-    try {
-      response = await fetch(`${this.#root}/api/v1${path}`, {
-        method,
-        headers,
-        body: options.body === undefined ? null : JSON.stringify(options.body),
-        // A token speaks for the user; without one, the cookie of the broker's own origin does.
-        credentials: token === undefined || token === "" ? "same-origin" : "omit",
-        signal: AbortSignal.any(signals),
-        keepalive: options.keepalive ?? false,
-      });
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw new ProblemError("unavailable", "The broker does not answer", whyUnreachable(this.#root, error));
+    if (token !== "") headers.Authorization = `Bearer ${token}`;
+    const init: RequestInit = {
+      method,
+      headers,
+      body: options.body === undefined ? null : JSON.stringify(options.body),
+      // A token speaks for the user; without one, the cookie of the broker's own origin does.
+      credentials: token === "" ? "same-origin" : "omit",
+      keepalive: options.keepalive ?? false,
+    };
+    let response = await this.#fetch(path, init, options.signal);
+    if (response.status === 401 && token === "") {
+      // A broker that was started anew gives its own pages a new cookie here.
+      const session = await this.#fetch("/session", { credentials: "same-origin" }, options.signal);
+      if (session.ok) response = await this.#fetch(path, init, options.signal);
     }
     const body: unknown = await response.json().catch(() => undefined);
     if (!response.ok) throw problemOf(response.status, body);
     return body;
   }
+
+  async #fetch(path: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
+    const signals = [AbortSignal.timeout(answerWithinMs)];
+    if (signal !== undefined) signals.push(signal);
+    try {
+      return await fetch(`${this.#root}/api/v1${path}`, { ...init, signal: AbortSignal.any(signals) });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new ProblemError("unavailable", "The broker does not answer", whyUnreachable(this.#root, error));
+    }
+  }
+}
+
+interface AskOptions {
+  body?: unknown;
+  idempotencyKey?: string;
+  signal?: AbortSignal | undefined;
+  keepalive?: boolean;
 }
 
 function whyUnreachable(root: string, error: unknown): string {

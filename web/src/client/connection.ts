@@ -33,6 +33,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #interrupted = false;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
+  #wasOpen = false;
   #closed = false;
 
   /** resume is the secret of an earlier connection to the same attempt, which this one takes over. */
@@ -60,6 +61,11 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** resume is the secret that lets this page come back to its session. */
   get resume(): string {
     return this.#link.resume;
+  }
+
+  /** wasOpen says whether the edge was ever reached. */
+  get wasOpen(): boolean {
+    return this.#wasOpen;
   }
 
   get connected(): boolean {
@@ -123,6 +129,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       };
     }
     this.#channels.control.onopen = () => {
+      this.#wasOpen = true;
       this.emit("open", undefined);
     };
     this.#channels.control.onclose = () => {

@@ -18,7 +18,7 @@ export function crc32(bytes: Uint8Array): number {
  * of a page without one cannot be checked, so the caller gets an error that says so.
  */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle;
   if (subtle === undefined) throw new Error("the page is not served over https or from localhost, so nothing can be hashed");
   const digest = new Uint8Array(await subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

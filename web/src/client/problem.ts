@@ -78,7 +78,7 @@ const codesByStatus: Record<number, ProblemCode> = {
 export function problemOf(status: number, body: unknown): ProblemError {
   const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   const text = (name: string): string => (typeof fields[name] === "string" ? fields[name] : "");
-  const code = isProblemCode(fields["code"]) ? fields["code"] : (codesByStatus[status] ?? "internal");
+  const code = isProblemCode(fields.code) ? fields.code : (codesByStatus[status] ?? "internal");
   return new ProblemError(code, text("title") || plain[code].title, text("detail"));
 }
 

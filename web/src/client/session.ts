@@ -44,6 +44,10 @@ export type Orientation = NonNullable<Request["orientation"]>;
 /** The edge is asked for a sign of life this often, and is thought gone when none comes for so long. */
 const pulseMs = 2_000;
 const pulseWithinMs = 4_000;
+/** Connections that never opened are tried this often: a network that lets nothing through will not change. */
+const maxBlind = 2;
+const blocked =
+  "The network between this browser and the renderer lets no pictures through. Ask the operator for a TURN server, or try another network.";
 /** What no other edge and no second try would change. */
 const final = new Set<ProblemError["code"]>([
   "bad-request", "unauthorized", "forbidden", "not-found", "not-a-volume", "unreadable", "too-large", "unsupported",
@@ -269,10 +273,11 @@ export class Session extends Emitter<SessionEvents> {
       }, pulseMs);
     });
     connection.on("message", ({ channel, data }) => {
-      if (channel === "stamps") this.pictures.stamp(JSON.parse(String(data)) as Stamp);
-      else if (channel === "still") this.pictures.stillMessage(data);
+      if (channel === "still") this.pictures.stillMessage(data);
       else if (channel === "bulk") void computations.message(data);
-      else if (channel === "control") this.#event(JSON.parse(String(data)) as EdgeEvent);
+      else if (typeof data !== "string") return; // binary messages are for those two only
+      else if (channel === "stamps") this.pictures.stamp(JSON.parse(data) as Stamp);
+      else if (channel === "control") this.#event(JSON.parse(data) as EdgeEvent);
     });
     connection.on("interrupted", () => {
       this.#problem = new ProblemError("unavailable", "The connection is interrupted", "It is being restored.");
@@ -284,7 +289,7 @@ export class Session extends Emitter<SessionEvents> {
       this.#send({ type: "refresh" });
     });
     connection.on("lost", (problem) => {
-      void this.#restore(problem ?? new ProblemError("edge-lost", "The renderer cannot be reached any more"));
+      void this.#lost(problem, connection.wasOpen);
     });
     connection.open();
   }
@@ -294,7 +299,7 @@ export class Session extends Emitter<SessionEvents> {
     let grant = this.#grant;
     if (grant === undefined) throw new ProblemError("unauthorized", "No session was granted");
     if (Date.parse(grant.tokenExpiresAt) < Date.now() + 5_000) {
-      grant = await this.#api.grant(grant.task, this.#stop.signal);
+      grant = await this.#api.grant(grant.task, {}, this.#stop.signal);
       this.#grant = grant;
     }
     return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
@@ -359,6 +364,26 @@ export class Session extends Emitter<SessionEvents> {
     this.#enter(this.#patients.length > 0 ? "running" : "loading");
   }
 
+  /** lost takes why a connection ended: what signalling said, or nothing where the path was lost. */
+  #lost(problem: ProblemError | undefined, wasOpen: boolean): Promise<void> {
+    if (problem === undefined) {
+      if (wasOpen || this.#attempt < maxBlind) return this.#restore(new ProblemError("edge-lost", "The renderer cannot be reached"));
+      this.#fail(new ProblemError("unavailable", "No way to the renderer was found", blocked));
+      return Promise.resolve();
+    }
+    switch (problem.code) {
+      case "not-found":
+      case "session-taken":
+        // That session is not ours any more, so the next one is a new one.
+        this.#grant = undefined;
+        return this.#restore(new ProblemError("edge-lost", problem.title, problem.detail));
+      case "unauthorized": // the next grant has a new token
+        return this.#restore(new ProblemError("edge-lost", problem.title, problem.detail));
+      default:
+        return this.#restore(problem);
+    }
+  }
+
   /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
   async #restore(problem: ProblemError): Promise<void> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
@@ -372,11 +397,11 @@ export class Session extends Emitter<SessionEvents> {
     this.#problem = problem;
     this.#enter("restoring");
     const stop = this.#stop.signal;
-    const attempt = this.#attempt++;
+    const attempt = this.#attempt++; // it begins anew when a session runs
     try {
       // The first try is at once: another edge may be free.
       if (attempt > 0) await wait(backoffMs(attempt - 1, 1_000), stop);
-      if (attempt > 0 || !(await this.#rejoin(resume))) await this.#place();
+      if (!(await this.#rejoin(resume))) await this.#place();
     } catch (error) {
       if (stop.aborted) return;
       const next = error instanceof ProblemError ? error : new ProblemError("internal", explain(error).title, explain(error).detail);
@@ -384,13 +409,16 @@ export class Session extends Emitter<SessionEvents> {
     }
   }
 
-  /** rejoin goes back to the task where the broker says that it still runs. */
+  /** rejoin goes on with the same task, on its edge or on another; it says false where the task is over. */
   async #rejoin(resume: string): Promise<boolean> {
     const old = this.#grant;
     if (old === undefined) return false;
+    const renewal = { lost: true, ...(this.#view === undefined ? {} : { parameters: { view: this.#view } }) };
     try {
-      this.#grant = await this.#api.grant(old.task, this.#stop.signal);
-    } catch {
+      this.#grant = await this.#api.grant(old.task, renewal, this.#stop.signal);
+    } catch (error) {
+      if (error instanceof ProblemError && (error.code === "no-free-node" || error.code === "unavailable")) throw error;
+      this.#stop.signal.throwIfAborted();
       return false;
     }
     this.#connect(this.#grant, this.#grant.attempt.id === old.attempt.id ? resume : "");

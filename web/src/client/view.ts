@@ -7,9 +7,9 @@ import type { ViewPatch, ViewState, Viewport } from "../contract.js";
  */
 export function patched(view: ViewState, patch: ViewPatch): ViewState {
   const viewports = view.viewports.map((viewport) => {
-    const change = patch.viewports.find((entry) => entry["id"] === viewport.id);
+    const change = patch.viewports.find((entry) => entry.id === viewport.id);
     if (change === undefined) return viewport;
-    const kept = Object.entries({ ...viewport, ...change }).filter(([, value]) => value !== null);
+    const kept = Object.entries<unknown>({ ...viewport, ...change }).filter(([, value]) => value !== null);
     return Object.fromEntries(kept) as unknown as Viewport;
   });
   return { ...view, viewports: viewports as ViewState["viewports"] };

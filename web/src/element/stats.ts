@@ -61,16 +61,16 @@ export class VideoRate {
 
   take(report: RTCStatsReport): void {
     for (const entry of report.values() as Iterable<RTCStats & Record<string, unknown>>) {
-      if (entry.type === "inbound-rtp" && entry["kind"] === "video") this.#inbound(entry);
-      if (entry.type === "candidate-pair" && entry["nominated"] === true && typeof entry["currentRoundTripTime"] === "number") {
-        this.roundTripMs = entry["currentRoundTripTime"] * 1000;
+      if (entry.type === "inbound-rtp" && entry.kind === "video") this.#inbound(entry);
+      if (entry.type === "candidate-pair" && entry.nominated === true && typeof entry.currentRoundTripTime === "number") {
+        this.roundTripMs = entry.currentRoundTripTime * 1000;
       }
     }
   }
 
   #inbound(entry: RTCStats & Record<string, unknown>): void {
-    const bytes = Number(entry["bytesReceived"] ?? 0);
-    this.dropped = Number(entry["framesDropped"] ?? 0);
+    const bytes = Number(entry.bytesReceived ?? 0);
+    this.dropped = Number(entry.framesDropped ?? 0);
     if (this.#at > 0 && entry.timestamp > this.#at && bytes >= this.#bytes) {
       this.bitsPerSecond = ((bytes - this.#bytes) * 8000) / (entry.timestamp - this.#at);
     }

@@ -1,5 +1,5 @@
 // <tomocast-viewer>: a study, rendered by an edge, in one element.
-import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { type Letters, lettersOf } from "../camera/letters.js";
 import { BrokerAPI, type GetToken } from "../client/api.js";
 import type { Computation } from "../client/compute.js";
@@ -13,7 +13,6 @@ import type {
   SeriesInfo,
   SessionInfo,
   TaskRequest,
-  ViewPatch,
   ViewState,
   Viewport,
   Window,
@@ -149,7 +148,7 @@ export class TomocastViewer extends LitElement {
     this.#gestures?.forget();
     const viewports = change.viewports.map((viewport, i) => ({ id: view.viewports[i]?.id, ...viewport }));
     for (const viewport of viewports) delete viewport.series;
-    await session.setView({ viewports } as ViewPatch);
+    await session.setView({ viewports });
   }
 
   /** resetView looks from a standard side; without one, everything is as when the series was opened. */
@@ -223,7 +222,7 @@ export class TomocastViewer extends LitElement {
     });
   }
 
-  protected override firstUpdated(_: PropertyValues): void {
+  protected override firstUpdated(): void {
     this.#attach();
   }
 
