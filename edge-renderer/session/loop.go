@@ -57,6 +57,7 @@ type loop struct {
 
 	// Revisions: what the page was sent last, in what quality.
 	sent, refined, stilled uint64
+	level                  int  // of the picture sent last, see ladder
 	resized                bool // the wanted size changed since the last picture
 	keyWanted              bool
 	faults                 int
@@ -159,9 +160,6 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 	switch {
 	case revision != l.sent || l.resized:
 		q := l.control.moving(area, now)
-		if l.sent == 0 || l.resized {
-			q = l.control.resting(area, now) // the first picture is worth its time
-		}
 		if due := l.pictured + q.gap; now < due && l.sent != 0 {
 			return until(due - now), nil
 		}
@@ -171,7 +169,11 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 	case now < l.changed+rest:
 		return until(l.changed + rest - now), nil
 	case revision != l.refined:
-		l.order(ctx, job{kind: jobPicture, quality: l.control.resting(area, now)}, true)
+		q, ok := l.control.between(l.level, area, now)
+		if !ok {
+			q = l.control.resting(area, now)
+		}
+		l.order(ctx, job{kind: jobPicture, quality: q}, true)
 	case revision != l.stilled:
 		l.order(ctx, job{kind: jobStill}, true)
 	case l.repeatAt > now:
@@ -232,7 +234,7 @@ func (l *loop) finish(ctx context.Context, o outcome) {
 	if o.job.kind == jobPicture {
 		l.repeatAt = l.pictured + repeatAfter
 		l.control.rendered(q, o.render, o.convert+o.encode)
-		l.sent = o.job.view.Revision
+		l.sent, l.level = o.job.view.Revision, q.level
 		if q.scale == 1 && q.step == 1 {
 			l.refined = l.sent
 		}

@@ -89,7 +89,8 @@ func (l *loop) signal(e eventSignal) {
 	}
 	switch e.signal.Type {
 	case signaling.SignalOffer:
-		if err := l.offer(e.signal); err != nil {
+		var told *signaling.Problem // by the stream itself
+		if err := l.offer(e.signal); err != nil && !errors.As(err, &told) {
 			p.reply(problem(signaling.ProblemUnsupported, "The stream cannot be set up", err.Error()))
 		}
 	case signaling.SignalCandidate:

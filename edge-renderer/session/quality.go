@@ -10,6 +10,7 @@ type quality struct {
 	scale   float64 // rendered pixels per encoded pixel along one side
 	step    float64 // sampling step as a multiple of the full-quality step
 	rung    float64 // encoded pixels per wanted pixel along one side
+	level   int     // index into ladder
 	bitrate int     // bits per second
 	gap     time.Duration
 }
@@ -20,8 +21,12 @@ func (q quality) full() bool { return q.scale == 1 && q.step == 1 && q.rung == 1
 // ladder is what moving pictures step down when rendering takes too long: first samples, which are missed
 // least, then pixels.
 var ladder = []struct{ scale, step float64 }{
-	{1, 1}, {1, 1.5}, {1, 2}, {0.8, 2}, {0.65, 2}, {0.5, 2}, {0.4, 2.5}, {0.3, 3},
+	{1, 1}, {1, 1.5}, {1, 2}, {0.8, 2}, {0.65, 2}, {0.5, 2}, {0.4, 2.5}, {0.3, 3}, {0.2, 4},
 }
+
+// coarse is the level from which on pictures come rather a little later than with still fewer pixels. It is
+// also where a session begins, before anything was measured.
+const coarse = 5
 
 // rungs are the encoded sizes. They change seldom, because each change costs a key frame.
 var rungs = []float64{1, 0.75, 0.5}
@@ -30,6 +35,11 @@ const (
 	// movingBudget is the time that rendering and encoding a picture may take while the hand moves: 30
 	// pictures a second, which is where a turning volume begins to look continuous.
 	movingBudget = 33 * time.Millisecond
+	// coarseBudget is the same for levels from coarse on: 15 pictures a second.
+	coarseBudget = 66 * time.Millisecond
+	// betweenBudget is the time for a picture between the last moving one and that of full quality, where
+	// that takes longer.
+	betweenBudget = 350 * time.Millisecond
 	// climbMargin keeps the ladder from swinging: a better level must be predicted to leave this share free.
 	climbMargin = 0.8
 	// costMemory is the weight of the newest measurement in the running mean of costs.
@@ -73,29 +83,57 @@ func (c *controller) bandwidth(bps int) { c.estimate = bps }
 
 // moving is how the next picture is made while the view changes, for a wanted size of pixels.
 func (c *controller) moving(pixels int, now time.Duration) quality {
-	budget := max(ms(movingBudget)-c.otherCost, ms(movingBudget)/3)
 	level := len(ladder) - 1
-	for i, l := range ladder {
-		limit := budget
+	for i := range ladder {
+		budget := movingBudget
+		if i >= coarse {
+			budget = coarseBudget
+		}
+		limit := max(ms(budget)-c.otherCost, ms(budget)/3)
 		if i < c.level {
 			limit *= climbMargin
 		}
-		if c.fullCost*l.scale*l.scale/l.step*c.rungArea() <= limit {
+		if c.cost(i) <= limit {
 			level = i
 			break
 		}
 	}
+	if c.fullCost == 0 {
+		level = coarse
+	}
 	c.level = level
-	q := quality{scale: ladder[level].scale, step: ladder[level].step}
+	return c.at(level, pixels, now)
+}
+
+// between is a picture better than one of level that comes soon, on the way to full quality; ok is false
+// where full quality itself does.
+func (c *controller) between(level, pixels int, now time.Duration) (q quality, ok bool) {
+	for i := range ladder {
+		if c.cost(i) <= ms(betweenBudget) {
+			if i == 0 || i >= level-1 {
+				break
+			}
+			return c.at(i, pixels, now), true
+		}
+	}
+	return quality{}, false
+}
+
+// cost is the predicted time of rendering at a level, milliseconds.
+func (c *controller) cost(level int) float64 {
+	l := ladder[level]
+	return c.fullCost * l.scale * l.scale / l.step * c.rungArea()
+}
+
+func (c *controller) at(level, pixels int, now time.Duration) quality {
+	q := quality{scale: ladder[level].scale, step: ladder[level].step, level: level}
 	c.encoding(&q, pixels, now)
 	return q
 }
 
 // resting is how the picture is refined when the hand rests: everything, at the size that the link carries.
 func (c *controller) resting(pixels int, now time.Duration) quality {
-	q := quality{scale: 1, step: 1}
-	c.encoding(&q, pixels, now)
-	return q
+	return c.at(0, pixels, now)
 }
 
 func (c *controller) rungArea() float64 { return rungs[c.rung] * rungs[c.rung] }
