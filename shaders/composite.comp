@@ -11,7 +11,7 @@ layout(location = 23) uniform vec4 light;    // ambient, diffuse, specular, spec
 layout(location = 24) uniform vec3 gramDiagonal; // xx, yy, zz of render.Gram
 layout(location = 25) uniform vec3 gramRest;     // xy, xz, yz
 
-const float OPAQUE = 0.99;
+const float OPAQUE = 0.995;
 
 // shade returns the factor of the colour and the white part.
 vec2 shade(Ray r, vec3 g) {

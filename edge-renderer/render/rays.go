@@ -31,7 +31,7 @@ const (
 // and lights both sides; where the difference vanishes only the ambient part remains.
 
 // Opaque is the accumulated opacity at which a ray ends.
-const Opaque = 0.99
+const Opaque = 0.995
 
 // Rays are the rays of a picture in the voxel space of its volume: the ray of the pixel in column x and row
 // y starts at Origin + x*OriginX + y*OriginY and points to Dir + x*DirX + y*DirY, which is divided by the

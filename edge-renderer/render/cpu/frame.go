@@ -42,9 +42,11 @@ type frame struct {
 	scale, offset float64      // from stored value to its entry
 	scaleInt      int64        // the same for integers, see entry
 	offsetInt     int64
-	light         render.Lighting
-	specular      []float32 // specular part by the cosine
-	gram          [6]float32
+	shaded        bool
+	ambient       float32 // times 255, as all three
+	diffuse       float32
+	specular      [specularSize + 1]float32 // by the cosine
+	gram          [6]float32                // see render.Gram, its last three doubled
 
 	slope, intercept float64
 	low, high        float64 // window of a maximum projection, values
@@ -58,7 +60,7 @@ func newFrame(s *render.Scene, l *loaded, r *Renderer) *frame {
 		mode: s.Mode, rays: s.Rays(), step: s.Quality.Step, jitter: s.Quality.Jitter,
 		int16s: v.Int16s(), float32s: v.Float32s(), size: v.Size, keepAll: r.keepAll,
 		bricks: l.space.Bricks, coarse: &l.coarse, by: l.space.Bricks.Size[0], bz: l.space.Bricks.Size[0] * l.space.Bricks.Size[1],
-		slope: v.Slope, intercept: v.Intercept, light: t.Lighting,
+		slope: v.Slope, intercept: v.Intercept,
 	}
 	for a := range 3 {
 		f.background[a] = float32(s.Background[a])
@@ -75,6 +77,9 @@ func newFrame(s *render.Scene, l *loaded, r *Renderer) *frame {
 		return f
 	}
 	f.distance = l.space.Distances(t)
+	if f.keepAll {
+		f.distance = make([]uint8, len(f.distance))
+	}
 	table := t.Table(s.Quality.Step)
 	f.table = unsafe.Slice((*[4]float32)(unsafe.Pointer(&table[0])), render.TableSize)
 	scale, offset := t.Index()
@@ -82,12 +87,14 @@ func newFrame(s *render.Scene, l *loaded, r *Renderer) *frame {
 	f.setEntry()
 	for i, g := range render.Gram(v.Geometry) {
 		f.gram[i] = float32(g)
-	}
-	if f.light.Specular > 0 {
-		f.specular = make([]float32, specularSize+1)
-		for i := range f.specular {
-			f.specular[i] = f.light.Specular * float32(math.Pow(float64(i)/specularSize, float64(f.light.SpecularPower))) * 255
+		if i >= 3 {
+			f.gram[i] *= 2
 		}
+	}
+	light := t.Lighting
+	f.shaded, f.ambient, f.diffuse = light.Shade, 255*light.Ambient, 255*light.Diffuse
+	for i := range f.specular {
+		f.specular[i] = 255 * light.Specular * float32(math.Pow(float64(i)/specularSize, float64(light.SpecularPower)))
 	}
 	return f
 }
@@ -181,7 +188,7 @@ func (f *frame) tile(img *render.Image, x0, y0 int) {
 	var r ray
 	x1, y1 := min(x0+tileSide, img.Width), min(y0+tileSide, img.Height)
 	reach := math.Inf(-1)
-	if f.distance != nil && !f.keepAll {
+	if f.distance != nil {
 		reach = f.rays.Reach(x0, y0, x1, y1, f.size, f.bricks.Size, f.distance)
 	}
 	for y := y0; y < y1; y++ {

@@ -76,7 +76,7 @@ func composite[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 	for k := r.k; k < r.n; {
 		c := f.locate(r, k)
 		at, b := f.brick(c)
-		if d := int(f.distance[at]); d > 0 && !f.keepAll {
+		if d := int(f.distance[at]); d > 0 {
 			k = r.leave(k, b[0]-d+1, b[1]-d+1, b[2]-d+1, 2*d-1)
 			continue
 		}
@@ -91,13 +91,13 @@ func composite[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 			continue
 		}
 		w := e[3] * (1 - alpha)
-		diffuse, specular := f.light.Ambient*255, float32(0)
-		if f.light.Shade {
+		diffuse, specular := f.ambient, float32(0)
+		if f.shaded {
 			var g [3]float32
 			for a := range 3 {
 				g[a] = float32(value(f, voxels, f.shift(c, a, 1)) - value(f, voxels, f.shift(c, a, -1)))
 			}
-			diffuse, specular = f.shade(r, g)
+			diffuse, specular = f.shade(r, g[0], g[1], g[2])
 		}
 		red += w * (e[0]*diffuse + specular)
 		green += w * (e[1]*diffuse + specular)
@@ -112,20 +112,19 @@ func composite[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 
 // shade returns the factor of the colour and the white part, both times 255, for a central difference
 // along the voxel axes in any unit.
-func (f *frame) shade(r *ray, g [3]float32) (diffuse, specular float32) {
+func (f *frame) shade(r *ray, gx, gy, gz float32) (diffuse, specular float32) {
 	m := &f.gram
-	square := g[0]*(g[0]*m[0]+2*(g[1]*m[3]+g[2]*m[4])) + g[1]*(g[1]*m[1]+2*g[2]*m[5]) + g[2]*g[2]*m[2]
+	square := gx*(gx*m[0]+gy*m[3]+gz*m[4]) + gy*(gy*m[1]+gz*m[5]) + gz*gz*m[2]
 	if !(square > 0) {
-		return f.light.Ambient * 255, 0
+		return f.ambient, 0
 	}
 	// The gradient in patient space times the direction of the ray is the same product along the voxel axes.
-	along := g[0]*r.unit[0] + g[1]*r.unit[1] + g[2]*r.unit[2]
+	along := gx*r.unit[0] + gy*r.unit[1] + gz*r.unit[2]
 	cosine := float32(math.Sqrt(float64(along * along / square)))
-	cosine = min(cosine, 1)
-	if f.specular != nil {
-		specular = f.specular[int(cosine*specularSize+0.5)]
+	if !(cosine <= 1) {
+		cosine = 1
 	}
-	return (f.light.Ambient + f.light.Diffuse*cosine) * 255, specular
+	return f.ambient + f.diffuse*cosine, f.specular[int(cosine*specularSize+0.5)]
 }
 
 // maximum renders a ray of a maximum projection through voxels of any format.

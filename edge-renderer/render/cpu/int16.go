@@ -71,7 +71,7 @@ func (f *frame) composite16(r *ray, pix *[4]byte) {
 		ix, fx := place(px, f.last[0])
 		iy, fy := place(py, f.last[1])
 		iz, fz := place(pz, f.last[2])
-		if d := int(f.distance[ix>>2+f.by*(iy>>2)+f.bz*(iz>>2)]); d != 0 && !f.keepAll {
+		if d := int(f.distance[ix>>2+f.by*(iy>>2)+f.bz*(iz>>2)]); d != 0 {
 			bx, by, bz := ix>>2, iy>>2, iz>>2
 			next := r.leave(k, bx-d+1, by-d+1, bz-d+1, 2*d-1)
 			n := int64(next - k)
@@ -87,13 +87,15 @@ func (f *frame) composite16(r *ray, pix *[4]byte) {
 			continue
 		}
 		w := e[3] * (1 - alpha)
-		diffuse, specular := f.light.Ambient*255, float32(0)
-		if f.light.Shade {
+		diffuse, specular := f.ambient, float32(0)
+		if f.shaded {
+			var gx, gy, gz float32
 			if uint(ix-1) < uint(f.size[0]-3) && uint(iy-1) < uint(f.size[1]-3) && uint(iz-1) < uint(f.size[2]-3) {
-				diffuse, specular = f.shade(r, f.gradient16(at, fx, fy, fz))
+				gx, gy, gz = f.gradient16(at, fx, fy, fz)
 			} else {
-				diffuse, specular = f.shade(r, f.edgeGradient(ix, iy, iz, fx, fy, fz))
+				gx, gy, gz = f.edgeGradient(ix, iy, iz, fx, fy, fz)
 			}
+			diffuse, specular = f.shade(r, gx, gy, gz)
 		}
 		red += w * (e[0]*diffuse + specular)
 		green += w * (e[1]*diffuse + specular)
@@ -117,39 +119,58 @@ func (f *frame) value16(at int, fx, fy, fz uint64) uint64 {
 	return (c&lower)*(256-fx) + (c>>32)*fx
 }
 
-// gradient16 is the central difference of value16 at one voxel's distance, in a cell that is not at the
-// volume's border.
-func (f *frame) gradient16(at int, fx, fy, fz uint64) [3]float32 {
-	w11 := fy * fz
-	w10 := fy<<8 - w11
-	w01 := fz<<8 - w11
-	w00 := 65536 - fy<<8 - w01
-	gx := 256 - fx
-	v, y, z := f.voxels, f.sy, f.sz
+// gradient16 is the central difference of value16 at one voxel's distance times 2^23, in a cell that is not
+// at the volume's border.
+//
+// A difference of pairs is a word whose halves may be negative: lower + upper<<32. What is done to it is
+// linear, so the halves keep apart, and the lower one is the sign-extended low 32 bits of the word. For that
+// the weights have 15 bits.
+func (f *frame) gradient16(at int, fx, fy, fz uint64) (gx, gy, gz float32) {
+	w11 := (fy*fz + 1) >> 1
+	w10 := fy<<7 - w11
+	w01 := fz<<7 - w11
+	w00 := 32768 - fy<<7 - w01
+	v, y, z := unsafe.Add(f.voxels, at*2), f.sy*2, f.sz*2
 
-	// Each of the four rows of the cell, and the rows around them, takes part in several differences.
-	r00, r10, r01, r11 := pair(v, at), pair(v, at+y), pair(v, at+z), pair(v, at+y+z)
-	ahead := pair(v, at+1)*w00 + pair(v, at+y+1)*w10 + pair(v, at+z+1)*w01 + pair(v, at+y+z+1)*w11
-	behind := pair(v, at-1)*w00 + pair(v, at+y-1)*w10 + pair(v, at+z-1)*w01 + pair(v, at+y+z-1)*w11
-	dx := mean(ahead, gx, fx) - mean(behind, gx, fx)
+	// The four rows of the cell, each from the voxel before to the one behind: the halves of even are the
+	// outer left and the inner right voxel, those of odd the inner left and the outer right one.
+	even00, odd00 := row(v, 0)
+	even10, odd10 := row(v, y)
+	even01, odd01 := row(v, z)
+	even11, odd11 := row(v, y+z)
+	even := even00*w00 + even10*w10 + even01*w01 + even11*w11
+	odd := odd00*w00 + odd10*w10 + odd01*w01 + odd11*w11
+	dx := int64(even>>32-even&lower)*int64(256-fx) + int64(odd>>32-odd&lower)*int64(fx)
 
-	ahead = r10*w00 + pair(v, at+2*y)*w10 + r11*w01 + pair(v, at+2*y+z)*w11
-	behind = pair(v, at-y)*w00 + r00*w10 + pair(v, at-y+z)*w01 + r01*w11
-	dy := mean(ahead, gx, fx) - mean(behind, gx, fx)
-
-	ahead = r01*w00 + r11*w10 + pair(v, at+2*z)*w01 + pair(v, at+2*z+y)*w11
-	behind = pair(v, at-z)*w00 + pair(v, at-z+y)*w10 + r00*w01 + r10*w11
-	dz := mean(ahead, gx, fx) - mean(behind, gx, fx)
-
-	const unit = 1.0 / (1 << 24)
-	return [3]float32{float32(dx) * unit, float32(dy) * unit, float32(dz) * unit}
+	p00, p10, p01, p11 := inner(even00, odd00), inner(even10, odd10), inner(even01, odd01), inner(even11, odd11)
+	dy := (p10-near(v, -y))*w00 + (near(v, 2*y)-p00)*w10 + (p11-near(v, z-y))*w01 + (near(v, 2*y+z)-p01)*w11
+	dz := (p01-near(v, -z))*w00 + (p11-near(v, y-z))*w10 + (near(v, 2*z)-p00)*w01 + (near(v, y+2*z)-p10)*w11
+	return float32(dx), float32(join(dy, fx)), float32(join(dz, fx))
 }
 
-// mean joins the two columns of a bilinear mean.
-func mean(c, gx, fx uint64) int64 { return int64((c&lower)*gx + (c>>32)*fx) }
+// row reads the voxels -1 to 2 of the row at an offset in bytes.
+func row(voxels unsafe.Pointer, offset int) (even, odd uint64) {
+	v := *(*uint64)(unsafe.Add(voxels, offset-2)) ^ (bias<<32 | bias)
+	return v & lanes, v >> 16 & lanes
+}
+
+// near is pair with an offset in bytes.
+func near(voxels unsafe.Pointer, offset int) uint64 {
+	v := uint64(*(*uint32)(unsafe.Add(voxels, offset)) ^ bias)
+	return (v | v<<16) & lanes
+}
+
+// inner is the pair in the middle of a row.
+func inner(even, odd uint64) uint64 { return odd&lower | even&^lower }
+
+// join is the mean of the two halves of a difference.
+func join(d, fx uint64) int64 {
+	low := int64(int32(d))
+	return low*int64(256-fx) + (int64(d)-low)>>32*int64(fx)
+}
 
 // edgeGradient is gradient16 for any cell: samples beyond the outermost voxel centres are taken there.
-func (f *frame) edgeGradient(ix, iy, iz int, fx, fy, fz uint64) [3]float32 {
+func (f *frame) edgeGradient(ix, iy, iz int, fx, fy, fz uint64) (gx, gy, gz float32) {
 	at := [3]int64{int64(ix)<<32 + int64(fx)<<24, int64(iy)<<32 + int64(fy)<<24, int64(iz)<<32 + int64(fz)<<24}
 	var g [3]float32
 	for a := range 3 {
@@ -162,9 +183,9 @@ func (f *frame) edgeGradient(ix, iy, iz int, fx, fy, fz uint64) [3]float32 {
 			z, wz := place(p[2], f.last[2])
 			v[n] = f.value16(x+f.sy*y+f.sz*z, wx, wy, wz)
 		}
-		g[a] = float32(int64(v[1]-v[0])) / (1 << 24)
+		g[a] = float32(int64(v[1] - v[0]))
 	}
-	return g
+	return g[0], g[1], g[2]
 }
 
 // maximum16 renders a ray of a maximum projection through int16 voxels.
