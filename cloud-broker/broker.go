@@ -39,6 +39,7 @@ type broker struct {
 	viewer  http.Handler
 	edges   *identity.Edges
 	keys    *control.Keys
+	nodes   *placement.Snapshot
 	health  *service.Health
 	metrics *prometheus.Registry
 
@@ -47,12 +48,13 @@ type broker struct {
 
 	// handler answers requests. Until Redis is there it says so.
 	handler atomic.Pointer[http.Handler]
+	pooled  atomic.Pointer[pool.Pool] // nil until handler serves from it
 	// listening, if set, is told the address.
 	listening func(net.Addr)
 }
 
 func newBroker(c *config, log *slog.Logger) (*broker, error) {
-	b := &broker{config: c, log: log, health: &service.Health{}, metrics: service.NewMetrics()}
+	b := &broker{config: c, log: log, nodes: placement.NewSnapshot(), health: &service.Health{}, metrics: service.NewMetrics()}
 	var err error
 	if b.edges, err = identity.NewEdges(c.edgeSecret, c.edgeSecrets); err != nil {
 		return nil, usage("%w", err)
@@ -72,8 +74,23 @@ func newBroker(c *config, log *slog.Logger) (*broker, error) {
 		b.local = identity.NewLocal(c.localToken)
 		b.identity = b.local
 	}
+	b.health.Check("redis", b.poolReady)
 	b.answer(b.starting())
 	return b, nil
+}
+
+// poolReady says whether Redis answers and the nodes are known.
+func (b *broker) poolReady(ctx context.Context) error {
+	p := b.pooled.Load()
+	if p == nil || p.Ping(ctx) != nil {
+		return errors.New("Redis does not answer")
+	}
+	select {
+	case <-p.Synced():
+		return nil
+	default:
+		return errors.New("the pool's nodes are being read")
+	}
 }
 
 // prefix leads the pool's keys, with a hash tag so that they share a slot of a Redis Cluster.
@@ -129,9 +146,8 @@ func (b *broker) serve(ctx context.Context, library *api.Library) error {
 		return nil // ctx has ended while Redis was away
 	}
 	defer p.Close()
-	snapshot := placement.NewSnapshot()
 	hub, err := control.NewHub(ctx, control.Config{
-		Pool: p, Snapshot: snapshot, Edges: b.edges, Keys: b.keys, Heartbeat: heartbeat, Log: b.log,
+		Pool: p, Snapshot: b.nodes, Edges: b.edges, Keys: b.keys, Heartbeat: heartbeat, Log: b.log,
 		Prepare: func(ctx context.Context) error { return b.keys.Adopt(ctx, rdb) },
 		Refuse:  func(w http.ResponseWriter, _ *http.Request, p *signaling.Problem) { api.Refuse(w, p) },
 	})
@@ -139,14 +155,16 @@ func (b *broker) serve(ctx context.Context, library *api.Library) error {
 		return err
 	}
 	defer hub.Close()
+	defer b.answer(b.starting())
 	d := dispatch.New(dispatch.Config{
-		Pool: p, Snapshot: snapshot, Edges: hub, Keys: b.keys, Studies: library, Relays: b.relays,
+		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Studies: library, Relays: b.relays,
 		Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
 	})
 	b.answer(api.New(api.Config{
 		Dispatcher: d, Hub: hub, Keys: b.keys, Library: library, Identity: b.identity, Local: b.local, Origins: b.origins,
 		MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
 	}))
+	b.pooled.Store(p)
 	return d.Run(ctx)
 }
 
@@ -164,21 +182,12 @@ func (b *broker) connect(ctx context.Context) (redis.UniversalClient, func(), er
 
 // open opens the pool as soon as Redis answers. It fails only when ctx ends.
 func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Pool, error) {
-	var current atomic.Pointer[pool.Pool]
-	b.health.Check("redis", func(ctx context.Context) error {
-		p := current.Load()
-		if p == nil || p.Ping(ctx) != nil {
-			return errors.New("Redis does not answer")
-		}
-		return nil
-	})
 	for retry := redisRetryFirst; ; retry = min(2*retry, redisRetryMost) {
 		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log})
 		if err == nil {
 			err = b.keys.Adopt(ctx, rdb)
 		}
 		if err == nil {
-			current.Store(p)
 			return p, nil
 		}
 		b.log.Warn("the pool cannot be opened; trying again", "error", err, "in", retry)

@@ -1,0 +1,407 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	localToken = "local-token-of-the-tests"
+	edgeSecret = "edge-secret-of-the-tests"
+	study      = "1.2.826.0.1.3680043.10.99.1"
+	series     = study + ".1"
+	otherStudy = "1.2.826.0.1.3680043.10.99.2"
+	short      = study + ".9" // a series of two slices: no volume
+
+	waitMost = 10 * time.Second
+)
+
+// running is a broker that runs in the test.
+type running struct {
+	*broker
+	t    testing.TB
+	url  string
+	logs *logs
+	end  func() error
+}
+
+// logs keeps what a broker logs.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// studies writes a folder of small studies.
+func studies(t testing.TB) string {
+	dir := t.TempDir()
+	sourcetest.WriteSeries(t, filepath.Join(dir, "a"), study, series, 4)
+	sourcetest.WriteSeries(t, filepath.Join(dir, "b"), study, short, 2)
+	sourcetest.WriteSeries(t, filepath.Join(dir, "c"), otherStudy, otherStudy+".1", 4)
+	return dir
+}
+
+// start runs a broker with more arguments until the test ends, and waits until it is ready.
+func start(t testing.TB, args ...string) *running {
+	t.Helper()
+	b := launch(t, args...)
+	b.eventually("the broker is ready", func() bool { return b.get("/readyz").status == http.StatusOK })
+	return b
+}
+
+func launch(t testing.TB, args ...string) *running {
+	t.Helper()
+	setenv(t)
+	c, err := parse(append([]string{"--listen", "127.0.0.1:0", "--studies", studies(t), "--cache-dir", t.TempDir(), "--log-level", "debug"}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &running{t: t, logs: &logs{}}
+	log, err := c.logger(b.logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.broker, err = newBroker(c, log); err != nil {
+		t.Fatal(err)
+	}
+	b.viewer = viewer(fstest.MapFS{
+		"index.html":           {Data: []byte("<!doctype html><title>Tomocast</title>")},
+		"assets/index-1234.js": {Data: []byte(strings.Repeat("export const a = 1;\n", 200))},
+	}, nil)
+	addr := make(chan net.Addr, 1)
+	b.listening = func(a net.Addr) { addr <- a }
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.run(ctx) }()
+	b.end = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := b.end(); err != nil {
+			t.Errorf("the broker ended with: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the broker's log:\n%s", b.logs)
+		}
+	})
+	select {
+	case a := <-addr:
+		b.url = "http://" + a.String()
+	case err := <-done:
+		done <- err
+		t.Fatalf("the broker ended: %v", err)
+	}
+	return b
+}
+
+func setenv(t testing.TB) {
+	t.Setenv("TOMOCAST_EDGE_SECRET", edgeSecret)
+	t.Setenv("TOMOCAST_LOCAL_TOKEN", localToken)
+}
+
+// eachRedis runs a test on brokers with the embedded Redis and with a server.
+func eachRedis(t *testing.T, f func(t *testing.T, args ...string)) {
+	t.Run("embedded", func(t *testing.T) { f(t) })
+	t.Run("redis", func(t *testing.T) { f(t, "--redis", "redis://"+redistest.Addr(t)) })
+}
+
+// eventually waits until something is so. What it asks changes by what others do, which the test cannot wait for directly.
+func (b *running) eventually(what string, is func() bool) {
+	b.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(waitMost); ; <-tick.C {
+		if is() {
+			return
+		}
+		if time.Now().After(late) {
+			b.t.Fatalf("in vain waited until %s", what)
+		}
+	}
+}
+
+// reply is an HTTP answer.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (r reply) problem(t testing.TB) signaling.Problem {
+	t.Helper()
+	var p signaling.Problem
+	if kind := r.header.Get("Content-Type"); kind != "application/problem+json" {
+		t.Errorf("content type %q, status %d, body %s", kind, r.status, r.body)
+	}
+	if err := json.Unmarshal(r.body, &p); err != nil || p.Title == "" || p.Code == "" {
+		t.Errorf("status %d: no problem: %s", r.status, r.body)
+	}
+	return p
+}
+
+// do sends a request with headers as name, value, name, value.
+func (b *running) do(method, path, body string, header ...string) reply {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return reply{resp.StatusCode, resp.Header, answer}
+}
+
+// get asks without, ask with this machine's user's token.
+func (b *running) get(path string) reply { b.t.Helper(); return b.do("GET", path, "") }
+
+func (b *running) ask(method, path, body string, header ...string) reply {
+	b.t.Helper()
+	return b.do(method, path, body, append([]string{"Authorization", "Bearer " + localToken}, header...)...)
+}
+
+func decode[T any](t testing.TB, r reply, status int) T {
+	t.Helper()
+	var v T
+	if r.status != status {
+		t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		t.Fatalf("%v: %s", err, r.body)
+	}
+	return v
+}
+
+// rendering is a request for a session.
+const rendering = `{"type":"rendering","series":{"studyInstanceUID":"` + study + `","seriesInstanceUID":"` + series + `"}}`
+
+// submit asks for a session and expects a grant.
+func (b *running) submit(header ...string) signaling.Grant {
+	b.t.Helper()
+	return decode[signaling.Grant](b.t, b.ask("POST", "/api/v1/tasks", rendering, header...), http.StatusCreated)
+}
+
+// edge speaks the control link as an edge does, with a ledger of its own.
+type edge struct {
+	t    testing.TB
+	b    *running
+	node signaling.Node
+	link *signaling.Conn
+
+	registered signaling.Registered
+	// instruct answers instructions; nil confirms them.
+	instruct func(signaling.Instruction) *signaling.Problem
+
+	instructions chan signaling.Instruction
+	releases     chan signaling.Release
+	relays       chan signaling.Relay
+	done         chan error // why the link ended
+
+	mu     sync.Mutex
+	ledger []signaling.LedgerEntry
+}
+
+func newNode(id string) signaling.Node {
+	return signaling.Node{
+		ID: signaling.NodeID(id), Tier: signaling.TierEdge, State: signaling.NodeReady, Version: "test", Renderer: "none",
+		Codecs: []string{"VP8"}, Types: []signaling.TaskType{signaling.Rendering, signaling.DataComputation},
+		Capacity: signaling.Resources{GPUMemoryMB: 4096, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 4000, MemoryMB: 8192},
+	}
+}
+
+// dialEdge opens a link and sends a registration; it returns the first answer.
+func dialEdge(b *running, secret string, r signaling.Register) (*signaling.Conn, signaling.Control, error) {
+	ws, resp, err := websocket.DefaultDialer.Dial(strings.Replace(b.url, "http", "ws", 1)+"/api/v1/edges/link", http.Header{"Authorization": {"Bearer " + secret}})
+	if err != nil {
+		if resp != nil {
+			return nil, signaling.Control{}, errors.New(resp.Status)
+		}
+		return nil, signaling.Control{}, err
+	}
+	link := signaling.NewConn(ws, signaling.MaxControl)
+	if err := link.Send(signaling.Control{Type: signaling.ControlRegister, Register: &r}); err != nil {
+		b.t.Fatal(err)
+	}
+	var c signaling.Control
+	err = link.Receive(&c)
+	return link, c, err
+}
+
+// join connects an edge that lives until the test ends.
+func (b *running) join(node signaling.Node, change ...func(*edge)) *edge {
+	b.t.Helper()
+	e := &edge{
+		t: b.t, b: b, node: node, instructions: make(chan signaling.Instruction, 64), releases: make(chan signaling.Release, 64),
+		relays: make(chan signaling.Relay, 64),
+	}
+	for _, c := range change {
+		c(e)
+	}
+	e.connect()
+	b.t.Cleanup(e.kill)
+	return e
+}
+
+// connect registers the edge with its ledger, and waits until the broker places work there.
+func (e *edge) connect() {
+	e.t.Helper()
+	e.mu.Lock()
+	r := signaling.Register{Version: signaling.ControlVersion, Node: e.node, Ledger: e.ledger}
+	e.mu.Unlock()
+	for _, l := range r.Ledger {
+		r.Epoch = max(r.Epoch, l.Attempt.Fencing)
+	}
+	link, c, err := dialEdge(e.b, edgeSecret, r)
+	if err != nil || c.Type != signaling.ControlRegistered {
+		e.t.Fatalf("register: %+v, %v", c.Problem, err)
+	}
+	e.link, e.registered, e.done = link, *c.Registered, make(chan error, 1)
+	go e.serve(link, e.done)
+	e.b.eventually("the node is ready", func() bool {
+		n, known := e.b.nodes.Get(e.node.ID)
+		return known && n.State == signaling.NodeReady
+	})
+}
+
+func (e *edge) serve(link *signaling.Conn, done chan<- error) {
+	for {
+		var c signaling.Control
+		if err := link.Receive(&c); err != nil {
+			done <- err
+			link.Close(websocket.CloseNormalClosure, "")
+			return
+		}
+		switch c.Type {
+		case signaling.ControlInstruct:
+			e.take(link, c)
+		case signaling.ControlRelease:
+			e.mu.Lock()
+			for i, l := range e.ledger {
+				if l.Attempt.ID == c.Release.Attempt {
+					e.ledger = append(e.ledger[:i:i], e.ledger[i+1:]...)
+					break
+				}
+			}
+			e.mu.Unlock()
+			e.releases <- *c.Release
+		case signaling.ControlRelay:
+			e.relays <- *c.Relay
+		}
+	}
+}
+
+func (e *edge) take(link *signaling.Conn, c signaling.Control) {
+	i := *c.Instruction
+	e.instructions <- i
+	answer := signaling.Control{Type: signaling.ControlConfirm, ID: c.ID}
+	if e.instruct != nil {
+		if p := e.instruct(i); p != nil {
+			answer = signaling.Control{Type: signaling.ControlRefuse, ID: c.ID, Problem: p}
+		}
+	}
+	if answer.Problem == nil {
+		e.mu.Lock()
+		e.ledger = append(e.ledger, signaling.LedgerEntry{
+			Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type, Resources: i.Resources, State: signaling.TaskReserved, Creator: i.Creator,
+		})
+		e.mu.Unlock()
+	}
+	_ = link.Send(answer)
+}
+
+// kill cuts the link as an edge does that dies.
+func (e *edge) kill() { e.link.Close(websocket.CloseNormalClosure, "") }
+
+func (e *edge) send(c signaling.Control) {
+	e.t.Helper()
+	if err := e.link.Send(c); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// beat sends a heartbeat with the ledger.
+func (e *edge) beat() {
+	e.t.Helper()
+	h := signaling.Heartbeat{State: signaling.NodeReady}
+	e.mu.Lock()
+	for _, l := range e.ledger {
+		h.Attempts = append(h.Attempts, l.Attempt.ID)
+	}
+	e.mu.Unlock()
+	e.send(signaling.Control{Type: signaling.ControlHeartbeat, Heartbeat: &h})
+}
+
+func (e *edge) update(g signaling.Grant, state signaling.TaskState) {
+	e.t.Helper()
+	e.send(signaling.Control{Type: signaling.ControlUpdate, Update: &signaling.Update{Task: g.Task, Attempt: g.Attempt.ID, State: state}})
+}
+
+func (e *edge) state(g signaling.Grant) signaling.TaskState {
+	e.t.Helper()
+	r := e.b.ask("GET", "/api/v1/tasks/"+string(g.Task), "")
+	if r.status != http.StatusOK {
+		return ""
+	}
+	return decode[signaling.Task](e.t, r, http.StatusOK).State
+}
+
+// receive waits for something that is sent.
+func receive[T any](t testing.TB, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(waitMost):
+		t.Fatalf("in vain waited for %s", what)
+		panic("not reached")
+	}
+}
+
+// dialSignal opens the signalling of a grant.
+func (b *running) dialSignal(path string, header http.Header) (*signaling.Conn, *http.Response, error) {
+	ws, resp, err := websocket.DefaultDialer.Dial(strings.Replace(b.url, "http", "ws", 1)+path, header)
+	if err != nil {
+		return nil, resp, err
+	}
+	c := signaling.NewConn(ws, signaling.MaxSignal)
+	b.t.Cleanup(func() { c.Close(websocket.CloseNormalClosure, "") })
+	return c, resp, nil
+}
