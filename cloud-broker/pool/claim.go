@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tomocast/tomocast/signaling"
@@ -25,38 +26,45 @@ type Claim struct {
 	Lease      time.Duration       // until the edge must have confirmed. 10 s when 0
 }
 
-// prepared is a claim or a task to put as the scripts take it.
+// asked is what a task's record keeps of its beginning.
+type asked struct {
+	Creator string                `json:"creator,omitempty"`
+	Request signaling.TaskRequest `json:"request"`
+}
+
+// prepared is an asked as the scripts take it.
 type prepared struct {
-	key, digest, creator string
-	request, big         []byte
+	key, digest  string
+	request, big []byte
 }
 
 // bigParameters is the size up to which parameters are kept with the history of a task. Larger ones are
 // forgotten when it ends.
 const bigParameters = 4 << 10
 
-func prepare(key, creator string, r signaling.TaskRequest) (prepared, error) {
-	if err := r.Validate(); err != nil {
-		return prepared{}, err
+// prepare checks what this package rests on. Whether the request makes sense is for who accepted it to say
+// (TaskRequest.Validate).
+func prepare(key, creator string, r signaling.TaskRequest) (w prepared, err error) {
+	switch {
+	case !r.Type.Valid():
+		return w, fmt.Errorf("type %.40q is unknown: it must be one of %v", string(r.Type), signaling.TaskTypes)
+	case len(r.Parameters) > signaling.MaxParameters:
+		return w, fmt.Errorf("parameters have %d bytes: at most %d", len(r.Parameters), signaling.MaxParameters)
+	case len(creator) > maxCreator:
+		return w, fmt.Errorf("creator has %d bytes: at most %d", len(creator), maxCreator)
+	case len(key) > maxCreator:
+		return w, fmt.Errorf("idempotency key has %d bytes: at most %d", len(key), maxCreator)
 	}
-	if len(creator) > maxCreator {
-		return prepared{}, fmt.Errorf("creator has %d bytes: at most %d", len(creator), maxCreator)
+	if w.request, err = json.Marshal(asked{creator, r}); err != nil {
+		return w, fmt.Errorf("request: %w", err)
 	}
-	if len(key) > maxCreator {
-		return prepared{}, fmt.Errorf("idempotency key has %d bytes: at most %d", len(key), maxCreator)
-	}
-	full, err := json.Marshal(r)
-	if err != nil {
-		return prepared{}, fmt.Errorf("request: %w", err)
-	}
-	w := prepared{creator: creator, request: full}
 	if key != "" {
-		w.key, w.digest = digest(creator, key), digest(string(full))
+		w.key, w.digest = digest(creator, key), digest(string(w.request))
 	}
 	if len(r.Parameters) > bigParameters {
 		w.big, r.Parameters = r.Parameters, nil
-		if w.request, err = json.Marshal(r); err != nil {
-			return prepared{}, fmt.Errorf("request: %w", err)
+		if w.request, err = json.Marshal(asked{creator, r}); err != nil {
+			return w, fmt.Errorf("request: %w", err)
 		}
 	}
 	return w, nil
@@ -94,22 +102,19 @@ func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error
 		return signaling.Reservation{}, fmt.Errorf("claim for task %.70q: %w", string(c.Task), err)
 	}
 	attempt := signaling.AttemptID(signaling.NewID("a"))
-	args := make([]any, 0, 15+len(c.Candidates))
-	args = append(args, string(attempt), string(c.Task), ","+string(c.Request.Type)+",",
-		c.Needs.GPUMemoryMB, c.Needs.GPUMilli, c.Needs.EncoderSessions, c.Needs.CPUMilli, c.Needs.MemoryMB,
-		c.Lease.Milliseconds(), p.top.Load(), w.key, w.digest, w.creator, w.request, w.big)
-	for _, id := range c.Candidates {
-		args = append(args, string(id))
+	args := make([]any, 0, 11)
+	args = append(args, string(attempt), string(c.Task), ","+string(c.Request.Type)+",", encodeAmounts(c.Needs),
+		c.Lease.Milliseconds(), p.top.Load(), w.request, joined(c.Candidates))
+	if w.key != "" {
+		args = append(args, w.big, w.key, w.digest)
+	} else if len(w.big) > 0 {
+		args = append(args, w.big)
 	}
-	v, err := p.run(ctx, claimScript, args...).Result()
+	answer, err := p.run(ctx, claimScript, args...).Text()
 	if err != nil {
 		return signaling.Reservation{}, fmt.Errorf("claim for task %s: %w", c.Task, err)
 	}
-	f, err := texts(v)
-	if err != nil {
-		return signaling.Reservation{}, fmt.Errorf("claim for task %s: %w", c.Task, err)
-	}
-	r, err := claimed(f, c, attempt)
+	r, err := claimed(answer, c, attempt)
 	if err != nil {
 		return r, fmt.Errorf("claim for task %s: %w", c.Task, err)
 	}
@@ -117,24 +122,57 @@ func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error
 	return r, nil
 }
 
+// joined lists nodes as the script takes them. A name that could not be one there stands for an unknown node.
+func joined(nodes []signaling.NodeID) []byte {
+	b := make([]byte, 0, 32*len(nodes))
+	for _, id := range nodes {
+		if checkName("node", string(id)) == nil {
+			b = append(append(b, id...), ' ')
+		}
+	}
+	return b
+}
+
 // claimed reads the claim script's answer.
-func claimed(f []string, c Claim, attempt signaling.AttemptID) (signaling.Reservation, error) {
+func claimed(answer string, c Claim, attempt signaling.AttemptID) (r signaling.Reservation, err error) {
+	f := strings.SplitN(answer, " ", 11)
+	if len(f) > 1 {
+		r.Task = signaling.TaskID(f[1])
+	}
 	switch {
 	case f[0] == "ok" && len(f) == 4:
-		return signaling.Reservation{Attempt: signaling.Attempt{ID: attempt, Node: signaling.NodeID(f[2]), Fencing: number(f[3])},
-			Task: signaling.TaskID(f[1]), Resources: c.Needs, LeaseMs: c.Lease.Milliseconds()}, nil
-	case f[0] == "again" && len(f) == 12:
-		return signaling.Reservation{
-			Attempt: signaling.Attempt{ID: signaling.AttemptID(f[2]), Node: signaling.NodeID(f[3]), Fencing: number(f[4])},
-			Task:    signaling.TaskID(f[1]), LeaseMs: number(f[5]), Confirmed: f[6] == "1", Resources: resources(f[7:])}, nil
+		r.Attempt = signaling.Attempt{ID: attempt, Node: signaling.NodeID(f[2]), Fencing: number(f[3])}
+		r.Resources, r.LeaseMs = c.Needs, c.Lease.Milliseconds()
+		return r, nil
+	case f[0] == "again" && len(f) >= 7:
+		r.Attempt = signaling.Attempt{ID: signaling.AttemptID(f[2]), Node: signaling.NodeID(f[3]), Fencing: number(f[4])}
+		if len(f) == 7 {
+			return r, nil // not held any more
+		}
+		// The record: task, node, fencing token, confirmed, amounts.
+		if len(f) != 11 {
+			break
+		}
+		r.LeaseMs, r.Confirmed = number(f[5]), f[9] == "1"
+		r.Resources, err = decodeAmounts(f[10])
+		return r, err
 	case f[0] == "none":
-		return signaling.Reservation{Task: signaling.TaskID(f[1])}, ErrNoneFits
+		return r, ErrNoneFits
 	case f[0] == "reused":
-		return signaling.Reservation{}, ErrKeyReused
+		return r, ErrKeyReused
 	case f[0] == "ended":
-		return signaling.Reservation{Task: signaling.TaskID(f[1])}, ErrEnded
+		return r, ErrEnded
 	}
-	return signaling.Reservation{}, fmt.Errorf("the script answered %.40q", f)
+	return r, fmt.Errorf("the script answered %.70q", answer)
+}
+
+// decodeAttempt reads a task's field at.
+func decodeAttempt(at string) (signaling.Attempt, error) {
+	f := strings.Fields(at)
+	if len(f) != 3 {
+		return signaling.Attempt{}, fmt.Errorf("attempt %.70q: id, node and fencing token", at)
+	}
+	return signaling.Attempt{ID: signaling.AttemptID(f[0]), Node: signaling.NodeID(f[1]), Fencing: number(f[2])}, nil
 }
 
 // Confirm notes that the edge has the attempt in its ledger: the task is reserved, and from now on the edge's

@@ -369,7 +369,6 @@ func TestBadClaims(t *testing.T) {
 		for what, edit := range map[string]func(*pool.Claim){
 			"task":       func(c *pool.Claim) { c.Task = "a b" },
 			"type":       func(c *pool.Claim) { c.Request.Type = "cooking" },
-			"series":     func(c *pool.Claim) { c.Request.Series = nil },
 			"resources":  func(c *pool.Claim) { c.Needs.GPUMilli = -1 },
 			"candidates": func(c *pool.Claim) { c.Candidates = make([]signaling.NodeID, pool.MaxCandidates+1) },
 			"creator":    func(c *pool.Claim) { c.Creator = strings.Repeat("x", 300) },

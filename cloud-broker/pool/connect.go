@@ -39,7 +39,7 @@ import (
 func Connect(rawURL string) (redis.UniversalClient, error) {
 	o, err := options(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("Redis URL: %w", err)
+		return nil, fmt.Errorf("the URL of Redis: %w", err)
 	}
 	switch {
 	case o.IsClusterMode:

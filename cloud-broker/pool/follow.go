@@ -16,6 +16,9 @@ import (
 const (
 	loadPage   = 500 // nodes per round trip of a full load
 	changePage = 1024
+	// gather is the pause after changes were applied, so that many claims wake each broker once and not each time:
+	// a reader that waits at the stream makes the claim that serves it slower.
+	gather     = 10 * time.Millisecond
 	blockFor   = 500 * time.Millisecond // a wait for changes; also how late Follow may notice that its context ended
 	checkEvery = time.Second            // how often the pool's generation is looked at
 	// reloadEvery bounds for how long a snapshot can be wrong when Redis fails over to a replica that had not seen
@@ -132,6 +135,13 @@ func (p *Pool) track(ctx context.Context, snap *placement.Snapshot, at, generati
 			snap.Apply(changes...)
 			at = entries[len(entries)-1].ID
 			p.changed()
+			if len(entries) < changePage {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(gather):
+				}
+			}
 		}
 		now := time.Now()
 		if now.Sub(loaded) >= reloadEvery {
@@ -172,25 +182,24 @@ func earlier(a, b string) bool {
 	return number(an) < number(bn)
 }
 
-func decodeChange(f map[string]any) (placement.Change, error) {
-	text := func(k string) string { s, _ := f[k].(string); return s }
-	c := placement.Change{Kind: placement.Amounts, Node: signaling.Node{ID: signaling.NodeID(text("n"))}}
-	if text("s") == "gone" {
-		c.Kind = placement.Remove
+// decodeChange reads an entry of the change stream (lua/common.lua).
+func decodeChange(values map[string]any) (placement.Change, error) {
+	text, _ := values["c"].(string)
+	f := strings.SplitN(text, " ", 8)
+	c := placement.Change{Kind: placement.Remove, Node: signaling.Node{ID: signaling.NodeID(f[0])}}
+	if len(f) == 2 && f[1] == "gone" {
 		return c, nil
 	}
-	free := strings.Fields(text("f"))
-	if len(free) != 5 {
-		return c, fmt.Errorf("%d free amounts: 5", len(free))
+	if len(f) < 7 {
+		return c, fmt.Errorf("%.70q: a node, its state and five amounts", text)
 	}
-	if doc := text("d"); doc != "" {
-		n, err := decodeNode(doc, text("s"), free)
-		if err != nil {
-			return c, err
-		}
-		c.Kind, c.Node = placement.Put, n
-		return c, nil
+	free := strings.Join(f[2:7], " ")
+	if len(f) == 8 {
+		n, err := decodeNode(f[7], f[1], free)
+		return placement.Change{Kind: placement.Put, Node: n}, err
 	}
-	c.Node.State, c.Node.Free = signaling.NodeState(text("s")), resources(free)
-	return c, nil
+	var err error
+	c.Kind, c.Node.State = placement.Amounts, signaling.NodeState(f[1])
+	c.Node.Free, err = decodeAmounts(free)
+	return c, err
 }

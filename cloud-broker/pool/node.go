@@ -2,9 +2,9 @@ package pool
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,17 +43,16 @@ func (p *Pool) Register(ctx context.Context, node signaling.Node, epoch int64, l
 	for _, t := range node.Types {
 		types += string(t) + ","
 	}
-	args := append([]any{string(node.ID), doc, string(state), types}, amounts(node.Capacity)...)
-	args = append(args, epoch, p.o.Lease.Milliseconds(), p.o.HistoryLimit, random())
+	args := []any{string(node.ID), doc, string(state), types, encodeAmounts(node.Capacity), epoch, p.o.Lease.Milliseconds(),
+		p.o.HistoryLimit, rand.Text()}
 	for _, e := range ledger {
 		p.saw(e.Attempt.Fencing)
 		// The edge keeps no request: what it knows of it is the type and what it takes.
-		req, err := json.Marshal(signaling.TaskRequest{Type: e.Type, Resources: &e.Resources})
+		req, err := json.Marshal(asked{clip(e.Creator, maxCreator), signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}})
 		if err != nil {
 			return nil, fmt.Errorf("register node %s: ledger: %w", node.ID, err)
 		}
-		args = append(args, string(e.Attempt.ID), string(e.Task), e.Attempt.Fencing, string(e.State), clip(e.Creator, maxCreator), req)
-		args = append(args, amounts(e.Resources)...)
+		args = append(args, string(e.Attempt.ID), string(e.Task), e.Attempt.Fencing, string(e.State), req, encodeAmounts(e.Resources))
 	}
 	v, err := p.run(ctx, registerScript, args...).Result()
 	if err != nil {
@@ -200,7 +199,7 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 	// A node without a heartbeat (lost) answers redis.Nil; each command's own error is looked at below.
 	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
-			records[i] = pipe.HMGet(ctx, p.key("node", id), "doc", "state", "load", "f1", "f2", "f3", "f4", "f5")
+			records[i] = pipe.HMGet(ctx, p.key("node", id), "doc", "state", "load", "f")
 			beats[i] = pipe.ZScore(ctx, p.key("beats"), id)
 		}
 		return nil
@@ -221,7 +220,7 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 		if f[0] == "" {
 			continue
 		}
-		n, err := decodeNode(f[0], f[1], f[3:])
+		n, err := decodeNode(f[0], f[1], f[3])
 		if err != nil {
 			return nil, fmt.Errorf("read node %s: %w", id, err)
 		}
@@ -236,14 +235,11 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 	return nodes, nil
 }
 
-func decodeNode(doc, state string, free []string) (signaling.Node, error) {
-	var n signaling.Node
+func decodeNode(doc, state, free string) (n signaling.Node, err error) {
 	if err := json.Unmarshal([]byte(doc), &n); err != nil {
 		return n, fmt.Errorf("registration: %w", err)
 	}
-	if len(free) != 5 {
-		return n, fmt.Errorf("%s free amounts: 5", strconv.Itoa(len(free)))
-	}
-	n.State, n.Free = signaling.NodeState(state), resources(free)
-	return n, nil
+	n.State = signaling.NodeState(state)
+	n.Free, err = decodeAmounts(free)
+	return n, err
 }

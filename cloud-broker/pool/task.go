@@ -11,19 +11,18 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// A task's hash has these fields, all but the first four only when they are known:
+// A task's hash has these fields, all but the first three only when they are known:
 //
-//	state    signaling.TaskState
-//	req      the request as JSON, without parameters larger than bigParameters
-//	creator  who asked
-//	created  ms
-//	reason   why it ended or waits
-//	key      hash of its idempotency key
-//	big      large parameters, until it ends
-//	attempt, node, fencing   its present attempt, or its last
-//	fence    the newest token given for it: an older attempt is overruled
-//	started, ended           ms
-//	usage    signaling.Usage as JSON
+//	state     signaling.TaskState
+//	req       asked as JSON, without parameters larger than bigParameters
+//	created   ms
+//	at        "attempt node fencing": its present attempt, or its last
+//	fence     a newer token given for it: attempts with older ones are overruled
+//	reason    why it ended or waits
+//	key       hash of its idempotency key
+//	big       large parameters, until it ends
+//	started, ended   ms
+//	usage     signaling.Usage as JSON
 
 // PutTask records a task that holds nothing: one that waits for a place (placing), which must be put again
 // within Options.PlacingTTL or is swept as expired, or one that ended without a place. Only ID, State,
@@ -41,7 +40,7 @@ func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signa
 	if err != nil {
 		return "", fmt.Errorf("put task %.70q: %w", string(t.ID), err)
 	}
-	v, err := p.run(ctx, putScript, w.key, w.digest, string(t.ID), string(t.State), clip(t.Reason, maxReason), w.creator,
+	v, err := p.run(ctx, putScript, w.key, w.digest, string(t.ID), string(t.State), clip(t.Reason, maxReason),
 		w.request, w.big, p.o.PlacingTTL.Milliseconds(), p.o.HistoryLimit, p.o.MaxPlacing).Result()
 	if err != nil {
 		return "", fmt.Errorf("put task %s: %w", t.ID, err)
@@ -78,7 +77,8 @@ func (p *Pool) Task(ctx context.Context, id signaling.TaskID) (signaling.Task, e
 	return tasks[0], nil
 }
 
-// Tasks returns up to limit tasks, live and ended, the newest first.
+// Tasks returns up to limit tasks, live and ended, the newest first. A task is listed from when its edge has
+// confirmed, or it waits, or has ended.
 func (p *Pool) Tasks(ctx context.Context, limit int) ([]signaling.Task, error) {
 	return p.newest(ctx, "tasks", limit)
 }
@@ -131,16 +131,22 @@ func (p *Pool) read(ctx context.Context, ids []string) ([]signaling.Task, error)
 }
 
 func decodeTask(id string, f map[string]string) (signaling.Task, error) {
-	t := signaling.Task{ID: signaling.TaskID(id), State: signaling.TaskState(f["state"]), Reason: f["reason"], Creator: f["creator"],
+	t := signaling.Task{ID: signaling.TaskID(id), State: signaling.TaskState(f["state"]), Reason: f["reason"],
 		CreatedAt: time.UnixMilli(number(f["created"])).UTC(), StartedAt: instant(f["started"]), EndedAt: instant(f["ended"])}
-	if err := json.Unmarshal([]byte(f["req"]), &t.Request); err != nil {
+	var a asked
+	if err := json.Unmarshal([]byte(f["req"]), &a); err != nil {
 		return t, fmt.Errorf("request: %w", err)
 	}
+	t.Request, t.Creator = a.Request, a.Creator
 	if f["big"] != "" {
 		t.Request.Parameters = json.RawMessage(f["big"])
 	}
-	if f["attempt"] != "" {
-		t.Attempt = &signaling.Attempt{ID: signaling.AttemptID(f["attempt"]), Node: signaling.NodeID(f["node"]), Fencing: number(f["fencing"])}
+	if f["at"] != "" {
+		at, err := decodeAttempt(f["at"])
+		if err != nil {
+			return t, err
+		}
+		t.Attempt = &at
 	}
 	if f["usage"] != "" {
 		t.Usage = new(signaling.Usage)

@@ -59,6 +59,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	onBoth(t, pool.Options{HistoryLimit: 5}, func(p fixture) {
 		p.register(edge("a"), 0)
 		live := p.claim(claim("live", "a"))
+		p.must(p.Confirm(p.ctx, live.Attempt.ID))
 		for i := range 12 {
 			c := claim(name("t", i), "a")
 			c.Key = name("k", i)
@@ -86,7 +87,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		if len(tasks) != 6 || !seen["t11"] || seen["t0"] {
 			p.t.Fatalf("%d tasks, history %v", len(tasks), seen)
 		}
-		p.wantTask(live.Task, signaling.TaskPlacing)
+		p.wantTask(live.Task, signaling.TaskReserved)
 		for key, want := range map[string]int64{"tasks": 6, "ended": 5} {
 			if n := p.rdb.ZCard(p.ctx, prefix+":"+key).Val(); n != want {
 				p.t.Errorf("%s has %d members, want %d", key, n, want)

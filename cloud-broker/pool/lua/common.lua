@@ -3,24 +3,31 @@
 --   <prefix>:nodes            sorted set  node, score 0, so that it can be paged by name
 --   <prefix>:beats            sorted set  node -> its last heartbeat, ms
 --   <prefix>:lost             sorted set  node -> when it was found lost, ms
---   <prefix>:node:<node>      hash        doc (as registered), state, types (",a,b,"), load, f1 to f5 (free amounts),
---                                         and "a:<attempt>" for each reservation there
---   <prefix>:attempt:<id>     hash        task, node, fencing, confirmed (0 or 1), r1 to r5 (what it holds)
+--   <prefix>:node:<node>      hash        doc (as registered), state, types (",a,b,"), load, f (what is free, as
+--                                         five numbers), and "a:<attempt>" for each reservation there
+--   <prefix>:attempt:<id>     string      "task node fencing confirmed r1 r2 r3 r4 r5": confirmed is 0 or 1, r is
+--                                         what it holds
 --   <prefix>:leases           sorted set  attempt -> when its lease ends, ms
 --   <prefix>:task:<id>        hash        see task.go
---   <prefix>:tasks            sorted set  task -> when it was created, ms
+--   <prefix>:tasks            sorted set  task -> when it was created, ms; not yet those whose first edge has not
+--                                         answered
 --   <prefix>:placing          sorted set  task that holds nothing -> when it is given up, ms
 --   <prefix>:ended            sorted set  task -> when it ended, ms: the history
 --   <prefix>:keys             hash        idempotency key -> "<task> <digest of the request>"
 --   <prefix>:fencing          counter     the highest fencing token given
---   <prefix>:changes          stream      what became of nodes, for the brokers' snapshots
+--   <prefix>:changes          stream      c = "node state f1 f2 f3 f4 f5", and doc behind it after a registration;
+--                                         "node gone" when it left
 --   <prefix>:generation       string      made by the first registration; another one means another pool
 --   <prefix>:links            hash        node -> broker that holds its link
+--
+-- Several values share a string where the claim script writes them: each argument of a call costs there.
 --
 -- Resources are added back in one place only (drop), and only when the node still lists the attempt, so that no
 -- amount is counted twice whatever order things arrive in.
 
 local P = KEYS[1]
+local AMOUNTS = '(%S+) (%S+) (%S+) (%S+) (%S+)$'
+local ATTEMPT = '^(%S+) (%S+) (%S+) (%S+) ' .. AMOUNTS
 
 local function clock()
   local t = redis.call('TIME')
@@ -32,13 +39,14 @@ local function ended(state)
   return state == 'finished' or state == 'failed' or state == 'expired'
 end
 
+local function change(text)
+  redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text)
+end
+
 -- note tells the brokers a node's state and free amounts.
 local function note(node)
-  local n = redis.call('HMGET', P .. ':node:' .. node, 'state', 'f1', 'f2', 'f3', 'f4', 'f5')
-  if n[1] then
-    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'n', node, 's', n[1],
-      'f', table.concat(n, ' ', 2, 6))
-  end
+  local n = redis.call('HMGET', P .. ':node:' .. node, 'state', 'f')
+  if n[1] then change(node .. ' ' .. n[1] .. ' ' .. n[2]) end
 end
 
 -- token gives the next fencing token, above floor.
@@ -48,25 +56,59 @@ local function token(floor)
     f = floor + 1
     redis.call('SET', P .. ':fencing', string.format('%.0f', f))
   end
-  return f
+  return string.format('%.0f', f)
 end
 
--- drop ends a reservation and gives its resources back. It returns task, node, fencing, confirmed, or nil where
--- there is no such reservation.
+-- held returns a reservation as {task, node, fencing, confirmed, r1 to r5}, or nil.
+local function held(id)
+  local s = redis.call('GET', P .. ':attempt:' .. id)
+  return s and {string.match(s, ATTEMPT)} or nil
+end
+
+-- hold writes a reservation.
+local function hold(id, a)
+  redis.call('SET', P .. ':attempt:' .. id, table.concat(a, ' '))
+end
+
+-- confirm notes that the edge has a reservation in its ledger, and renews its lease.
+local function confirm(id, a, expiry)
+  if a[4] ~= '1' then
+    a[4] = '1'
+    hold(id, a)
+  end
+  redis.call('ZADD', P .. ':leases', expiry, id)
+end
+
+-- present reads where a task runs, or ran last, from its field at: attempt, node, fencing; all nil where it holds
+-- and held nothing.
+local function present(at)
+  if not at then return nil end
+  return string.match(at, '^(%S+) (%S+) (%S+)$')
+end
+
+-- drop ends a reservation, gives its resources back, and returns it, or nil where there is none.
 local function drop(id)
-  local key = P .. ':attempt:' .. id
-  local a = redis.call('HMGET', key, 'task', 'node', 'fencing', 'confirmed', 'r1', 'r2', 'r3', 'r4', 'r5')
   redis.call('ZREM', P .. ':leases', id)
-  if not a[1] then return nil end
-  redis.call('DEL', key)
+  local a = held(id)
+  if not a then return nil end
+  redis.call('DEL', P .. ':attempt:' .. id)
   local node = P .. ':node:' .. a[2]
   if redis.call('HDEL', node, 'a:' .. id) == 1 then
-    for i = 1, 5 do
-      if a[4 + i] ~= '0' then redis.call('HINCRBY', node, 'f' .. i, a[4 + i]) end
+    local free = redis.call('HGET', node, 'f')
+    if free then -- else the node is just being registered, which counts what it has free
+      local f = {string.match(free, AMOUNTS)}
+      for k = 1, 5 do f[k] = string.format('%.0f', f[k] + a[4 + k]) end
+      redis.call('HSET', node, 'f', table.concat(f, ' '))
+      note(a[2])
     end
-    note(a[2])
   end
   return a
+end
+
+-- list makes a task visible in lists.
+local function list(task)
+  local created = redis.call('HGET', P .. ':task:' .. task, 'created')
+  if created then redis.call('ZADD', P .. ':tasks', created, task) end
 end
 
 -- finish ends a task, and forgets the oldest ended ones beyond keep.
@@ -77,6 +119,7 @@ local function finish(task, state, reason, usage, ms, keep)
   redis.call('HDEL', key, 'big')
   redis.call('ZREM', P .. ':placing', task)
   redis.call('ZADD', P .. ':ended', ms, task)
+  list(task)
   local over = redis.call('ZCARD', P .. ':ended') - keep
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', P .. ':ended', 0, math.min(over, 16) - 1)) do
@@ -91,8 +134,8 @@ end
 
 -- fail ends the task of a reservation that was just dropped, if it is the task's present one.
 local function fail(id, task, reason, ms, keep)
-  local t = redis.call('HMGET', P .. ':task:' .. task, 'state', 'attempt')
-  if t[1] and t[2] == id and not ended(t[1]) then
+  local t = redis.call('HMGET', P .. ':task:' .. task, 'state', 'at')
+  if t[1] and present(t[2]) == id and not ended(t[1]) then
     finish(task, 'failed', reason, '', ms, keep)
     return true
   end

@@ -11,9 +11,9 @@ redis.call('HSET', node, 'state', ARGV[2], 'load', ARGV[3])
 if state ~= ARGV[2] then note(id) end
 local answer = {'ok'}
 for i = 5, #ARGV do
-  if redis.call('HEXISTS', node, 'a:' .. ARGV[i]) == 1 then
-    redis.call('ZADD', P .. ':leases', 'XX', ms + ARGV[4], ARGV[i])
-    redis.call('HSET', P .. ':attempt:' .. ARGV[i], 'confirmed', '1')
+  local a = held(ARGV[i])
+  if a and a[2] == id then
+    confirm(ARGV[i], a, ms + ARGV[4])
   else
     answer[1] = 'attempts'
     answer[#answer + 1] = ARGV[i]

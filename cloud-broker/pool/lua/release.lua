@@ -4,23 +4,22 @@
 -- Returns the fencing token that overrules the attempt, or '' where the task is unknown.
 local task, id, state = ARGV[1], ARGV[2], ARGV[3]
 local tkey = P .. ':task:' .. task
-local t = redis.call('HMGET', tkey, 'state', 'attempt', 'fence')
+local t = redis.call('HMGET', tkey, 'state', 'at', 'fence')
 if not t[1] then return '' end
-if id == '' then id = t[2] or '' end
-if ended(t[1]) then
-  if id ~= '' and redis.call('HGET', P .. ':attempt:' .. id, 'task') == task then drop(id) end
-  return t[3] or '0'
-end
-local fence = string.format('%.0f', token(ARGV[6]))
-local mine = id ~= '' and redis.call('HGET', P .. ':attempt:' .. id, 'task') == task
-if mine then drop(id) end
-if id ~= (t[2] or '') then return fence end
+local current, _, given = present(t[2])
+if id == '' then id = current or '' end
+local a = id ~= '' and held(id)
+if a and a[1] == task then drop(id) end
+if ended(t[1]) then return t[3] or given or '0' end
+local fence = token(ARGV[6])
+if id ~= (current or '') then return fence end
 redis.call('HSET', tkey, 'fence', fence)
 local ms = clock()
 if state == 'placing' then
   redis.call('HSET', tkey, 'state', state, 'reason', ARGV[4])
-  redis.call('HDEL', tkey, 'attempt', 'node', 'fencing')
+  redis.call('HDEL', tkey, 'at')
   redis.call('ZADD', P .. ':placing', ms + ARGV[8], task)
+  list(task)
 else
   finish(task, state, ARGV[4], ARGV[5], ms, tonumber(ARGV[7]))
 end

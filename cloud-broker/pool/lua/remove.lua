@@ -12,5 +12,5 @@ redis.call('ZREM', P .. ':nodes', id)
 redis.call('ZREM', P .. ':beats', id)
 redis.call('ZREM', P .. ':lost', id)
 redis.call('HDEL', P .. ':links', id)
-redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'n', id, 's', 'gone')
+change(id .. ' gone')
 return 1

@@ -5,7 +5,7 @@
 local limit, keep, ms = ARGV[1], tonumber(ARGV[2]), clock()
 local released, lost = {}, {}
 
-local function list(task, attempt, node, fencing, state, reason)
+local function say(task, attempt, node, fencing, state, reason)
   for _, v in ipairs({task, attempt, node, fencing, state, reason}) do released[#released + 1] = v end
 end
 
@@ -29,14 +29,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':leases', '-inf', ms, 'LIM
       reason = 'node ' .. a[2] .. ' no longer reports it'
     end
     local state = fail(id, a[1], reason, ms, keep) and 'failed' or ''
-    list(a[1], id, a[2], a[3], state, reason)
+    say(a[1], id, a[2], a[3], state, reason)
   end
 end
 
 for _, task in ipairs(redis.call('ZRANGEBYSCORE', P .. ':placing', '-inf', ms, 'LIMIT', 0, limit)) do
   local reason = 'it waited for a place and nobody asked for it any more'
   finish(task, 'expired', reason, '', ms, keep)
-  list(task, '', '', '0', 'expired', reason)
+  say(task, '', '', '0', 'expired', reason)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':lost', '-inf', ms - ARGV[4], 'LIMIT', 0, limit)) do
@@ -45,7 +45,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':lost', '-inf', ms - ARGV[
     redis.call('ZREM', P .. ':nodes', id)
     redis.call('ZREM', P .. ':lost', id)
     redis.call('HDEL', P .. ':links', id)
-    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'n', id, 's', 'gone')
+    change(id .. ' gone')
   end
 end
 return {released, lost}
