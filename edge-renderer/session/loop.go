@@ -264,8 +264,7 @@ func (l *loop) stamp(o outcome, rtp uint32) {
 	}
 	s.Width, s.Height = rungSize(o.job.target, q.rung)
 	if l.series != nil {
-		spacing := l.series.Volume.Spacing()
-		s.StepMm = q.step * fullStep * min(spacing[0], spacing[1], spacing[2])
+		s.StepMm = q.step * fullStep(l.series.Volume.Geometry)
 	}
 	if o.job.seq > l.stampedSeq {
 		s.Times.WaitMs = max(ms(o.job.at-l.touched), 0)

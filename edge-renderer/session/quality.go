@@ -24,9 +24,12 @@ var ladder = []struct{ scale, step float64 }{
 	{1, 1}, {1, 1.5}, {1, 2}, {0.8, 2}, {0.65, 2}, {0.5, 2}, {0.4, 2.5}, {0.3, 3}, {0.2, 4},
 }
 
-// coarse is the level from which on pictures come rather a little later than with still fewer pixels. It is
-// also where a session begins, before anything was measured.
-const coarse = 5
+const (
+	// coarse is the level from which on pictures come rather a little later than with still fewer pixels.
+	coarse = 5
+	// first is where a session begins, before anything was measured.
+	first = 7
+)
 
 // rungs are the encoded sizes. They change seldom, because each change costs a key frame.
 var rungs = []float64{1, 0.75, 0.5}
@@ -99,7 +102,7 @@ func (c *controller) moving(pixels int, now time.Duration) quality {
 		}
 	}
 	if c.fullCost == 0 {
-		level = coarse
+		level = first
 	}
 	c.level = level
 	return c.at(level, pixels, now)

@@ -14,9 +14,12 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// fullStep is the sampling step of full quality as a share of the smallest voxel spacing. Half a voxel keeps
-// every detail that trilinear interpolation has (sampling theorem).
-const fullStep = 0.5
+// fullStep is the sampling step of full quality, millimetres: half the mean distance of voxels, which is also
+// VTK's choice and keeps what trilinear interpolation has of detail (sampling theorem).
+func fullStep(g volume.Geometry) float64 {
+	s := g.Spacing()
+	return (s[0] + s[1] + s[2]) / 6
+}
 
 // InitialView is the view that a series opens with: the preset for its modality, seen from a standard side.
 func InitialView(series signaling.SeriesRef, modality string, g volume.Geometry, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
@@ -78,8 +81,7 @@ func scene(v *signaling.Viewport, loaded render.Volume, t *render.Transfer, widt
 	if v.Mode == signaling.ViewMIP {
 		s.Mode = render.MaximumIntensity
 	}
-	spacing := loaded.Source().Spacing()
-	s.Quality = render.Quality{Step: fullStep * step * min(spacing[0], spacing[1], spacing[2]), Jitter: s.Mode == render.Composite}
+	s.Quality = render.Quality{Step: step * fullStep(loaded.Source().Geometry), Jitter: s.Mode == render.Composite}
 	if v.Slab != nil {
 		at, forward := s.Camera.LookAt, s.Camera.LookAt.Sub(s.Camera.Position).Unit()
 		half := v.Slab.ThicknessMm / 2
