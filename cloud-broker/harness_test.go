@@ -374,13 +374,13 @@ func (e *edge) update(g signaling.Grant, state signaling.TaskState) {
 	e.send(signaling.Control{Type: signaling.ControlUpdate, Update: &signaling.Update{Task: g.Task, Attempt: g.Attempt.ID, State: state}})
 }
 
+// state is what the pool knows of a grant's task.
 func (e *edge) state(g signaling.Grant) signaling.TaskState {
-	e.t.Helper()
-	r := e.b.ask("GET", "/api/v1/tasks/"+string(g.Task), "")
-	if r.status != http.StatusOK {
+	task, err := e.b.pooled.Load().Task(e.t.Context(), g.Task)
+	if err != nil {
 		return ""
 	}
-	return decode[signaling.Task](e.t, r, http.StatusOK).State
+	return task.State
 }
 
 // receive waits for something that is sent.

@@ -5,7 +5,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/web"
@@ -25,6 +28,7 @@ func main() {
 		if err != nil {
 			return err
 		}
+		redis.SetLogger(redisLog{log})
 		b, err := newBroker(c, log)
 		if err != nil {
 			return err
@@ -32,4 +36,12 @@ func main() {
 		b.viewer = viewer(web.Assets())
 		return b.run(ctx)
 	})
+}
+
+// redisLog takes what the Redis client logs by itself. The parts that use Redis say what matters of it.
+type redisLog struct{ *slog.Logger }
+
+// Printf logs for developers.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, v...))
 }

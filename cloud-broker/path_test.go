@@ -115,6 +115,10 @@ func TestNoFreeEdgeSaysWhy(t *testing.T) {
 	small.Capacity.EncoderSessions = 1
 	b.join(small)
 	b.submit()
+	if p := b.ask("POST", "/api/v1/tasks", rendering).problem(t); p.Code != signaling.ProblemNoFreeNode { // whether the snapshot knows or not
+		t.Errorf("%+v", p)
+	}
+	b.eventually("the snapshot knows", func() bool { n, _ := b.nodes.Get("small"); return n.Free.EncoderSessions == 0 })
 	if p := b.ask("POST", "/api/v1/tasks", rendering).problem(t); p.Code != signaling.ProblemNoFreeNode || !strings.Contains(p.Detail, "video encoder") {
 		t.Errorf("%+v", p)
 	}

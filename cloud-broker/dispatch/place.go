@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,9 @@ type job struct {
 	key     string
 	creator string
 	request signaling.TaskRequest
-	exclude []signaling.NodeID
-	refused []string // by nodes, in words
+	exclude []signaling.NodeID // they refused, or are gone
+	taken   []signaling.NodeID // they were full, though the snapshot did not know it yet
+	refused []string           // why nodes did not take it, in words
 }
 
 // Submit finds a place for a new task and grants it to its creator. With a key that was used before it answers
@@ -104,12 +106,8 @@ func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) 
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The broker is still reading the pool.",
 			Detail: "Try again in a few seconds."}
 	}
-	var why placement.Explanation
 	for range maxTries {
-		var fit []placement.Candidate
-		fit, why = d.Snapshot.Candidates(placement.Request{
-			Type: j.request.Type, Needs: j.request.Needs(), MaxDistanceMs: j.request.MaxDistanceMs, Exclude: j.exclude,
-		}, candidatesAtOnce)
+		fit, _ := d.Snapshot.Candidates(j.search(slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
 		ids := make([]signaling.NodeID, len(fit))
 		for i, c := range fit {
 			ids[i] = c.Node
@@ -120,7 +118,7 @@ func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) 
 			if len(fit) == 0 {
 				break
 			}
-			j.exclude = append(j.exclude, ids...) // the snapshot lags behind: they are full by now
+			j.taken = append(j.taken, ids...)
 			continue
 		}
 		if err != nil {
@@ -131,7 +129,11 @@ func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) 
 			return g, err
 		}
 	}
-	return signaling.Grant{}, d.noFreeNode(j, why)
+	return signaling.Grant{}, d.noFreeNode(j)
+}
+
+func (j *job) search(exclude []signaling.NodeID) placement.Request {
+	return placement.Request{Type: j.request.Type, Needs: j.request.Needs(), MaxDistanceMs: j.request.MaxDistanceMs, Exclude: exclude}
 }
 
 func (d *Dispatcher) claimProblem(err error) error {
@@ -234,8 +236,12 @@ func inWords(cause error) string {
 	return "did not take it"
 }
 
-func (d *Dispatcher) noFreeNode(j job, why placement.Explanation) error {
+func (d *Dispatcher) noFreeNode(j job) error {
+	_, why := d.Snapshot.Candidates(j.search(j.exclude), 1)
 	detail := why.String()
+	if why.Fit > 0 {
+		detail = "those that had room were taken by others just now"
+	}
 	if len(j.refused) > 0 {
 		detail = strings.Join(j.refused, "; ") + "; " + detail
 	}
