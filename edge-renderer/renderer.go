@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
+	"github.com/tomocast/tomocast/edge-renderer/render/gl"
+	"github.com/tomocast/tomocast/internal/service"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// openRenderer opens the renderer of a backend: auto, gl or cpu. Where auto has to fall back to the
+// processor, fallback says why.
+func openRenderer(backend string, window bool, log *slog.Logger) (r render.Renderer, fallback string, err error) {
+	switch backend {
+	case "cpu":
+		return cpu.New(), "", nil
+	case "gl", "auto":
+		open := gl.Open
+		if window {
+			return nil, "", errors.New("later")
+		}
+		r, err = open()
+		if err == nil {
+			return r, "", nil
+		}
+		if backend == "gl" || window {
+			return nil, "", fmt.Errorf("OpenGL cannot be used: %w", err)
+		}
+		fallback = fmt.Sprintf("OpenGL is missing on this edge: %v", err)
+		log.Warn("rendering on the processor, because OpenGL cannot be used", "err", err)
+		return cpu.New(), fallback, nil
+	}
+	return nil, "", fmt.Errorf("%w: --backend %q: auto, gl or cpu", service.ErrUsage, backend)
+}
+
+// sameSecret compares in a time that does not tell how much is right.
+func sameSecret(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// newLoadMeter returns a function that measures this process since its last call.
+func newLoadMeter() func() signaling.Load {
+	last, used := time.Now(), processorTime()
+	return func() signaling.Load {
+		now, u := time.Now(), processorTime()
+		l := signaling.Load{}
+		if d := now.Sub(last); d > 0 {
+			l.CPUMilli = int64(1000 * float64(u-used) / float64(d))
+		}
+		last, used = now, u
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		l.MemoryMB = int64(m.Sys >> 20)
+		return l
+	}
+}
+
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
