@@ -16,7 +16,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ["scripts/**", "*.js"],
-    languageOptions: { globals: { URL: "readonly", console: "readonly", process: "readonly" } },
+    files: ["scripts/**", "bench/**", "*.js"],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ["URL", "console", "document", "performance", "process", "queueMicrotask", "setTimeout", "window"].map((name) => [name, "readonly"]),
+      ),
+    },
   },
 );

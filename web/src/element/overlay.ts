@@ -4,7 +4,7 @@ import type { Letters } from "../camera/letters.js";
 import { rounded } from "../camera/window.js";
 import type { State } from "../client/session.js";
 import { explain, type ProblemError } from "../client/problem.js";
-import type { Loading, SeriesInfo, Window } from "../contract.js";
+import type { Loading, SeriesInfo, SessionInfo, Window } from "../contract.js";
 import { megabytes } from "../text/amount.js";
 import { isoDate, personName, sexWord } from "../text/person.js";
 import type { Quality } from "./types.js";
@@ -45,13 +45,19 @@ export function badge(quality: Quality | "loading"): TemplateResult {
 }
 
 /** footer is what the picture is, its window, and what it is not for. */
-export function footer(quality: Quality | "loading" | undefined, window: Window | undefined, series: SeriesInfo | undefined): TemplateResult {
+export function footer(
+  quality: Quality | "loading" | undefined,
+  window: Window | undefined,
+  series: SeriesInfo | undefined,
+  session: SessionInfo | undefined,
+): TemplateResult {
   return html`
     <div class="corner bl">
       ${quality === undefined ? nothing : badge(quality)}
       <div class="disclaimer" part="disclaimer">Not for diagnostic use</div>
     </div>
     <div class="corner br number">
+      ${session?.fallback ? html`<div class="warned" title=${session.fallback}>Software renderer</div>` : nothing}
       ${series?.lossySource ? html`<div class="quiet" title=${series.lossySource}>Source images: lossy compressed</div>` : nothing}
       ${window === undefined
         ? nothing

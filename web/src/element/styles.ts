@@ -150,6 +150,9 @@ export const viewerStyles = css`
       opacity: 0.25;
     }
   }
+  .warned {
+    color: #ffd9a0;
+  }
   .disclaimer {
     font-size: 12px;
     font-weight: 600;

@@ -191,6 +191,11 @@ export class TomocastViewer extends LitElement {
     void this.#session?.retry();
   }
 
+  /** notify shows an error in words over the picture for a while, and dispatches it. */
+  notify(error: unknown): void {
+    this.#tell(error);
+  }
+
   /** close ends the session and releases what it holds on the edge. */
   close(): void {
     const session = this.#session;
@@ -240,7 +245,7 @@ export class TomocastViewer extends LitElement {
           <div class="over">
             ${this.letters === undefined ? nothing : directions(this.letters)}
             ${series === undefined ? nothing : identity(series)}
-            ${footer(quality, series === undefined ? undefined : this.shownWindow, series)}
+            ${footer(quality, series === undefined ? undefined : this.shownWindow, series, this.session)}
           </div>
         </div>
       </div>
@@ -328,7 +333,11 @@ export class TomocastViewer extends LitElement {
       draw();
       this.#tellState();
     });
-    for (const name of ["view", "series", "info", "loading"] as const) session.on(name, draw);
+    for (const name of ["series", "info", "loading"] as const) session.on(name, draw);
+    session.on("view", (view) => {
+      draw();
+      this.#dispatch("viewchange", { view });
+    });
     session.on("notice", (problem) => { this.#tell(problem); });
     session.on("stream", (stream) => {
       const video = this.renderRoot.querySelector("video");

@@ -13,9 +13,12 @@ export interface SeriesChoice {
   source?: string;
 }
 
+/** ViewportChanges are the fields of a viewport that change, each whole; null removes an optional one. */
+export type ViewportChanges = { [Field in keyof Viewport]?: Viewport[Field] | null };
+
 /** PartialView is a view state with only what changes. A viewport without an id is meant by its place. */
 export interface PartialView {
-  viewports: Partial<Viewport>[];
+  viewports: ViewportChanges[];
 }
 
 /** ReadyDetail comes with "ready", when the series is loaded and its first picture is on the way. */
@@ -43,6 +46,11 @@ export interface StillDetail {
   sinceInputMs: number;
 }
 
+/** ViewDetail comes with "viewchange", whenever the view to be shown is another, by hand or by the edge. */
+export interface ViewDetail {
+  view: ViewState;
+}
+
 /** ErrorDetail comes with "error". */
 export interface ErrorDetail {
   code: string;
@@ -62,4 +70,5 @@ export interface ViewerEvents {
   still: StillDetail;
   error: ErrorDetail;
   statechange: StateDetail;
+  viewchange: ViewDetail;
 }

@@ -2,6 +2,10 @@
 import { css, html, LitElement, type TemplateResult } from "lit";
 import { BrokerAPI } from "../client/api.js";
 import { defineTomocastViewer } from "../index.js";
+import { PresetList } from "../parts/presets.js";
+import { StandardViews } from "../parts/standard-views.js";
+import { StatsPanel } from "../parts/stats-panel.js";
+import { WindowPanel } from "../parts/window-panel.js";
 import { StudyListPage } from "./study-list.js";
 import { ViewerPage } from "./viewer-page.js";
 
@@ -17,7 +21,7 @@ export class TomocastApp extends LitElement {
 
   protected override render(): TemplateResult {
     if (location.pathname.replace(/\/$/, "") === "/viewer") {
-      return html`<tc-viewer-page .api=${this.#api} .query=${location.search}></tc-viewer-page>`;
+      return html`<tc-viewer-page .query=${location.search}></tc-viewer-page>`;
     }
     return html`<tc-study-list .api=${this.#api}></tc-study-list>`;
   }
@@ -26,6 +30,10 @@ export class TomocastApp extends LitElement {
 /** defineApp defines the pages' elements. */
 export function defineApp(): void {
   defineTomocastViewer();
+  customElements.define("tc-presets", PresetList);
+  customElements.define("tc-views", StandardViews);
+  customElements.define("tc-window", WindowPanel);
+  customElements.define("tc-stats", StatsPanel);
   customElements.define("tc-study-list", StudyListPage);
   customElements.define("tc-viewer-page", ViewerPage);
   customElements.define("tomocast-app", TomocastApp);

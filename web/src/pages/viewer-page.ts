@@ -1,27 +1,214 @@
 // A study's page: the viewer and the tools around it.
-import { html, LitElement, type TemplateResult } from "lit";
-import type { BrokerAPI } from "../client/api.js";
+import { html, LitElement, nothing, type TemplateResult } from "lit";
+import type { Orientation } from "../client/session.js";
+import type { PresetInfo, Window } from "../contract.js";
+import type { Tool } from "../element/gestures.js";
 import type { TomocastViewer } from "../element/tomocast-viewer.js";
-import { theme } from "../parts/theme.js";
+import { noStats, type Stats } from "../element/stats.js";
+import type { SeriesChoice } from "../element/types.js";
+import { icons } from "../parts/icons.js";
+import { buttons, theme } from "../parts/theme.js";
+import { isoDate, personName } from "../text/person.js";
+import { AutoWindow } from "./auto-window.js";
+import { viewerPageStyles } from "./viewer-page-styles.js";
+
+/** Sheet is a part of the panel, which a narrow page shows one at a time. */
+type Sheet = "" | "presets" | "views" | "window" | "session";
 
 /** ViewerPage opens the study that the address names. */
 export class ViewerPage extends LitElement {
-  static override readonly styles = [theme];
-  static override readonly properties = { api: { attribute: false }, query: { type: String } };
+  static override readonly styles = [theme, buttons, viewerPageStyles];
+  static override readonly properties = {
+    query: { type: String },
+    tool: { state: true },
+    sheet: { state: true },
+    panel: { state: true },
+    saving: { state: true },
+  };
 
-  declare api: BrokerAPI;
   /** query is the address's: StudyInstanceUIDs and SeriesInstanceUIDs, the first of each counts. */
   declare query: string;
+  declare private tool: Tool;
+  declare private sheet: Sheet;
+  declare private panel: boolean;
+  declare private saving: boolean;
 
-  protected override render(): TemplateResult {
-    return html`<tomocast-viewer style="height:100%"></tomocast-viewer>`;
+  readonly #auto = new AutoWindow(() => { this.requestUpdate(); });
+
+  constructor() {
+    super();
+    this.query = "";
+    this.tool = "rotate";
+    this.sheet = "";
+    this.panel = true;
+    this.saving = false;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.title = "Tomocast";
   }
 
   protected override firstUpdated(): void {
-    const query = new URLSearchParams(this.query);
-    const study = query.get("StudyInstanceUIDs")?.split(",")[0] ?? "";
-    const series = query.get("SeriesInstanceUIDs")?.split(",")[0];
-    const viewer = this.renderRoot.querySelector<TomocastViewer>("tomocast-viewer");
-    void viewer?.load({ studyInstanceUID: study, ...(series ? { seriesInstanceUID: series } : {}) }).catch(() => undefined);
+    const choice = chosen(this.query);
+    if (choice === undefined) return;
+    // What goes wrong is told by the element itself.
+    this.#viewer?.load(choice).catch(() => undefined);
   }
+
+  protected override render(): TemplateResult {
+    if (chosen(this.query) === undefined) return this.#nothingToShow();
+    return html`
+      ${this.#header()}
+      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#draw} @viewchange=${this.#draw} @still=${this.#draw}>
+        <a slot="action" class="button" href="/">Back to studies</a>
+      </tomocast-viewer>
+      ${this.panel ? this.#panel() : nothing} ${this.#bar()}
+    `;
+  }
+
+  #header(): TemplateResult {
+    const series = this.#viewer?.series;
+    const running = this.#running;
+    return html`<header>
+      <a class="button plain back" href="/" aria-label="Back to studies">${icons.back}<span>Studies</span></a>
+      <div class="who">
+        <h1>${series === undefined ? "" : personName(series.patientName)}</h1>
+        <span class="number">${series === undefined ? "" : [isoDate(series.studyDate), series.studyDescription].filter(Boolean).join(" · ")}</span>
+      </div>
+      <div class="segments" role="group" aria-label="Left mouse button">
+        ${this.#toolButton("rotate", "Rotate", icons.rotate)} ${this.#toolButton("window", "Window", icons.window)}
+      </div>
+      <button class="button plain icon" title="Save a lossless picture" aria-label="Save a lossless picture" ?disabled=${!running || this.saving}
+        @click=${this.#save}>${icons.snapshot}</button>
+      <button class="button plain icon panel-toggle" title="Panel" aria-label="Panel" aria-pressed=${this.panel}
+        @click=${() => { this.panel = !this.panel; }}>${icons.stats}</button>
+      <button class="button primary done" aria-label="Done" @click=${this.#done}>${icons.done}<span class="label">Done</span></button>
+    </header>`;
+  }
+
+  #toolButton(tool: Tool, name: string, icon: TemplateResult): TemplateResult {
+    return html`<button class="button" aria-pressed=${this.tool === tool} @click=${() => { this.tool = tool; }}>${icon}${name}</button>`;
+  }
+
+  #panel(): TemplateResult {
+    const viewer = this.#viewer;
+    const viewport = viewer?.view?.viewports[0];
+    const running = this.#running;
+    return html`<aside aria-label="Tools" data-open=${this.sheet}>
+      <section class="presets">
+        <h2>Preset</h2>
+        ${viewer?.session === undefined
+          ? html`<span class="quiet">Presets come with the series.</span>`
+          : html`<tc-presets .presets=${viewer.session.presets} .chosen=${viewport?.transfer === undefined ? (viewport?.preset ?? "") : ""}
+              .modality=${viewer.series?.modality ?? ""} @choose=${this.#choosePreset}></tc-presets>`}
+      </section>
+      <section class="views">
+        <h2>View from</h2>
+        <tc-views @look=${(event: CustomEvent<Orientation | undefined>) => { this.#do(viewer?.resetView(event.detail)); }}></tc-views>
+      </section>
+      <section class="window">
+        <h2>Window and level</h2>
+        <tc-window .window=${viewer?.shownWindow} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
+          .progress=${this.#auto.progress} .problem=${this.#auto.problem} .disabled=${!running}
+          @window=${(event: CustomEvent<Window>) => { this.#do(viewer?.setView({ viewports: [{ window: event.detail }] })); }}
+          @auto=${() => { if (viewer) void this.#auto.run(viewer); }} @cancel=${() => { this.#auto.cancel(); }}></tc-window>
+      </section>
+      <section class="session">
+        <h2>Session</h2>
+        <tc-stats .read=${this.#stats}></tc-stats>
+      </section>
+      <section class="help">
+        <h2>Controls</h2>
+        <dl class="keys">
+          <dt>Rotate</dt><dd>Left drag, arrow keys</dd>
+          <dt>Pan</dt><dd>Middle drag, Shift + arrows</dd>
+          <dt>Zoom</dt><dd>Right drag, wheel, + and −</dd>
+          <dt>Window</dt><dd>Ctrl + left drag</dd>
+          <dt>Standard views</dt><dd>1 to 6</dd>
+          <dt>Reset</dt><dd>R</dd>
+        </dl>
+      </section>
+    </aside>`;
+  }
+
+  /** bar is what a narrow page has instead of the panel beside the picture. */
+  #bar(): TemplateResult {
+    const sheet = (name: Sheet, label: string, icon: TemplateResult): TemplateResult =>
+      html`<button class="button" aria-expanded=${this.sheet === name}
+        @click=${() => { this.panel = true; this.sheet = this.sheet === name ? "" : name; }}>${icon}${label}</button>`;
+    return html`<nav aria-label="Tools">
+      <button class="button" aria-pressed=${this.tool === "window"}
+        @click=${() => { this.tool = this.tool === "window" ? "rotate" : "window"; }}>
+        ${this.tool === "window" ? icons.window : icons.rotate}${this.tool === "window" ? "W / L" : "Rotate"}</button>
+      ${sheet("presets", "Preset", icons.presets)} ${sheet("views", "View", icons.views)} ${sheet("window", "Window", icons.auto)}
+      ${sheet("session", "Session", icons.stats)}
+    </nav>`;
+  }
+
+  #nothingToShow(): TemplateResult {
+    return html`<div class="failed" role="alert">
+      <h2>The address names no study</h2>
+      <p>It has the form /viewer?StudyInstanceUIDs=1.2.3, with a UID of digits and dots. Choose a study from the list.</p>
+      <a class="button primary" href="/">Back to studies</a>
+    </div>`;
+  }
+
+  get #viewer(): TomocastViewer | null {
+    return this.renderRoot.querySelector<TomocastViewer>("tomocast-viewer");
+  }
+
+  get #running(): boolean {
+    return this.#viewer?.state === "running";
+  }
+
+  readonly #stats = (): Stats => this.#viewer?.stats ?? noStats;
+
+  readonly #draw = (): void => {
+    this.requestUpdate();
+  };
+
+  readonly #choosePreset = (event: CustomEvent<PresetInfo>): void => {
+    const { name, mode } = event.detail;
+    this.#do(this.#viewer?.setView({ viewports: [{ preset: name, mode, transfer: null, window: null }] }));
+  };
+
+  readonly #save = async (): Promise<void> => {
+    const viewer = this.#viewer;
+    if (viewer === null) return;
+    this.saving = true;
+    try {
+      const url = URL.createObjectURL(await viewer.snapshot());
+      const link = document.createElement("a");
+      link.href = url;
+      // The name says when, and nothing of whom.
+      link.download = `tomocast-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}.png`;
+      link.click();
+      URL.revokeObjectURL(url);
+    } catch (error) {
+      viewer.notify(error);
+    }
+    this.saving = false;
+  };
+
+  readonly #done = (): void => {
+    this.#viewer?.close();
+    location.assign("/");
+  };
+
+  /** do shows what went wrong with something that the user asked for. */
+  #do(asked: Promise<void> | undefined): void {
+    asked?.catch((error: unknown) => { this.#viewer?.notify(error); });
+  }
+}
+
+/** chosen is what an address names, or nothing where it names no study. */
+export function chosen(query: string): SeriesChoice | undefined {
+  const parameters = new URLSearchParams(query);
+  const first = (name: string): string => parameters.get(name)?.split(/[,\\]/)[0]?.trim() ?? "";
+  const studyInstanceUID = first("StudyInstanceUIDs");
+  const seriesInstanceUID = first("SeriesInstanceUIDs");
+  const uid = /^[0-9.]{1,64}$/;
+  if (!uid.test(studyInstanceUID)) return undefined;
+  return uid.test(seriesInstanceUID) ? { studyInstanceUID, seriesInstanceUID } : { studyInstanceUID };
 }

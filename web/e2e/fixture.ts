@@ -1,0 +1,172 @@
+// Starts the real broker and edges, and the browser, for the browser tests. What it needs to know of the
+// programs' flags is in this file alone.
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { type Browser, chromium } from "playwright-core";
+
+const root = resolve(import.meta.dirname, "../..");
+const bin = process.env.TOMOCAST_BIN ?? join(root, "bin");
+const readyWithinMs = 60_000;
+
+/** testData is the folder of real studies, where this checkout has one. */
+export function testData(): string | undefined {
+  const named = process.env.TOMOCAST_TESTDATA;
+  if (named !== undefined) return named;
+  for (let folder = root; ; folder = dirname(folder)) {
+    const data = join(folder, "shared/data");
+    if (existsSync(data)) return data;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+/** freePort is a port that nothing listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port was free");
+  return address.port;
+}
+
+/** Program is a running program, which says in its log what went wrong. */
+class Program {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  #log = "";
+
+  constructor(name: string, args: string[], env: Record<string, string>) {
+    this.#child = spawn(join(bin, name), args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#ended = once(this.#child, "exit");
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding("utf8");
+      stream?.on("data", (text: string) => (this.#log = (this.#log + text).slice(-20_000)));
+    }
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    if (this.running) this.#child.kill(signal);
+    await this.#ended;
+  }
+}
+
+export interface StackOptions {
+  /** studies is a folder to serve; without it the demo study is. */
+  studies?: string;
+  /** edges is how many there are at the start. */
+  edges?: number;
+  allowedOrigins?: string[];
+  /** localToken is the token of the user, for pages of other origins. */
+  localToken?: string;
+}
+
+/** Stack is a broker with its edges on free ports. */
+export class Stack {
+  readonly #secret = randomBytes(24).toString("base64");
+  readonly #cache: string;
+  readonly #options: StackOptions;
+  readonly #edges = new Map<string, Program>();
+  #broker: Program | undefined;
+  #port = 0;
+
+  private constructor(cache: string, options: StackOptions) {
+    this.#cache = cache;
+    this.#options = options;
+  }
+
+  static async start(options: StackOptions = {}): Promise<Stack> {
+    const stack = new Stack(await mkdtemp(join(tmpdir(), "tomocast-e2e-")), options);
+    try {
+      await stack.#start();
+    } catch (error) {
+      const log = stack.log;
+      await stack.stop();
+      throw new Error(`${String(error)}\n${log}`, { cause: error });
+    }
+    return stack;
+  }
+
+  get url(): string {
+    return `http://localhost:${this.#port}`;
+  }
+
+  get log(): string {
+    return [this.#broker, ...this.#edges.values()].map((program) => program?.log ?? "").join("\n");
+  }
+
+  /** startEdge starts an edge and waits until the broker has it. */
+  async startEdge(id: string): Promise<void> {
+    const args = ["--broker", `http://127.0.0.1:${this.#port}`, "--listen", "127.0.0.1:0", "--id", id];
+    this.#edges.set(id, new Program("edge-renderer", args, { TOMOCAST_EDGE_SECRET: this.#secret }));
+    await this.#answers("/readyz?session=1");
+  }
+
+  /** killEdge ends an edge as a power failure would. */
+  async killEdge(id: string): Promise<void> {
+    await this.#edges.get(id)?.end("SIGKILL");
+    this.#edges.delete(id);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#edges.values()].map((edge) => edge.end("SIGTERM")));
+    await this.#broker?.end("SIGTERM");
+    await rm(this.#cache, { recursive: true, force: true });
+  }
+
+  async #start(): Promise<void> {
+    this.#port = await freePort();
+    const { studies, allowedOrigins = [], localToken, edges = 1 } = this.#options;
+    const args = ["--listen", `127.0.0.1:${this.#port}`, "--cache-dir", this.#cache];
+    args.push(...(studies === undefined ? ["--demo"] : ["--studies", studies]));
+    for (const origin of allowedOrigins) args.push("--allowed-origins", origin);
+    const env: Record<string, string> = { TOMOCAST_EDGE_SECRET: this.#secret };
+    if (localToken !== undefined) env.TOMOCAST_LOCAL_TOKEN = localToken;
+    this.#broker = new Program("cloud-broker", args, env);
+    await this.#answers("/healthz");
+    for (let i = 1; i <= edges; i++) await this.startEdge(`edge-${i}`);
+  }
+
+  async #answers(path: string): Promise<void> {
+    const end = Date.now() + readyWithinMs;
+    while (Date.now() < end) {
+      if (this.#broker?.running !== true) throw new Error("the broker has ended");
+      for (const [id, edge] of this.#edges) if (!edge.running) throw new Error(`${id} has ended`);
+      const response = await fetch(`${this.url}${path}`).catch(() => undefined);
+      if (response?.ok === true) return;
+      await new Promise((resolved) => setTimeout(resolved, 50));
+    }
+    throw new Error(`${path} is not ready after ${readyWithinMs / 1000} s`);
+  }
+}
+
+/** startBrowser starts Debian's Chromium without a window. */
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.TOMOCAST_CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync",
+    ],
+  });
+}
