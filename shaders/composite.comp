@@ -1,7 +1,7 @@
 // Front-to-back compositing with gradient shading.
 
-layout(binding = 1) uniform usampler3D distances; // bricks to the nearest one that is not empty
-layout(binding = 2) uniform sampler2D table;      // transfer function for the step: colour and opacity
+layout(binding = 1) uniform usamplerBuffer distances; // bricks to the nearest one that is not empty
+layout(binding = 2) uniform samplerBuffer table;      // transfer function for the step: colour and opacity
 
 // How far, in millimetres, nothing is met by any ray of a square of 16x16 pixels.
 layout(std430, binding = 1) readonly buffer Reaches { float reaches[]; };
@@ -25,7 +25,7 @@ void main() {
 	ivec2 p;
 	if (!pixel(p)) return;
 	Ray r = ray(p);
-	ivec3 bricks = textureSize(distances, 0);
+	ivec3 bricks = max((size + 2) >> 2, 1);
 	vec3 color = vec3(0.0);
 	float alpha = 0.0;
 	int k = first(r, reaches[(p.y >> 4) * ((area.x + 15) >> 4) + (p.x >> 4)]);
@@ -38,7 +38,7 @@ void main() {
 			while (k < r.n) {
 				c = locate(r, k);
 				ivec3 b = c.at >> 2;
-				int d = int(texelFetch(distances, b, 0).r);
+				int d = int(texelFetch(distances, (b.z * bricks.y + b.y) * bricks.x + b.x).r);
 				if (d == 0) break;
 				k = leave(r, k, b - d + 1, b + d);
 			}
@@ -46,7 +46,7 @@ void main() {
 			k++;
 			float x = value(c) * entry.x + entry.y;
 			if (isnan(x)) continue;
-			e = texelFetch(table, ivec2(clamp(int(floor(clamp(x, -1.0, 4096.0) + 0.5)), 0, 4095), 0), 0);
+			e = texelFetch(table, int(clamp(x, 0.0, 4095.0) + 0.5));
 			if (e.a > 0.0) break;
 		}
 		if (!(e.a > 0.0)) break;

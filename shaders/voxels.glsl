@@ -3,13 +3,22 @@
 #ifdef PAIRS
 
 // A texel has a voxel in its upper 16 bits and the one before it along x in its lower ones, both stored +
-// 32768; the volume's first and last voxels are doubled.
-// Drivers that filter in software fetch two voxels at the price of one, and gradients share fetches.
-layout(binding = 0) uniform usampler3D voxels;
+// 32768; a row begins and ends with a voxel that is doubled. Where the driver filters in software, this
+// fetches two voxels at the price of one, gradients share fetches, and a buffer has the shortest way to a
+// texel.
+layout(binding = 0) uniform usamplerBuffer voxels;
 
-vec2 pair(ivec3 at) {
-	uint v = texelFetch(voxels, at + ivec3(1, 0, 0), 0).r;
+// The pair of the voxels at and behind a place in the buffer.
+vec2 pair(int place) {
+	uint v = texelFetch(voxels, place).r;
 	return vec2(float(v & 0xffffu), float(v >> 16u));
+}
+
+int place(ivec3 at) { return (at.z * size.y + at.y) * (size.x + 1) + at.x + 1; }
+
+// Texels to the next row and to the next slice, 0 at the last one.
+ivec2 onward(ivec3 at) {
+	return ivec2(lessThan(at.yz, size.yz - 1)) * (size.x + 1) * ivec2(1, size.y);
 }
 
 float line(vec2 ends, Cell c) { return mix(ends.x, ends.y, c.weight.x); }
@@ -23,8 +32,9 @@ vec4 lines(Cell c) {
 vec2 blend(vec4 w, vec2 a, vec2 b, vec2 c, vec2 d) { return w.x * a + w.y * b + w.z * c + w.w * d; }
 
 float value(Cell c) {
-	ivec3 i = c.at, j = min(i + 1, size - 1);
-	return line(blend(lines(c), pair(i), pair(ivec3(i.x, j.y, i.z)), pair(ivec3(i.x, i.y, j.z)), pair(ivec3(i.x, j.yz))), c);
+	int i = place(c.at);
+	ivec2 n = onward(c.at);
+	return line(blend(lines(c), pair(i), pair(i + n.x), pair(i + n.y), pair(i + n.x + n.y)), c);
 }
 
 #else
@@ -42,22 +52,19 @@ float value(Cell c) { return at(vec3(c.at) + c.weight); }
 #ifdef PAIRS
 
 vec3 gradient(Cell c) {
-	ivec3 i = c.at, j = min(i + 1, size - 1), low = max(i - 1, 0), high = min(i + 2, size - 1);
 	vec4 w = lines(c);
-	vec2 p00 = pair(i), p10 = pair(ivec3(i.x, j.y, i.z)), p01 = pair(ivec3(i.x, i.y, j.z)), p11 = pair(ivec3(i.x, j.yz));
-	int x = i.x + 1;
-	vec2 ahead = blend(w, pair(ivec3(x, i.yz)), pair(ivec3(x, j.y, i.z)), pair(ivec3(x, i.y, j.z)), pair(ivec3(x, j.yz)));
-	x = i.x - 1;
-	vec2 behind = blend(w, pair(ivec3(x, i.yz)), pair(ivec3(x, j.y, i.z)), pair(ivec3(x, i.y, j.z)), pair(ivec3(x, j.yz)));
+	int i = place(c.at);
+	ivec2 n = onward(c.at);
+	ivec2 back = ivec2(greaterThan(c.at.yz, ivec2(0))) * (size.x + 1) * ivec2(1, size.y);
+	ivec2 far = n + onward(c.at + 1);
+	int j = i + n.x, k = i + n.y, l = j + n.y;
+	vec2 p00 = pair(i), p10 = pair(j), p01 = pair(k), p11 = pair(l);
 	vec3 g;
-	g.x = line(ahead - behind, c);
-	x = i.x;
-	ahead = blend(w, p10, pair(ivec3(x, high.y, i.z)), p11, pair(ivec3(x, high.y, j.z)));
-	behind = blend(w, pair(ivec3(x, low.y, i.z)), p00, pair(ivec3(x, low.y, j.z)), p01);
-	g.y = line(ahead - behind, c);
-	ahead = blend(w, p01, p11, pair(ivec3(x, i.y, high.z)), pair(ivec3(x, j.y, high.z)));
-	behind = blend(w, pair(ivec3(x, i.y, low.z)), pair(ivec3(x, j.y, low.z)), p00, p10);
-	g.z = line(ahead - behind, c);
+	g.x = line(blend(w, pair(i + 1), pair(j + 1), pair(k + 1), pair(l + 1)) - blend(w, pair(i - 1), pair(j - 1), pair(k - 1), pair(l - 1)), c);
+	int up = i + far.x, down = i - back.x;
+	g.y = line(blend(w, p10, pair(up), p11, pair(up + n.y)) - blend(w, pair(down), p00, pair(down + n.y), p01), c);
+	up = i + far.y, down = i - back.y;
+	g.z = line(blend(w, p01, p11, pair(up), pair(up + n.x)) - blend(w, pair(down), pair(down + n.x), p00, p10), c);
 	return g;
 }
 

@@ -183,7 +183,7 @@ func describe(platform string) Info {
 	var n int32
 	gl.GetIntegerv(gl.MAX_3D_TEXTURE_SIZE, &n)
 	i.MaxTexture3D = int(n)
-	gl.GetIntegerv(gl.MAX_SHADER_STORAGE_BLOCK_SIZE, &n)
-	i.MaxBuffer = int(n)
+	gl.GetIntegerv(gl.MAX_TEXTURE_BUFFER_SIZE, &n)
+	i.MaxTexels = int(n)
 	return i
 }

@@ -33,6 +33,6 @@ type Info struct {
 	Platform string
 	// Software says that the driver renders on the CPU.
 	Software bool
-	// MaxTexture3D is the largest side of a 3D texture, MaxBuffer the largest shader storage block in bytes.
-	MaxTexture3D, MaxBuffer int
+	// MaxTexture3D is the largest side of a 3D texture, MaxTexels the most texels of a texture buffer.
+	MaxTexture3D, MaxTexels int
 }

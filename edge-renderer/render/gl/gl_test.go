@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tomocast/tomocast/edge-renderer/gpu"
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
 	"github.com/tomocast/tomocast/edge-renderer/render/phantom"
@@ -19,12 +20,17 @@ import (
 
 func opened(t *testing.T) *Renderer {
 	t.Helper()
-	r, err := open()
+	d, err := gpu.Open()
 	if err != nil {
 		if os.Getenv("TOMOCAST_REQUIRE_GL") == "1" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
+	}
+	_ = d.Close()
+	r, err := open()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	return r

@@ -24,11 +24,11 @@ const (
 	blockSide   = 4       // bricks
 )
 
-// layout is how voxels are kept in a texture.
+// layout is how voxels are kept on the device.
 type layout uint8
 
 const (
-	pairs  layout = iota // R32UI, two int16 voxels in each texel: see voxels.glsl
+	pairs  layout = iota // a buffer of R32UI, two int16 voxels in each texel: see voxels.glsl
 	unorm                // R16, int16 voxels plus 32768
 	floats               // R32F
 )
@@ -46,8 +46,8 @@ type loaded struct {
 	volume         *volume.Volume
 	layout         layout
 	space          *render.Space
-	voxels         uint32
-	maxima, blocks uint32
+	voxels         texture
+	maxima, blocks texture
 
 	use      sync.RWMutex // held for reading while a picture is rendered
 	released bool
@@ -59,8 +59,8 @@ type loaded struct {
 type tables struct {
 	transfer  *render.Transfer
 	step      float64
-	table     uint32
-	distances uint32
+	table     texture
+	distances texture
 }
 
 // Load uploads a volume. The error names what is too large for the driver. The voxels are copied, but the
@@ -70,13 +70,7 @@ func (r *Renderer) Load(ctx context.Context, v *volume.Volume) (render.Volume, e
 		return nil, err
 	}
 	defer r.calls.Done()
-	l := &loaded{owner: r, volume: v, layout: floats}
-	if v.Format == volume.Int16 {
-		l.layout = unorm
-		if !r.filtered {
-			l.layout = pairs
-		}
-	}
+	l := &loaded{owner: r, volume: v, layout: r.layout(v)}
 	if err := r.fits(v, l.layout); err != nil {
 		return nil, err
 	}
@@ -92,7 +86,18 @@ func (r *Renderer) Load(ctx context.Context, v *volume.Volume) (render.Volume, e
 	return l, nil
 }
 
-// fits says whether one texture can hold the volume.
+// layout is how a volume is best kept.
+func (r *Renderer) layout(v *volume.Volume) layout {
+	switch {
+	case v.Format != volume.Int16:
+		return floats
+	case r.filtered || (v.Size[0]+1)*v.Size[1]*v.Size[2] > r.info.MaxTexels:
+		return unorm
+	}
+	return pairs
+}
+
+// fits says whether the device can hold the volume.
 func (r *Renderer) fits(v *volume.Volume, l layout) error {
 	largest := max(v.Size[0], v.Size[1], v.Size[2])
 	if largest > r.info.MaxTexture3D {
@@ -103,40 +108,36 @@ func (r *Renderer) fits(v *volume.Volume, l layout) error {
 		return fmt.Errorf("volume of %dx%dx%d voxels: it takes %d MiB, and %s renders at most %d", v.Size[0], v.Size[1], v.Size[2],
 			n>>20, r.info.Renderer, mesaTexture>>20)
 	}
+	if n := v.Voxels() / (volume.BrickSide * volume.BrickSide * volume.BrickSide); n > r.info.MaxTexels {
+		return fmt.Errorf("volume of %dx%dx%d voxels: it has %d bricks, and %s holds at most %d", v.Size[0], v.Size[1], v.Size[2],
+			n, r.info.Renderer, r.info.MaxTexels)
+	}
 	return nil
 }
 
+// upload copies everything to the device, slab by slab.
 func (l *loaded) upload(ctx context.Context) error {
-	v := l.volume
-	internal := map[layout]uint32{pairs: gl.R32UI, unorm: gl.R16, floats: gl.R32F}[l.layout]
-	filter := int32(gl.LINEAR)
-	if l.layout == pairs {
-		filter = gl.NEAREST
-	}
 	do := func(work func() error) error { return l.owner.device.Do(ctx, gpu.Background, work) }
-	if err := do(func() (err error) {
-		l.voxels, err = texture3D(internal, l.texture(), filter)
-		return err
-	}); err != nil {
+	if err := do(l.reserve); err != nil {
 		return err
 	}
-	slice := v.Size[0] * v.Size[1]
+	size := l.volume.Size
+	slice := size[0] * size[1]
 	depth := max(1, slabBytes/(slice*l.layout.bytes()))
 	var slab []byte
-	for k := 0; k < v.Size[2]; k += depth {
-		n := min(depth, v.Size[2]-k)
+	for k := 0; k < size[2]; k += depth {
+		n := min(depth, size[2]-k)
 		slab = l.slab(slab, k*slice, n*slice)
 		if err := do(func() error {
-			gl.BindTexture(gl.TEXTURE_3D, l.voxels)
-			format, kind := uint32(gl.RED), uint32(gl.FLOAT)
+			data := unsafe.Pointer(&slab[0])
 			switch l.layout {
 			case pairs:
-				format, kind = gl.RED_INTEGER, gl.UNSIGNED_INT
+				l.voxels.write(len(slab)/n*k, len(slab), data)
 			case unorm:
-				kind = gl.UNSIGNED_SHORT
+				l.voxels.fill(size[0], size[1], k, n, gl.RED, gl.UNSIGNED_SHORT, data)
+			default:
+				l.voxels.fill(size[0], size[1], k, n, gl.RED, gl.FLOAT, data)
 			}
-			gl.PixelStorei(gl.UNPACK_ALIGNMENT, 1)
-			gl.TexSubImage3D(gl.TEXTURE_3D, 0, 0, 0, int32(k), int32(l.texture()[0]), int32(v.Size[1]), int32(n), format, kind, unsafe.Pointer(&slab[0]))
 			return nil
 		}); err != nil {
 			return err
@@ -147,13 +148,27 @@ func (l *loaded) upload(ctx context.Context) error {
 		if l.maxima, err = texture3D(gl.R32F, l.space.Bricks.Size, gl.NEAREST); err != nil {
 			return err
 		}
-		fill(l.space.Bricks.Size, gl.RED, gl.FLOAT, unsafe.Pointer(&maxima[0]))
+		l.maxima.fill(l.space.Bricks.Size[0], l.space.Bricks.Size[1], 0, l.space.Bricks.Size[2], gl.RED, gl.FLOAT, unsafe.Pointer(&maxima[0]))
 		if l.blocks, err = texture3D(gl.R32F, blockSize, gl.NEAREST); err != nil {
 			return err
 		}
-		fill(blockSize, gl.RED, gl.FLOAT, unsafe.Pointer(&blocks[0]))
+		l.blocks.fill(blockSize[0], blockSize[1], 0, blockSize[2], gl.RED, gl.FLOAT, unsafe.Pointer(&blocks[0]))
 		return nil
 	})
+}
+
+// reserve makes the texture of the voxels.
+func (l *loaded) reserve() (err error) {
+	size := l.volume.Size
+	switch l.layout {
+	case pairs:
+		l.voxels, err = textureBuffer(gl.R32UI, 4*(size[0]+1)*size[1]*size[2], nil)
+	case unorm:
+		l.voxels, err = texture3D(gl.R16, size, gl.LINEAR)
+	default:
+		l.voxels, err = texture3D(gl.R32F, size, gl.LINEAR)
+	}
+	return err
 }
 
 // slab is n voxels from the first one on as the texture takes them; buf is reused.
@@ -161,8 +176,10 @@ func (l *loaded) slab(buf []byte, first, n int) []byte {
 	if l.layout == floats {
 		return l.volume.Raw()[4*first : 4*(first+n)]
 	}
-	t := l.texture()
-	size := n / l.volume.Size[0] * t[0] * l.layout.bytes()
+	size := n * l.layout.bytes()
+	if l.layout == pairs { // a texel more in each row
+		size += n / l.volume.Size[0] * 4
+	}
 	if cap(buf) < size {
 		buf = make([]byte, size)
 	}
@@ -230,51 +247,17 @@ func (l *loaded) Release() {
 	}
 	l.released = true
 	err := l.owner.device.Do(context.Background(), gpu.Background, func() error {
-		textures := []uint32{l.voxels, l.maxima, l.blocks}
-		for _, t := range l.tables {
-			textures = append(textures, t.table, t.distances)
+		for _, t := range []texture{l.voxels, l.maxima, l.blocks} {
+			t.delete()
 		}
-		gl.DeleteTextures(int32(len(textures)), &textures[0])
+		for _, t := range l.tables {
+			t.table.delete()
+			t.distances.delete()
+		}
 		l.tables = nil
 		return nil
 	})
 	if err != nil && !errors.Is(err, gpu.ErrClosed) && !errors.Is(err, gpu.ErrLost) {
 		panic(err) // deleting textures, zero included, has no errors
 	}
-}
-
-// texture3D makes a texture and leaves it bound.
-func texture3D(internal uint32, size [3]int, filter int32) (uint32, error) {
-	var t uint32
-	gl.GenTextures(1, &t)
-	gl.BindTexture(gl.TEXTURE_3D, t)
-	gl.TexParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, filter)
-	gl.TexParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, filter)
-	for _, wrap := range []uint32{gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R} {
-		gl.TexParameteri(gl.TEXTURE_3D, wrap, gl.CLAMP_TO_EDGE)
-	}
-	gl.TexStorage3D(gl.TEXTURE_3D, 1, internal, int32(size[0]), int32(size[1]), int32(size[2]))
-	if e := gl.GetError(); e != gl.NO_ERROR {
-		gl.DeleteTextures(1, &t)
-		if e == gl.OUT_OF_MEMORY {
-			return 0, errors.New("the driver has not enough memory")
-		}
-		return 0, fmt.Errorf("the driver refuses the texture: OpenGL error 0x%04x", e)
-	}
-	return t, nil
-}
-
-// fill uploads all of the texture that is bound.
-func fill(size [3]int, format, kind uint32, data unsafe.Pointer) {
-	gl.PixelStorei(gl.UNPACK_ALIGNMENT, 1)
-	gl.TexSubImage3D(gl.TEXTURE_3D, 0, 0, 0, 0, int32(size[0]), int32(size[1]), int32(size[2]), format, kind, data)
-}
-
-// texture is the size of the texture of the voxels.
-func (l *loaded) texture() [3]int {
-	size := l.volume.Size
-	if l.layout == pairs {
-		size[0]++
-	}
-	return size
 }

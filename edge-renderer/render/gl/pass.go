@@ -83,21 +83,21 @@ func (p *pass) bind(r *Renderer) error {
 	gl.Uniform3i(locSize, int32(v.Size[0]), int32(v.Size[1]), int32(v.Size[2]))
 	gl.Uniform3f(locBackground, float32(s.Background[0])/255, float32(s.Background[1])/255, float32(s.Background[2])/255)
 
-	bindTexture(unitVoxels, gl.TEXTURE_3D, l.voxels)
+	l.voxels.bind(unitVoxels)
 	scale, offset := l.gain()
 	offset = offset*v.Slope + v.Intercept
 	scale *= v.Slope
 	if s.Mode == render.MaximumIntensity {
-		bindTexture(unitMaxima, gl.TEXTURE_3D, l.maxima)
-		bindTexture(unitBlocks, gl.TEXTURE_3D, l.blocks)
+		l.maxima.bind(unitMaxima)
+		l.blocks.bind(unitBlocks)
 		low, high := s.Transfer.Window.Range()
 		gl.Uniform2f(locRescale, float32(scale), float32(offset))
 		gl.Uniform2f(locWindow, float32(low), float32(high))
 		return nil
 	}
 	r.picture.send(p.reaches)
-	bindTexture(unitDistances, gl.TEXTURE_3D, t.distances)
-	bindTexture(unitTable, gl.TEXTURE_2D, t.table)
+	t.distances.bind(unitDistances)
+	t.table.bind(unitTable)
 	tableScale, tableOffset := s.Transfer.Index()
 	gl.Uniform2f(locEntry, float32(scale*tableScale), float32(offset*tableScale+tableOffset))
 	light := s.Transfer.Lighting
@@ -128,7 +128,7 @@ func (l *loaded) tablesFor(p *pass) (tables, error) {
 		if t.transfer == transfer {
 			copy(l.tables[1:i+1], l.tables[:i])
 			if t.step != step {
-				uploadTable(t.table, p.step)
+				t.table.write(0, 4*len(p.step), unsafe.Pointer(&p.step[0]))
 				t.step = step
 			}
 			l.tables[0] = t
@@ -137,34 +137,20 @@ func (l *loaded) tablesFor(p *pass) (tables, error) {
 	}
 	t := tables{transfer: transfer, step: step}
 	var err error
-	if t.distances, err = texture3D(gl.R8UI, l.space.Bricks.Size, gl.NEAREST); err != nil {
+	if t.distances, err = textureBuffer(gl.R8UI, len(p.distances), unsafe.Pointer(&p.distances[0])); err != nil {
 		return tables{}, err
 	}
-	fill(l.space.Bricks.Size, gl.RED_INTEGER, gl.UNSIGNED_BYTE, unsafe.Pointer(&p.distances[0]))
-	gl.GenTextures(1, &t.table)
-	gl.BindTexture(gl.TEXTURE_2D, t.table)
-	gl.TexParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST)
-	gl.TexParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST)
-	gl.TexStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, render.TableSize, 1)
-	uploadTable(t.table, p.step)
-
+	if t.table, err = textureBuffer(gl.RGBA32F, 4*len(p.step), unsafe.Pointer(&p.step[0])); err != nil {
+		t.distances.delete()
+		return tables{}, err
+	}
 	l.tables = append([]tables{t}, l.tables...)
 	if n := len(l.tables); n > maxTables {
-		gl.DeleteTextures(1, &l.tables[n-1].table)
-		gl.DeleteTextures(1, &l.tables[n-1].distances)
+		l.tables[n-1].table.delete()
+		l.tables[n-1].distances.delete()
 		l.tables = l.tables[:n-1]
 	}
 	return t, nil
-}
-
-func uploadTable(texture uint32, table []float32) {
-	gl.BindTexture(gl.TEXTURE_2D, texture)
-	gl.TexSubImage2D(gl.TEXTURE_2D, 0, 0, 0, render.TableSize, 1, gl.RGBA, gl.FLOAT, unsafe.Pointer(&table[0]))
-}
-
-func bindTexture(unit int, target, texture uint32) {
-	gl.ActiveTexture(gl.TEXTURE0 + uint32(unit))
-	gl.BindTexture(target, texture)
 }
 
 // vectors sets an array of vec3.
