@@ -1,15 +1,18 @@
 package pool
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -37,6 +40,7 @@ import (
 //
 // Errors never show the password.
 func Connect(rawURL string) (redis.UniversalClient, error) {
+	quiet()
 	o, err := options(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("the URL of Redis: %w", err)
@@ -48,6 +52,16 @@ func Connect(rawURL string) (redis.UniversalClient, error) {
 		return redis.NewFailoverClient(o.Failover()), nil
 	}
 	return redis.NewClient(o.Simple()), nil
+}
+
+// quiet sends what the Redis client says of its connections to the log, at debug level: what matters of it comes back
+// as errors.
+var quiet = sync.OnceFunc(func() { redis.SetLogger(clientLog{}) })
+
+type clientLog struct{}
+
+func (clientLog) Printf(ctx context.Context, format string, v ...any) {
+	slog.DebugContext(ctx, "redis client", "says", fmt.Sprintf(format, v...))
 }
 
 func options(rawURL string) (*redis.UniversalOptions, error) {

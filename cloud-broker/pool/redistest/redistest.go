@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,7 +37,8 @@ type Server struct {
 }
 
 // Launch starts redis-server on a free port of the loopback address, with further options as on its command
-// line (for example "--requirepass", "x"). dir is where it may write. It returns when the server accepts
+// line (for example "--requirepass", "x"; "{port}" in them stands for the port). Options that begin with the path of
+// a configuration file replace the usual ones. dir is where it may write. It returns when the server accepts
 // connections.
 func Launch(dir string, options ...string) (*Server, error) {
 	path, err := exec.LookPath("redis-server")
@@ -70,6 +72,12 @@ func freePort() (int, error) {
 func launch(path, dir string, port int, options []string) (*Server, error) {
 	args := append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--appendonly", "no",
 		"--dir", dir, "--daemonize", "no", "--logfile", ""}, options...)
+	if len(options) > 0 && !strings.HasPrefix(options[0], "-") {
+		args = slices.Clone(options)
+	}
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "{port}", strconv.Itoa(port))
+	}
 	cmd := exec.Command(path, args...)
 	// It ends with the test program, also when that is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -104,7 +112,7 @@ func (s *Server) read(out io.Reader, ready chan<- bool) {
 		if log.Len() < 64<<10 {
 			log.WriteString(lines.Text() + "\n")
 		}
-		if strings.Contains(lines.Text(), "Ready to accept connections") {
+		if strings.Contains(lines.Text(), "Ready to accept connections") || strings.Contains(lines.Text(), "Sentinel ID is") {
 			select {
 			case ready <- true:
 			default:
