@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -33,7 +34,7 @@ type serveFlags struct {
 	distance                                          *float64
 	sessions, workers, udpPort, tcpPort               *int
 	volumeMemory, gpuMemory                           *int64
-	window                                            *bool
+	window, version                                   *bool
 	logger                                            func() (*slog.Logger, error)
 }
 
@@ -53,8 +54,8 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.distance = f.Float64("distance", 0, "round trip to its terminals in `milliseconds`; the nearest free edge is chosen")
 	f.Group("Work")
 	s.backend = f.String("backend", "auto", "`auto`, gl or cpu; auto renders with OpenGL and, where that is missing, on the processor")
-	s.sessions = f.Int("max-sessions", 4, "sessions at a `time`")
-	s.workers = f.Int("workers", 0, "resident compute `workers`; 0 is one less than the processors")
+	s.sessions = f.Int("max-sessions", 4, "`number` of sessions at a time")
+	s.workers = f.Int("workers", 0, "`number` of resident compute workers; 0 is one less than the processors")
 	s.volumeMemory = f.Int64("volume-memory", 4096, "`MiB` of memory for volumes, which stay until it is needed")
 	s.gpuMemory = f.Int64("gpu-memory", 8192, "`MiB` of GPU memory to offer")
 	s.window = f.Bool("window", false, "show the pictures in a window on this machine too (needs the build tag glfw)")
@@ -64,11 +65,13 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.publicAddress = f.String("public-address", "", "`IP` address under which a 1:1 NAT shows this machine")
 	f.Group("HTTP")
 	s.listen = f.String("listen", "127.0.0.1:8090", "`address` for /healthz, /readyz, /metrics and direct signalling")
-	s.directURL = f.String("direct-url", "", "wss `URL` of this edge, where terminals reach its signalling without the broker")
+	s.directURL = f.String("direct-url", "", "`URL` of this edge, like wss://edge.example.org:8090, where terminals reach its signalling without the broker")
 	s.tlsCert = f.String("tls-cert", "", "PEM `file` of this edge's certificate")
 	s.tlsKey = f.String("tls-key", "", "PEM `file` of its key")
 	s.origins = f.Strings("allowed-origins", "`origin` of a page that may signal directly; may be repeated")
 	logger := service.LogFlags(f)
+	f.Group("Other")
+	s.version = f.Bool("version", false, "print the version and end")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -80,6 +83,10 @@ func serve(ctx context.Context, args []string) error {
 	s, err := parseServe(args)
 	if err != nil {
 		return err
+	}
+	if *s.version {
+		fmt.Println("edge-renderer", service.Version())
+		return nil
 	}
 	log, err := s.logger()
 	if err != nil {
@@ -133,8 +140,9 @@ func serve(ctx context.Context, args []string) error {
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Readiness)
 	mux.Handle("GET /metrics", s.guarded(service.MetricsHandler(registry)))
-	mux.Handle("GET "+agent.SignalPath+"{attempt}", a.ServeSignal(s.originAllowed))
-	server := &service.Server{Addr: *s.listen, Handler: mux, CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log}
+	mux.Handle("GET "+agent.SignalPath, a.ServeSignal(s.originAllowed))
+	server := &service.Server{Addr: *s.listen, Handler: mux, CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log,
+		Listening: func(at net.Addr) { log.Info("edge listens", "address", at.String()) }}
 	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "broker", broker.Host)
 	return service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run})
 }
@@ -143,7 +151,7 @@ func serve(ctx context.Context, args []string) error {
 func (s *serveFlags) node(renderer string) (signaling.Node, error) {
 	n := signaling.Node{
 		ID: signaling.NodeID(*s.id), Tier: signaling.Tier(*s.tier), State: signaling.NodeStarting, Version: service.Version(),
-		Zone: *s.zone, DistanceMs: *s.distance, Renderer: renderer, DirectURL: *s.directURL,
+		Zone: *s.zone, DistanceMs: *s.distance, Renderer: renderer,
 		Types: []signaling.TaskType{signaling.Rendering},
 		Capacity: signaling.Resources{GPUMemoryMB: *s.gpuMemory, GPUMilli: 1000, EncoderSessions: int64(*s.sessions),
 			CPUMilli: int64(max(runtime.NumCPU(), (*s.sessions+1)/2)) * 1000, MemoryMB: *s.volumeMemory},
@@ -154,6 +162,13 @@ func (s *serveFlags) node(renderer string) (signaling.Node, error) {
 			return n, fmt.Errorf("%w: the host's name %.70q cannot name the edge: give --id", service.ErrUsage, host)
 		}
 		n.ID = signaling.NodeID(host)
+	}
+	if *s.directURL != "" {
+		direct, err := url.Parse(*s.directURL)
+		if err != nil || (direct.Scheme != "wss" && direct.Scheme != "ws") || direct.Host == "" || direct.RawQuery != "" || direct.Fragment != "" {
+			return n, fmt.Errorf("%w: --direct-url %.100q: write it like wss://edge.example.org:8090", service.ErrUsage, *s.directURL)
+		}
+		n.DirectURL = direct.JoinPath(agent.SignalPath).String()
 	}
 	for _, info := range encode.Available() {
 		if info.Usable && !slices.Contains(n.Codecs, string(info.Codec)) {

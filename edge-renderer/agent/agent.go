@@ -346,8 +346,8 @@ func (a *Agent) relay(link *signaling.Conn, r *signaling.Relay) {
 	}
 }
 
-// greet verifies the first message of a terminal's connection and passes it to its session; nil where it was
-// refused.
+// greet verifies the first message of a terminal's connection, whose token must be for attempt where one is given, and
+// passes it to its session; nil where it was refused.
 func (a *Agent) greet(connection string, attempt signaling.AttemptID, m signaling.Signal, reply func(signaling.Signal)) *session.Session {
 	if m.Type != signaling.SignalHello {
 		reply(signalProblem(signaling.ProblemUnauthorized, "Who is there?", "The first message is a hello with the token of the grant"))
@@ -360,6 +360,9 @@ func (a *Agent) greet(connection string, attempt signaling.AttemptID, m signalin
 	if err != nil {
 		reply(signalProblem(signaling.ProblemUnauthorized, "The token is not valid", err.Error()+": ask the broker for a new grant"))
 		return nil
+	}
+	if attempt == "" {
+		attempt = claims.Attempt
 	}
 	if err := claims.For(a.cfg.Node.ID, attempt); err != nil {
 		reply(signalProblem(signaling.ProblemForbidden, "The token is for something else", err.Error()))

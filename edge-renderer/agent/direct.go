@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -10,11 +11,14 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// SignalPath is where terminals reach an edge directly, with the attempt as the last element.
-const SignalPath = "/signal/"
+// SignalPath is where terminals reach an edge directly. Their token names the attempt.
+const SignalPath = "/signal"
+
+// helloWithin is how long a terminal may take to say who it is.
+const helloWithin = 10 * time.Second
 
 // ServeSignal takes a terminal's signalling WebSocket directly, for an edge that has a certificate of its
-// own. The path ends with the attempt's id; checkOrigin says which pages may come.
+// own. checkOrigin says which pages may come.
 func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 	up := websocket.Upgrader{CheckOrigin: checkOrigin}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +28,6 @@ func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 		}
 		conn := signaling.NewConn(ws, signaling.MaxSignal)
 		name := signaling.NewID("d")
-		attempt := signaling.AttemptID(r.PathValue("attempt"))
 		reply := func(m signaling.Signal) {
 			_ = conn.Send(m)
 			if m.Type == signaling.SignalError {
@@ -32,6 +35,8 @@ func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 			}
 		}
 		defer conn.Close(websocket.CloseNormalClosure, "")
+		late := time.AfterFunc(helloWithin, func() { conn.Hangup(signaling.CloseUnauthorized, "no hello came") })
+		defer late.Stop()
 		var s *session.Session
 		for {
 			var m signaling.Signal
@@ -46,9 +51,10 @@ func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 				}
 				return
 			case s == nil:
-				if s = a.greet(name, attempt, m, reply); s == nil {
+				if s = a.greet(name, "", m, reply); s == nil {
 					return
 				}
+				late.Stop()
 			default:
 				s.Signal(name, m)
 			}

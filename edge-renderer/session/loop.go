@@ -357,13 +357,21 @@ func (l *loop) expired(now time.Duration) error {
 		if l.failed != nil {
 			return l.failed
 		}
-		return fmt.Errorf("%w: the terminal did not come within %d s", ErrExpired, i.WaitMs/1000)
+		return fmt.Errorf("%w: the terminal did not come within %s", ErrExpired, span(i.WaitMs))
 	case l.state == signaling.TaskRunning && (l.peer == nil || !l.peer.connected) && over(l.lost, i.GraceMs):
-		return fmt.Errorf("%w: the terminal was gone for %d s", ErrExpired, i.GraceMs/1000)
+		return fmt.Errorf("%w: the terminal was gone for %s", ErrExpired, span(i.GraceMs))
 	case l.state == signaling.TaskRunning && over(l.touched, i.IdleMs):
-		return fmt.Errorf("%w: no input for %d min", ErrExpired, i.IdleMs/60000)
+		return fmt.Errorf("%w: no input for %s", ErrExpired, span(i.IdleMs))
 	}
 	return nil
+}
+
+// span is a length of time in words.
+func span(ms int64) string {
+	if ms%60_000 == 0 {
+		return fmt.Sprintf("%d min", ms/60_000)
+	}
+	return fmt.Sprintf("%g s", float64(ms)/1000)
 }
 
 // end releases everything, and says what became of the session.
@@ -381,8 +389,9 @@ func (l *loop) end(_ context.Context, cause error) {
 		l.stillFlight()
 	}
 	if l.peer != nil {
-		if l.peer.connected && l.endAt == 0 && state != signaling.TaskFinished {
+		if l.peer.connected && l.endAt == 0 { // it has not been told why
 			l.event(signaling.Event{Type: signaling.EventEnding, Problem: asProblem(cause)})
+			<-time.After(farewell)
 		}
 		l.leave(cause)
 	}
