@@ -88,7 +88,9 @@ func writeSeries(t testing.TB, dir, study, series string, n size, change func(k 
 }
 
 // sliceFile is the file of a slice. Names go backwards, so that nothing can rely on their order.
-func sliceFile(dir string, k int) string { return filepath.Join(dir, fmt.Sprintf("image-%04d", 9999-k)) }
+func sliceFile(dir string, k int) string {
+	return filepath.Join(dir, fmt.Sprintf("image-%04d", 9999-k))
+}
 
 // studies writes a folder with the study that most tests show, in the folder "chest" below it.
 func studies(t testing.TB) string {
