@@ -22,5 +22,6 @@ export default tseslint.config(
         ["URL", "console", "document", "performance", "process", "queueMicrotask", "setTimeout", "window"].map((name) => [name, "readonly"]),
       ),
     },
+    rules: { "no-redeclare": ["error", { builtinGlobals: false }] },
   },
 );

@@ -11,7 +11,7 @@ export type { GetToken } from "./client/api.js";
 export type { Computation, Result } from "./client/compute.js";
 export type { Figures } from "./client/latency.js";
 export { ProblemError } from "./client/problem.js";
-export type { Orientation, State } from "./client/session.js";
+export type { Orientation, State } from "./client/session-types.js";
 export type {
   Camera, Histogram, HistogramParameters, Loading, PresetInfo, SeriesInfo, SeriesRef, SessionInfo, Slab,
   TaskRequest, TransferFunction, ViewState, Viewport, Window,

@@ -13,6 +13,8 @@ export interface ConnectionEvents {
   /** interrupted is told when nothing comes through any more; restored when it does again. */
   interrupted: undefined;
   restored: undefined;
+  /** suspect is told when signalling was cut, as it is when an edge is gone: pictures may come all the same. */
+  suspect: undefined;
   /** lost is told when the connection cannot be restored. */
   lost: ProblemError | undefined;
   message: { channel: ChannelName; data: string | ArrayBuffer };
@@ -20,7 +22,7 @@ export interface ConnectionEvents {
 
 /** How long ICE may look for its way back by itself, and how long a restart may take. */
 const disconnectedMs = 1_500;
-const restartMs = 8_000;
+const restartMs = 5_000;
 /** How long a new connection may take. */
 const openMs = 20_000;
 
@@ -95,9 +97,14 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#connection.connectionState !== "connected") this.#interrupt();
   }
 
-  /** restart restarts ICE, whatever the state. */
+  /** restart restarts ICE, whatever the state; the connection is lost where nothing comes of that. */
   restart(): void {
     this.#interrupt();
+  }
+
+  /** alive tells that the edge has answered, whatever was feared. */
+  alive(): void {
+    if (this.#interrupted && this.connected) this.#restored();
   }
 
   /** close ends the connection, with a good-bye to the edge where the reason is given. */
@@ -153,8 +160,12 @@ export class Connection extends Emitter<ConnectionEvents> {
       });
     });
     this.#link.on("problem", (problem) => {
-      // A signalling link that is refused ends nothing while pictures come.
-      if (!this.connected || this.#interrupted || problem.code === "edge-lost") this.#lose(problem);
+      // What signalling says ends nothing while pictures come.
+      if (this.connected && !this.#interrupted) this.emit("suspect", undefined);
+      else if (problem.code !== "unavailable" && problem.code !== "rate-limited") this.#lose(problem);
+    });
+    this.#link.on("open", (open) => {
+      if (!open && this.connected) this.emit("suspect", undefined);
     });
   }
 
@@ -162,12 +173,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     clearTimeout(this.#graceTimer);
     switch (this.#connection.connectionState) {
       case "connected":
-        clearTimeout(this.#lostTimer);
-        this.#lostTimer = undefined;
-        if (this.#interrupted) {
-          this.#interrupted = false;
-          this.emit("restored", undefined);
-        }
+        this.#restored();
         break;
       case "disconnected":
         this.#graceTimer = setTimeout(() => {
@@ -182,6 +188,14 @@ export class Connection extends Emitter<ConnectionEvents> {
         break;
       default: // new and connecting lead to one of the others
     }
+  }
+
+  #restored(): void {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = undefined;
+    if (!this.#interrupted) return;
+    this.#interrupted = false;
+    this.emit("restored", undefined);
   }
 
   #interrupt(): void {

@@ -20,42 +20,22 @@ import { Control } from "./control.js";
 import { Emitter } from "./emitter.js";
 import { InputSender, pageScheduler, Sequence, type ViewportChange } from "./input.js";
 import { Pictures } from "./pictures.js";
+import { isFinal, lossOf } from "./loss.js";
 import { explain, ProblemError } from "./problem.js";
+import type { Orientation, SessionEvents, State } from "./session-types.js";
+import { ShownViews } from "./shown-view.js";
 import { patched } from "./view.js";
-
-/**
- * State is where a session is: asking the broker, connecting to the edge, loading the series, running,
- * restoring what broke, ended as asked, or failed.
- */
-export type State = "asking" | "connecting" | "loading" | "running" | "restoring" | "ended" | "failed";
-
-export interface SessionEvents {
-  state: State;
-  view: ViewState;
-  series: SeriesInfo[];
-  info: SessionInfo;
-  loading: Loading;
-  stream: MediaStream;
-  notice: ProblemError;
-}
-
-export type Orientation = NonNullable<Request["orientation"]>;
 
 /** The edge is asked for a sign of life this often, and is thought gone when none comes for so long. */
 const pulseMs = 2_000;
 const pulseWithinMs = 4_000;
-/** Connections that never opened are tried this often: a network that lets nothing through will not change. */
-const maxBlind = 2;
-const blocked =
-  "The network between this browser and the renderer lets no pictures through. Ask the operator for a TURN server, or try another network.";
-/** What no other edge and no second try would change. */
-const final = new Set<ProblemError["code"]>([
-  "bad-request", "unauthorized", "forbidden", "not-found", "not-a-volume", "unreadable", "too-large", "unsupported",
-]);
-
+/** Where there is a reason to doubt, it has to answer sooner. */
+const doubtWithinMs = 1_500;
 /** Session is one rendering task. */
 export class Session extends Emitter<SessionEvents> {
   readonly pictures = new Pictures();
+  /** views knows which view the picture on the screen shows. */
+  readonly views = new ShownViews();
   readonly #api: BrokerAPI;
   readonly #series: SeriesRef;
   /** stop ends what is being tried; another try has another one. */
@@ -85,6 +65,8 @@ export class Session extends Emitter<SessionEvents> {
     this.#api = api;
     this.#series = series;
     this.#view = view;
+    this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });
+    this.pictures.on("still", ({ header }) => { this.views.picture(header.rev, header.seq); });
     this.pictures.on("covered", (seq) => this.#input?.covered(seq));
     this.pictures.on("damaged", ({ reason, again }) => {
       this.emit("notice", new ProblemError("unreadable", "A lossless picture was thrown away", `${reason}.`));
@@ -186,7 +168,7 @@ export class Session extends Emitter<SessionEvents> {
   /** check looks whether the connection still stands, after sleep or a change of network. */
   check(): void {
     this.#connection?.check();
-    this.#beat();
+    this.#beat(doubtWithinMs);
   }
 
   requestStill(): Promise<void> {
@@ -246,6 +228,7 @@ export class Session extends Emitter<SessionEvents> {
   #connect(grant: Grant, resume = ""): void {
     this.#disconnect();
     this.pictures.restart();
+    this.views.restart();
     if (this.#state !== "restoring") this.#enter("connecting");
     const connection = new Connection(() => this.#credentials(), grant.iceServers, resume);
     const control = new Control((message) => connection.send("control", message));
@@ -260,6 +243,7 @@ export class Session extends Emitter<SessionEvents> {
       send: (message) => connection.send("input", JSON.stringify(message), 16 << 10),
       sent: (seq, at) => {
         this.pictures.input(seq, at);
+        if (this.#view !== undefined) this.views.asked(seq, this.#view);
       },
     });
     connection.on("stream", (stream) => {
@@ -269,7 +253,7 @@ export class Session extends Emitter<SessionEvents> {
       if (this.#size !== undefined) this.#send({ type: "resize", ...this.#size });
       if (this.#hidden) this.#send({ type: "visibility", hidden: true });
       this.#pulse = setInterval(() => {
-        this.#beat();
+        this.#beat(pulseWithinMs);
       }, pulseMs);
     });
     connection.on("message", ({ channel, data }) => {
@@ -288,8 +272,11 @@ export class Session extends Emitter<SessionEvents> {
       this.#input?.resume();
       this.#send({ type: "refresh" });
     });
+    connection.on("suspect", () => {
+      this.#beat(doubtWithinMs);
+    });
     connection.on("lost", (problem) => {
-      void this.#lost(problem, connection.wasOpen);
+      this.#lost(problem, connection.wasOpen);
     });
     connection.open();
   }
@@ -318,7 +305,10 @@ export class Session extends Emitter<SessionEvents> {
       this.#patients = event.patients;
       this.emit("series", event.patients);
     }
-    if (event.view !== undefined) this.#takeView(event.view);
+    if (event.view !== undefined) {
+      this.views.told(event.view);
+      this.#takeView(event.view);
+    }
     switch (event.type) {
       case "reply":
         this.#control?.reply(event);
@@ -352,7 +342,7 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #ending(problem: ProblemError | undefined): void {
-    if (problem !== undefined && final.has(problem.code)) this.#fail(problem);
+    if (problem !== undefined && isFinal(problem)) this.#fail(problem);
     else this.#end(problem ?? new ProblemError("cancelled", "The session has ended"));
   }
 
@@ -365,23 +355,11 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** lost takes why a connection ended: what signalling said, or nothing where the path was lost. */
-  #lost(problem: ProblemError | undefined, wasOpen: boolean): Promise<void> {
-    if (problem === undefined) {
-      if (wasOpen || this.#attempt < maxBlind) return this.#restore(new ProblemError("edge-lost", "The renderer cannot be reached"));
-      this.#fail(new ProblemError("unavailable", "No way to the renderer was found", blocked));
-      return Promise.resolve();
-    }
-    switch (problem.code) {
-      case "not-found":
-      case "session-taken":
-        // That session is not ours any more, so the next one is a new one.
-        this.#grant = undefined;
-        return this.#restore(new ProblemError("edge-lost", problem.title, problem.detail));
-      case "unauthorized": // the next grant has a new token
-        return this.#restore(new ProblemError("edge-lost", problem.title, problem.detail));
-      default:
-        return this.#restore(problem);
-    }
+  #lost(said: ProblemError | undefined, wasOpen: boolean): void {
+    const { then, problem } = lossOf(said, wasOpen, this.#attempt);
+    if (then === "begin anew") this.#grant = undefined;
+    if (then === "fail") this.#fail(problem);
+    else void this.#restore(problem);
   }
 
   /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
@@ -390,7 +368,7 @@ export class Session extends Emitter<SessionEvents> {
     const resume = this.#connection?.resume ?? "";
     this.#disconnect();
     this.#patients = [];
-    if (final.has(problem.code)) {
+    if (isFinal(problem)) {
       this.#fail(problem);
       return;
     }
@@ -425,13 +403,18 @@ export class Session extends Emitter<SessionEvents> {
     return true;
   }
 
-  #beat(): void {
+  /** beat asks the edge for a sign of life. */
+  #beat(withinMs: number): void {
     const connection = this.#connection;
     if (connection?.connected !== true || this.#control === undefined) return;
-    this.#control.request({ type: "displayed", display: this.#display() }, pulseWithinMs).catch((error: unknown) => {
-      const silent = error instanceof ProblemError && error.code === "unavailable";
-      if (silent && this.#connection === connection) connection.restart();
-    });
+    this.#control.request({ type: "displayed", display: this.#display() }, withinMs).then(
+      () => { connection.alive(); },
+      (error: unknown) => {
+        const silent = error instanceof ProblemError && error.code === "unavailable";
+        if (silent && this.#connection === connection) connection.restart();
+        else connection.alive();
+      },
+    );
   }
 
   async #write(request: Omit<Request, "id" | "seq">): Promise<void> {

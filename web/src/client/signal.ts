@@ -15,7 +15,7 @@ export interface SignalEvents {
   welcome: { iceServers: ICEServer[] };
   answer: string;
   candidate: ICECandidate | null;
-  /** problem is what the edge or the broker refused; the link is closed then. */
+  /** problem is what the edge or the broker refused. The link is closed then, unless it may be otherwise soon. */
   problem: ProblemError;
   /** open is false while the socket is cut. */
   open: boolean;
@@ -29,6 +29,9 @@ export interface Socket {
   send(data: string): void;
   close(code?: number): void;
 }
+
+/** What may be otherwise when the link tries again: a broker that is back, an edge that has found it again. */
+const passing = new Set<ProblemError["code"]>(["edge-lost", "unavailable", "rate-limited"]);
 
 /** Messages that wait for the welcome: an offer and its candidates. */
 const queueBound = 128;
@@ -72,7 +75,7 @@ export class SignalLink extends Emitter<SignalEvents> {
       credentials = await this.#credentials();
     } catch (error) {
       if (this.#closed) return;
-      if (error instanceof ProblemError && error.code !== "unavailable") this.#end(error);
+      if (error instanceof ProblemError && !passing.has(error.code)) this.#end(error);
       else this.#again();
       return;
     }
@@ -159,6 +162,10 @@ export class SignalLink extends Emitter<SignalEvents> {
   }
 
   #end(problem: ProblemError): void {
+    if (passing.has(problem.code)) {
+      this.emit("problem", problem);
+      return; // the other side closes the socket
+    }
     const socket = this.#socket;
     this.#socket = undefined;
     this.#welcomed = false;

@@ -36,10 +36,12 @@ export function watchSize(element: HTMLElement, changed: (fit: Fit) => void): ()
     const entry = entries.at(-1);
     if (entry === undefined) return;
     const ratio = devicePixelRatio;
-    // Safari has no device-pixel box.
+    // Safari has no device-pixel box, and emulated pixel ratios are not in it.
     const box = (entry.devicePixelContentBoxSize as readonly ResizeObserverSize[] | undefined)?.[0];
-    const width = box?.inlineSize ?? Math.round(entry.contentRect.width * ratio);
-    const height = box?.blockSize ?? Math.round(entry.contentRect.height * ratio);
+    const side = (exact: number | undefined, css: number): number =>
+      exact !== undefined && Math.abs(exact - css * ratio) <= 1 ? exact : Math.floor(css * ratio);
+    const width = side(box?.inlineSize, entry.contentRect.width);
+    const height = side(box?.blockSize, entry.contentRect.height);
     const next = fit(width, height, ratio);
     if (next !== undefined) changed(next);
   });

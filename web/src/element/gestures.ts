@@ -1,7 +1,7 @@
 // Mouse, touch, wheel and keyboard on the picture.
 import { limitsFor, panned, rotated, zoomed, type ZoomLimits } from "../camera/camera.js";
 import { windowed } from "../camera/window.js";
-import type { Orientation } from "../client/session.js";
+import type { Orientation } from "../client/session-types.js";
 import type { Camera, Window } from "../contract.js";
 
 /** Tool is what a left drag or one finger does. */

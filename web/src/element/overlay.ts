@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { Letters } from "../camera/letters.js";
 import { rounded } from "../camera/window.js";
-import type { State } from "../client/session.js";
+import type { State } from "../client/session-types.js";
 import { explain, type ProblemError } from "../client/problem.js";
 import type { Loading, SeriesInfo, SessionInfo, Window } from "../contract.js";
 import { megabytes } from "../text/amount.js";
@@ -61,7 +61,7 @@ export function footer(
       ${series?.lossySource ? html`<div class="quiet" title=${series.lossySource}>Source images: lossy compressed</div>` : nothing}
       ${window === undefined
         ? nothing
-        : html`<div>W ${rounded(window.width, window.width)} &nbsp;L ${rounded(window.center, window.width)}${series?.unit ? ` ${series.unit}` : ""}</div>`}
+        : html`<div>W ${rounded(window.width, window.width)} &nbsp;L ${rounded(window.center, window.width).replace("-", "−")}${series?.unit ? ` ${series.unit}` : ""}</div>`}
     </div>
   `;
 }

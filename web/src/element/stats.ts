@@ -1,7 +1,6 @@
 // What the viewer measures of its session.
 import type { Quality, StageTimes } from "./types.js";
 import type { Figures } from "../client/latency.js";
-import { quantile } from "../client/latency.js";
 
 /** Stats is what a viewer measured in the last second or so; figures are undefined while there is nothing. */
 export interface Stats {
@@ -88,13 +87,13 @@ export class PictureRate {
     this.#forget(at);
   }
 
-  /** at is the rate at a time, from the median gap, so that the pictures before a rest count as they were. */
+  /** at is the rate at a time; fewer pictures than these are those of a rest. */
   at(now: number): number {
     this.#forget(now);
-    if (this.#times.length < 3) return 0;
-    const gaps = this.#times.slice(1).map((time, i) => time - (this.#times[i] ?? time));
-    const gap = quantile(gaps.sort((a, b) => a - b), 0.5);
-    return gap > 0 ? 1000 / gap : 0;
+    const first = this.#times[0];
+    const last = this.#times.at(-1);
+    if (first === undefined || last === undefined || this.#times.length < 5) return 0;
+    return ((this.#times.length - 1) * 1000) / Math.max(last - first, 1);
   }
 
   #forget(now: number): void {

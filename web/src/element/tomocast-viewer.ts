@@ -5,7 +5,8 @@ import { BrokerAPI, type GetToken } from "../client/api.js";
 import type { Computation } from "../client/compute.js";
 import type { Picture } from "../client/pictures.js";
 import { explain, ProblemError } from "../client/problem.js";
-import { type Orientation, Session, type State } from "../client/session.js";
+import { Session } from "../client/session.js";
+import type { Orientation, State } from "../client/session-types.js";
 import type { Still } from "../client/still.js";
 import type {
   Camera,
@@ -67,6 +68,8 @@ export class TomocastViewer extends LitElement {
   #session: Session | undefined;
   #opening: ViewState | undefined;
   #ready = false;
+  /** window is that of the picture on the screen. */
+  #window: Window | undefined;
   #meter = new Meter();
   #still: StillLayer | undefined;
   #gestures: Gestures | undefined;
@@ -116,10 +119,9 @@ export class TomocastViewer extends LitElement {
     return this.#session?.loading;
   }
 
-  /** shownWindow is the window of the picture: the view's own, or its preset's. */
-  get shownWindow(): Window | undefined {
-    const viewport = this.#viewport;
-    return viewport?.window ?? this.session?.presets.find((preset) => preset.name === viewport?.preset)?.window;
+  /** window is that of the view: its own, or its preset's. */
+  get window(): Window | undefined {
+    return this.#windowOf(this.view);
   }
 
   /** load opens a series. It resolves when the edge has it complete, and rejects where that fails. */
@@ -245,7 +247,7 @@ export class TomocastViewer extends LitElement {
           <div class="over">
             ${this.letters === undefined ? nothing : directions(this.letters)}
             ${series === undefined ? nothing : identity(series)}
-            ${footer(quality, series === undefined ? undefined : this.shownWindow, series, this.session)}
+            ${footer(quality, series === undefined ? undefined : this.#windowOf(this.#session?.views.shown), series, this.session)}
           </div>
         </div>
       </div>
@@ -269,7 +271,7 @@ export class TomocastViewer extends LitElement {
     return {
       tool: () => this.tool,
       camera: () => (this.state === "running" ? this.#viewport?.camera : undefined),
-      window: () => this.shownWindow,
+      window: () => this.window,
       extent: () => {
         const { diagonalMm = 500, min = 0, max = 1000 } = this.series ?? {};
         return { diagonalMm, range: Math.max(1e-3, max - min) };
@@ -286,6 +288,11 @@ export class TomocastViewer extends LitElement {
 
   get #viewport(): Viewport | undefined {
     return this.#session?.view?.viewports[0];
+  }
+
+  #windowOf(view: ViewState | undefined): Window | undefined {
+    const viewport = view?.viewports[0];
+    return viewport?.window ?? this.session?.presets.find((preset) => preset.name === viewport?.preset)?.window;
   }
 
   #open(): Session {
@@ -355,6 +362,9 @@ export class TomocastViewer extends LitElement {
   #picture({ stamp, motionToPhotonMs }: Picture): void {
     const camera = stamp.cameras?.[0];
     if (camera !== undefined) this.#face(camera);
+    const window = this.#windowOf(this.#session?.views.shown);
+    if (window?.width !== this.#window?.width || window?.center !== this.#window?.center) this.version++;
+    this.#window = window;
     if (this.#session?.pictures.still === undefined) this.quality = stamp.quality;
     this.#dispatch("frame", {
       revision: stamp.rev,

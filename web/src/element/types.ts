@@ -1,6 +1,6 @@
 // What <tomocast-viewer> takes and tells.
 import type { Camera, Stamp, ViewState, Viewport } from "../contract.js";
-import type { State } from "../client/session.js";
+import type { State } from "../client/session-types.js";
 
 export type Quality = Stamp["quality"];
 export type StageTimes = Stamp["times"];

@@ -137,9 +137,9 @@ export class StudyListPage extends LitElement {
     return html`
       <div class="row study ${open ? "open" : ""}" role="row">
         <span role="cell" class="patient"><a href=${viewerURL(uid)}>${name}</a><small>${sexWord(study.patientSex)}</small></span>
-        <span role="cell" class="number id"><b>ID</b>${study.patientID}</span>
-        <span role="cell" class="number born"><b>Born</b>${isoDate(study.patientBirthDate)}</span>
-        <span role="cell" class="number date"><b>Study</b>${isoDate(study.studyDate)}</span>
+        <span role="cell" class="number id"><b>ID</b>${study.patientID || "–"}</span>
+        <span role="cell" class="number born"><b>Born</b>${isoDate(study.patientBirthDate) || "–"}</span>
+        <span role="cell" class="number date"><b>Study</b>${isoDate(study.studyDate) || "–"}</span>
         <span role="cell" class="modality">${study.modalities.map((modality) => html`<em>${modality}</em>`)}</span>
         <span role="cell" class="description">${study.description}</span>
         <span role="cell" class="number right count">${study.seriesCount}<b class="unit">series</b></span>

@@ -1,14 +1,14 @@
 // A study's page: the viewer and the tools around it.
 import { html, LitElement, nothing, type TemplateResult } from "lit";
-import type { Orientation } from "../client/session.js";
-import type { PresetInfo, Window } from "../contract.js";
+import type { Orientation } from "../client/session-types.js";
+import type { PresetInfo, SeriesInfo, Window } from "../contract.js";
 import type { Tool } from "../element/gestures.js";
 import type { TomocastViewer } from "../element/tomocast-viewer.js";
 import { noStats, type Stats } from "../element/stats.js";
 import type { SeriesChoice } from "../element/types.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
-import { isoDate, personName } from "../text/person.js";
+import { plural } from "../text/amount.js";
 import { AutoWindow } from "./auto-window.js";
 import { viewerPageStyles } from "./viewer-page-styles.js";
 
@@ -73,8 +73,8 @@ export class ViewerPage extends LitElement {
     return html`<header>
       <a class="button plain back" href="/" aria-label="Back to studies">${icons.back}<span>Studies</span></a>
       <div class="who">
-        <h1>${series === undefined ? "" : personName(series.patientName)}</h1>
-        <span class="number">${series === undefined ? "" : [isoDate(series.studyDate), series.studyDescription].filter(Boolean).join(" · ")}</span>
+        <h1>${series === undefined ? "" : [series.studyDescription, series.seriesDescription, series.modality].find(Boolean)}</h1>
+        <span class="number">${series === undefined ? "" : extent(series)}</span>
       </div>
       <div class="segments" role="group" aria-label="Left mouse button">
         ${this.#toolButton("rotate", "Rotate", icons.rotate)} ${this.#toolButton("window", "Window", icons.window)}
@@ -82,7 +82,7 @@ export class ViewerPage extends LitElement {
       <button class="button plain icon" title="Save a lossless picture" aria-label="Save a lossless picture" ?disabled=${!running || this.saving}
         @click=${this.#save}>${icons.snapshot}</button>
       <button class="button plain icon panel-toggle" title="Panel" aria-label="Panel" aria-pressed=${this.panel}
-        @click=${() => { this.panel = !this.panel; }}>${icons.stats}</button>
+        @click=${() => { this.panel = !this.panel; }}>${icons.panel}</button>
       <button class="button primary done" aria-label="Done" @click=${this.#done}>${icons.done}<span class="label">Done</span></button>
     </header>`;
   }
@@ -101,15 +101,15 @@ export class ViewerPage extends LitElement {
         ${viewer?.session === undefined
           ? html`<span class="quiet">Presets come with the series.</span>`
           : html`<tc-presets .presets=${viewer.session.presets} .chosen=${viewport?.transfer === undefined ? (viewport?.preset ?? "") : ""}
-              .modality=${viewer.series?.modality ?? ""} @choose=${this.#choosePreset}></tc-presets>`}
+              .modality=${viewer.series?.modality ?? ""} ?disabled=${!running} @choose=${this.#choosePreset}></tc-presets>`}
       </section>
       <section class="views">
         <h2>View from</h2>
-        <tc-views @look=${(event: CustomEvent<Orientation | undefined>) => { this.#do(viewer?.resetView(event.detail)); }}></tc-views>
+        <tc-views ?disabled=${!running} @look=${(event: CustomEvent<Orientation | undefined>) => { this.#do(viewer?.resetView(event.detail)); }}></tc-views>
       </section>
       <section class="window">
         <h2>Window and level</h2>
-        <tc-window .window=${viewer?.shownWindow} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
+        <tc-window .window=${viewer?.window} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
           .progress=${this.#auto.progress} .problem=${this.#auto.problem} .disabled=${!running}
           @window=${(event: CustomEvent<Window>) => { this.#do(viewer?.setView({ viewports: [{ window: event.detail }] })); }}
           @auto=${() => { if (viewer) void this.#auto.run(viewer); }} @cancel=${() => { this.#auto.cancel(); }}></tc-window>
@@ -122,9 +122,9 @@ export class ViewerPage extends LitElement {
         <h2>Controls</h2>
         <dl class="keys">
           <dt>Rotate</dt><dd>Left drag, arrow keys</dd>
-          <dt>Pan</dt><dd>Middle drag, Shift + arrows</dd>
-          <dt>Zoom</dt><dd>Right drag, wheel, + and −</dd>
-          <dt>Window</dt><dd>Ctrl + left drag</dd>
+          <dt>Pan</dt><dd>Middle drag, Shift+arrows</dd>
+          <dt>Zoom</dt><dd>Right drag, wheel, + −</dd>
+          <dt>Window</dt><dd>Ctrl+left drag</dd>
           <dt>Standard views</dt><dd>1 to 6</dd>
           <dt>Reset</dt><dd>R</dd>
         </dl>
@@ -200,6 +200,12 @@ export class ViewerPage extends LitElement {
   #do(asked: Promise<void> | undefined): void {
     asked?.catch((error: unknown) => { this.#viewer?.notify(error); });
   }
+}
+
+/** extent is how much a series is: its slices and the size of its voxels. */
+function extent({ size, spacingMm }: SeriesInfo): string {
+  const mm = spacingMm.map((side) => side.toFixed(2).replace(/\.?0+$/, "")).join(" × ");
+  return `${plural(size[2], "slice")} of ${size[0]} × ${size[1]}, voxels of ${mm} mm`;
 }
 
 /** chosen is what an address names, or nothing where it names no study. */

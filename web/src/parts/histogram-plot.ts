@@ -6,6 +6,8 @@ import type { Histogram, Window } from "../contract.js";
 const width = 280;
 const height = 96;
 
+const shown = (value: number, range: number): string => rounded(value, range).replace("-", "−");
+
 /** outline is the histogram as the path of an area; counts go by their logarithm, as air is most of a volume. */
 export function outline(histogram: Pick<Histogram, "counts">, w = width, h = height): string {
   const { counts } = histogram;
@@ -40,9 +42,9 @@ export function histogramPlot(histogram: Histogram, window: Window | undefined, 
         <path class="ramp" d="M${from * width} ${height}L${to * width} 0" />`}
     </svg>
     <figcaption class="number">
-      <span>${rounded(histogram.min, range)}</span>
-      <span>${median === undefined ? nothing : html`median ${rounded(median, range)} ${unit}`}</span>
-      <span>${rounded(histogram.max, range)}</span>
+      <span>${shown(histogram.min, range)}</span>
+      <span>${median === undefined ? nothing : html`median ${shown(median, range)} ${unit}`}</span>
+      <span>${shown(histogram.max, range)}</span>
     </figcaption>
   </figure>`;
 }

@@ -16,6 +16,7 @@ export const icons = {
   reset: icon(svg`<path d="M4 4.2v4h4"/><path d="M4.6 8.1A6.3 6.3 0 1 1 3.9 12"/>`),
   snapshot: icon(svg`<path d="M3 7.2c0-.8.6-1.4 1.4-1.4h1.9l1.2-1.9h5l1.2 1.9h1.9c.8 0 1.4.6 1.4 1.4v7.1c0 .8-.6 1.4-1.4 1.4H4.4c-.8 0-1.4-.6-1.4-1.4Z"/><circle cx="10" cy="10.6" r="2.9"/>`),
   stats: icon(svg`<path d="M2.8 10h3l2-5.5 3.6 11 2.2-5.5h3.6"/>`),
+  panel: icon(svg`<rect x="2.8" y="3.8" width="14.4" height="12.4" rx="2"/><path d="M12.2 3.8v12.4"/>`),
   done: icon(svg`<path d="m4.2 10.6 3.7 3.7 8-8.6"/>`),
   search: icon(svg`<circle cx="9" cy="9" r="5.2"/><path d="m13 13 4 4"/>`),
   expand: icon(svg`<path d="m7 5 5 5-5 5"/>`),

@@ -40,6 +40,7 @@ export class PresetList extends LitElement {
     presets: { attribute: false },
     chosen: { type: String },
     modality: { type: String },
+    disabled: { type: Boolean },
   };
 
   declare presets: PresetInfo[];
@@ -47,11 +48,14 @@ export class PresetList extends LitElement {
   /** modality is that of the series; presets made for it come first. */
   declare modality: string;
 
+  declare disabled: boolean;
+
   constructor() {
     super();
     this.presets = [];
     this.chosen = "";
     this.modality = "";
+    this.disabled = false;
   }
 
   protected override render(): TemplateResult {
@@ -67,7 +71,7 @@ export class PresetList extends LitElement {
   #one(preset: PresetInfo): TemplateResult {
     const chosen = preset.name === this.chosen;
     return html`<button class="button" role="radio" aria-checked=${chosen} tabindex=${chosen || this.chosen === "" ? 0 : -1}
-      data-name=${preset.name} @click=${() => { this.#choose(preset); }}><span class="swatch"></span>${preset.label || preset.name}</button>`;
+      data-name=${preset.name} ?disabled=${this.disabled} @click=${() => { this.#choose(preset); }}><span class="swatch"></span>${preset.label || preset.name}</button>`;
   }
 
   #choose(preset: PresetInfo): void {

@@ -1,6 +1,6 @@
 // The six standard views.
 import { css, html, LitElement, type TemplateResult } from "lit";
-import type { Orientation } from "../client/session.js";
+import type { Orientation } from "../client/session-types.js";
 import { icons } from "./icons.js";
 import { buttons, theme } from "./theme.js";
 
@@ -45,13 +45,22 @@ export class StandardViews extends LitElement {
     `,
   ];
 
+  static override readonly properties = { disabled: { type: Boolean } };
+
+  declare disabled: boolean;
+
+  constructor() {
+    super();
+    this.disabled = false;
+  }
+
   protected override render(): TemplateResult {
     return html`<div class="grid" role="group" aria-label="Standard views">
       ${views.map(
-        ([orientation, letter, name], i) => html`<button class="button" title="Look from there (${i + 1})"
+        ([orientation, letter, name], i) => html`<button class="button" ?disabled=${this.disabled} title="Look from there (${i + 1})"
           @click=${() => { this.#look(orientation); }}><b aria-hidden="true">${letter}</b>${name}</button>`,
       )}
-      <button class="button plain reset" title="As when it was opened (R)" @click=${() => { this.#look(undefined); }}>${icons.reset}Reset everything</button>
+      <button class="button plain reset" ?disabled=${this.disabled} title="As when it was opened (R)" @click=${() => { this.#look(undefined); }}>${icons.reset}Reset everything</button>
     </div>`;
   }
 

@@ -18,7 +18,7 @@ export class StatsPanel extends LitElement {
       dl {
         display: grid;
         grid-template-columns: auto 1fr;
-        gap: 7px 16px;
+        gap: 7px 12px;
         margin: 0;
         font-size: 13px;
       }
@@ -34,6 +34,7 @@ export class StatsPanel extends LitElement {
       }
       dd small {
         display: block;
+        white-space: nowrap;
         color: var(--tc-faint);
         font-size: 12px;
       }
@@ -100,5 +101,5 @@ export class StatsPanel extends LitElement {
 
 function figures(measured: Figures | undefined): TemplateResult | string {
   if (measured === undefined) return "–";
-  return html`${ms(measured.median)}<small>last ${ms(measured.last)} · p95 ${ms(measured.p95)}</small>`;
+  return html`${ms(measured.median)}<small>last ${ms(measured.last)}, p95 ${ms(measured.p95)}</small>`;
 }

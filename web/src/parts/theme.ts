@@ -88,9 +88,8 @@ export const buttons = css`
       background 120ms,
       border-color 120ms;
   }
-  .button:hover {
+  .button:hover:not(:disabled) {
     background: var(--tc-hover);
-    border-color: #4a5a6a;
   }
   .button:disabled {
     opacity: 0.45;
@@ -102,15 +101,12 @@ export const buttons = css`
     color: var(--tc-accent-ink);
     font-weight: 600;
   }
-  .button.primary:hover {
+  .button.primary:hover:not(:disabled) {
     background: #7ad6e2;
   }
   .button.plain {
     border-color: transparent;
     background: transparent;
-  }
-  .button.plain:hover {
-    background: var(--tc-hover);
   }
   .button[aria-pressed="true"],
   .button[aria-checked="true"] {
