@@ -24,8 +24,6 @@ const (
 	poolWithin = 3 * time.Second
 	// forgetGone is how long the end of a link is remembered.
 	forgetGone = time.Hour
-	// maxPending bounds the updates that wait for Redis to come back.
-	maxPending = 1024
 )
 
 // link is the connection of one edge.
@@ -35,11 +33,14 @@ type link struct {
 	conn *signaling.Conn
 	// registered is closed when the edge has been told so; nothing else is sent before.
 	registered chan struct{}
+	// ended is closed when the link has ended and nothing of it changes the pool any more.
+	ended chan struct{}
 
 	mu      sync.Mutex
 	foreign map[string]bool // connections of terminals at other brokers
 
-	pending []signaling.Update // owned by the reading goroutine
+	reports reports
+	strayed bool // the last heartbeat named an attempt that the pool does not hold; owned by keepReports
 }
 
 // ServeHTTP takes an edge's link: its credential, then its registration, then messages until it ends.
@@ -70,8 +71,12 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Log.Info("edge connected", "node", l.node)
+	var keeper sync.WaitGroup
+	keeper.Go(l.keepReports)
 	err = l.read()
 	h.Log.Info("edge disconnected", "node", l.node, "reason", err)
+	conn.Close(websocket.CloseNormalClosure, "")
+	keeper.Wait()
 	l.end()
 }
 
@@ -97,16 +102,22 @@ func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*l
 		return nil, no
 	}
 	r := *c.Register
-	l := &link{hub: h, node: r.Node.ID, conn: conn, registered: make(chan struct{}), foreign: map[string]bool{}}
+	l := &link{hub: h, node: r.Node.ID, conn: conn, registered: make(chan struct{}), ended: make(chan struct{}),
+		foreign: map[string]bool{}, reports: newReports()}
 	if no := h.take(l); no != nil {
 		return nil, no
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, poolWithin)
 	defer cancel()
-	ended, err := h.enroll(ctx, r)
+	var ended []signaling.AttemptID
+	away, err := h.settle(ctx, func() error {
+		var err error
+		ended, err = h.enroll(ctx, r)
+		return err
+	})
 	if err != nil {
 		h.drop(l)
-		if h.Pool.Ping(ctx) == nil { // so it is not for Redis that the pool refused
+		if !away {
 			return nil, refuse(websocket.ClosePolicyViolation, signaling.ProblemBadRequest, err.Error())
 		}
 		h.Log.Warn("an edge cannot register", "node", l.node, "error", err)
@@ -163,17 +174,13 @@ func (h *Hub) take(l *link) *refusal {
 		}
 		h.Log.Warn("a dead link is replaced by a new one of the same node", "node", l.node)
 		old.conn.Close(websocket.CloseGoingAway, "replaced")
-		h.drop(old)
+		<-old.ended
 	}
 }
 
-// drop removes l, if it is still its node's link.
-func (h *Hub) drop(l *link) bool {
+// drop removes l, which has ended.
+func (h *Hub) drop(l *link) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.links[l.node] != l {
-		return false
-	}
 	delete(h.links, l.node)
 	h.gone[l.node] = time.Now()
 	for node, at := range h.gone { // nodes that never came back
@@ -181,7 +188,8 @@ func (h *Hub) drop(l *link) bool {
 			delete(h.gone, node)
 		}
 	}
-	return true
+	h.mu.Unlock()
+	close(l.ended)
 }
 
 // enroll puts the node into the pool, with this broker as the one that has its link.
@@ -210,19 +218,19 @@ func (l *link) read() error {
 		if err != nil {
 			return err
 		}
-		if err := l.handle(c); err != nil {
-			return err
-		}
+		l.handle(c)
 	}
 }
 
-// handle applies one message. An error ends the link.
-func (l *link) handle(c signaling.Control) error {
+// handle takes one message. What is for the pool is left to keepReports, so that signalling never waits for Redis.
+func (l *link) handle(c signaling.Control) {
 	switch {
 	case c.Type == signaling.ControlHeartbeat && c.Heartbeat != nil:
-		return l.heartbeat(*c.Heartbeat)
+		l.reports.beat(c.Heartbeat)
 	case c.Type == signaling.ControlUpdate && c.Update != nil:
-		l.update(*c.Update)
+		if !l.reports.update(*c.Update) {
+			l.hub.Log.Error("update lost: too many wait for Redis", "node", l.node, "task", c.Update.Task)
+		}
 	case c.Type == signaling.ControlConfirm || c.Type == signaling.ControlRefuse:
 		l.hub.answered(l.node, c)
 	case c.Type == signaling.ControlRelay && c.Relay != nil:
@@ -232,69 +240,17 @@ func (l *link) handle(c signaling.Control) error {
 	default:
 		l.complain(&signaling.Problem{Code: signaling.ProblemUnsupported, Title: fmt.Sprintf("message of type %.40q is not understood here", string(c.Type))})
 	}
-	return nil
 }
 
 func (l *link) complain(p *signaling.Problem) {
 	_ = l.conn.Send(signaling.Control{Type: signaling.ControlError, Problem: p}) // read tells when the link has ended
 }
 
-// heartbeat renews the node. Where the pool has forgotten it or an attempt of it (Redis came back empty), the link is
-// ended so that the edge registers again with its ledger as it is then; while Redis is out of reach the link goes on.
-func (l *link) heartbeat(h signaling.Heartbeat) error {
-	ctx, cancel := context.WithTimeout(l.hub.ctx, poolWithin)
-	defer cancel()
-	for len(l.pending) > 0 && l.apply(ctx, l.pending[0]) {
-		l.pending = l.pending[1:]
-	}
-	err := l.hub.Pool.Heartbeat(ctx, l.node, h.State, h.Load, h.Attempts)
-	switch {
-	case err == nil:
-	case errors.Is(err, pool.ErrUnknownNode):
-		l.conn.Close(websocket.CloseServiceRestart, "register again")
-		return err
-	default:
-		l.hub.Log.Warn("heartbeat not kept", "node", l.node, "error", err)
-	}
-	return nil
-}
-
-// update applies an update, or keeps it for the next heartbeat where the pool is out of reach.
-func (l *link) update(u signaling.Update) {
-	ctx, cancel := context.WithTimeout(l.hub.ctx, poolWithin)
-	defer cancel()
-	if len(l.pending) == 0 && l.apply(ctx, u) {
-		return
-	}
-	if len(l.pending) == maxPending {
-		l.hub.Log.Error("update lost: too many wait for Redis", "node", l.node, "task", u.Task)
-		return
-	}
-	l.pending = append(l.pending, u)
-}
-
-// apply says whether an update is done with: kept by the pool, or of no use to it.
-func (l *link) apply(ctx context.Context, u signaling.Update) bool {
-	err := l.hub.Pool.UpdateFrom(ctx, l.node, u)
-	if err == nil {
-		l.hub.Log.Debug("update", "node", l.node, "task", u.Task, "state", u.State)
-		return true
-	}
-	if errors.Is(err, pool.ErrNotFound) || l.hub.Pool.Ping(ctx) == nil {
-		l.hub.Log.Info("update ignored", "node", l.node, "task", u.Task, "state", u.State, "reason", err)
-		return true
-	}
-	l.hub.Log.Warn("update waits for Redis", "node", l.node, "task", u.Task, "error", err)
-	return false
-}
-
-// end tells everyone who used the link that it is gone.
+// end tells everyone who used the link that it is gone. Until that is done the node gets no other link here, so that
+// what the pool is told comes in order.
 func (l *link) end() {
-	mine := l.hub.drop(l)
+	defer l.hub.drop(l)
 	l.hub.linkLost(l)
-	if !mine {
-		return // the node has another link already
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.hub.ctx), poolWithin)
 	defer cancel()
 	broker, err := l.hub.Pool.Linked(ctx, l.node)
