@@ -156,9 +156,9 @@ func (t *Transfer) Index() (scale, offset float64) {
 	return scale, -t.Lo * scale
 }
 
-// Visible counts, for every entry, the entries before it that are not fully transparent, so that
+// visible counts, for every entry, the entries before it that are not fully transparent, so that
 // n[b+1]-n[a] is their number from entry a to entry b. It has TableSize+1 elements.
-func (t *Transfer) Visible() []int32 {
+func (t *Transfer) visible() []int32 {
 	n := make([]int32, TableSize+1)
 	for i := range TableSize {
 		n[i+1] = n[i]
@@ -170,18 +170,20 @@ func (t *Transfer) Visible() []int32 {
 }
 
 // Empty returns a test whether values between lo and hi, stored*slope+intercept, are all fully transparent.
-// It errs on the side of visible by one entry, which covers the rounding of interpolated values.
+// It errs on the side of visible by the rounding of interpolated values: a hundredth of a stored unit, which
+// is more than single precision leaves of 16 bits.
 func (t *Transfer) Empty(slope, intercept float64) func(lo, hi float32) bool {
-	visible := t.Visible()
+	visible := t.visible()
 	scale, offset := t.Index()
 	scale, offset = scale*slope, scale*intercept+offset
+	margin := 0.01*math.Abs(scale) + 0.01
 	return func(lo, hi float32) bool {
 		a, b := float64(lo)*scale+offset, float64(hi)*scale+offset
 		if a > b {
 			a, b = b, a
 		}
-		first := int(min(max(a-1, 0), TableSize-1))
-		last := int(min(max(b+2, 0), TableSize-1))
+		first := int(min(max(a+0.5-margin, 0), TableSize-1))
+		last := int(min(max(b+0.5+margin, 0), TableSize-1))
 		return visible[last+1] == visible[first]
 	}
 }

@@ -137,7 +137,7 @@ func (l *loaded) tablesFor(p *pass) (tables, error) {
 	}
 	t := tables{transfer: transfer, step: step}
 	var err error
-	if t.distances, err = textureBuffer(gl.R8UI, len(p.distances), unsafe.Pointer(&p.distances[0])); err != nil {
+	if t.distances, err = l.uploadDistances(p.distances); err != nil {
 		return tables{}, err
 	}
 	if t.table, err = textureBuffer(gl.RGBA32F, 4*len(p.step), unsafe.Pointer(&p.step[0])); err != nil {
@@ -151,6 +151,19 @@ func (l *loaded) tablesFor(p *pass) (tables, error) {
 		l.tables = l.tables[:n-1]
 	}
 	return t, nil
+}
+
+// uploadDistances makes the texture of a distance map. Drivers that render in software fetch whole words
+// faster than bytes.
+func (l *loaded) uploadDistances(distances []uint8) (texture, error) {
+	if !l.owner.info.Software {
+		return textureBuffer(gl.R8UI, len(distances), unsafe.Pointer(&distances[0]))
+	}
+	words := make([]uint32, len(distances))
+	for i, d := range distances {
+		words[i] = uint32(d)
+	}
+	return textureBuffer(gl.R32UI, 4*len(words), unsafe.Pointer(&words[0]))
 }
 
 // vectors sets an array of vec3.
