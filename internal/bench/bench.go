@@ -97,12 +97,8 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// Write writes the rows as a table, an empty line, and as JSON: an array of Row with "met" added. Values that are
-// no numbers (NaN) are null there.
-func Write(w io.Writer, rows []Row) error {
-	if err := Table(w, rows); err != nil {
-		return fmt.Errorf("write the table: %w", err)
-	}
+// JSON returns the rows as an array of Row with "met" added. Values that are no numbers (NaN) are null there.
+func JSON(rows []Row) ([]byte, error) {
 	type judged struct {
 		Row
 		Value *float64 `json:"value"`
@@ -116,10 +112,22 @@ func Write(w io.Writer, rows []Row) error {
 		}
 	}
 	b, err := json.MarshalIndent(out, "", "  ")
-	if err == nil {
-		_, err = fmt.Fprintf(w, "\n%s\n", b)
-	}
 	if err != nil {
+		return nil, fmt.Errorf("write the figures as JSON: %w", err)
+	}
+	return b, nil
+}
+
+// Write writes the rows as a table, an empty line, and as JSON.
+func Write(w io.Writer, rows []Row) error {
+	if err := Table(w, rows); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	b, err := JSON(rows)
+	if err != nil {
+		return err
+	}
+	if _, err = fmt.Fprintf(w, "\n%s\n", b); err != nil {
 		return fmt.Errorf("write the figures as JSON: %w", err)
 	}
 	return nil
