@@ -112,7 +112,8 @@ func (b *broker) starting() http.Handler {
 
 // run serves until ctx ends.
 func (b *broker) run(ctx context.Context) error {
-	library := api.NewLibrary(b.sourceName, b.folder(), filepath.Join(b.cacheDir, "index"), b.rescan, b.log)
+	folder := b.folder()
+	library := api.NewLibrary(b.sourceName, folder, filepath.Join(b.cacheDir, "index"), b.rescan, b.log)
 	b.health.Check("studies", library.Ready)
 	server := &service.Server{
 		Addr: b.listen, CertFile: b.certFile, KeyFile: b.keyFile, Log: b.log,
@@ -126,7 +127,7 @@ func (b *broker) run(ctx context.Context) error {
 	}
 	return service.Run(ctx,
 		service.Part{Name: "HTTP", Run: server.Run},
-		service.Part{Name: "studies", Run: func(ctx context.Context) error { return b.keepStudies(ctx, library) }},
+		service.Part{Name: "studies", Run: func(ctx context.Context) error { return b.keepStudies(ctx, folder, library) }},
 		service.Part{Name: "pool", Run: func(ctx context.Context) error { return b.serve(ctx, library) }})
 }
 
