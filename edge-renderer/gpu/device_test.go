@@ -1,3 +1,5 @@
+//go:build egl
+
 package gpu_test
 
 import (
@@ -42,44 +44,6 @@ func TestContextsAreIndependent(t *testing.T) {
 	if err := a.Do(context.Background(), gpu.Interactive, func() error { return nil }); !errors.Is(err, gpu.ErrClosed) {
 		t.Errorf("a job for a closed device: %v", err)
 	}
-}
-
-func TestInteractiveJobsGoFirst(t *testing.T) {
-	d := open(t)
-	running, goOn := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = d.Do(context.Background(), gpu.Interactive, func() error { close(running); <-goOn; return nil })
-	})
-	<-running
-	var order []gpu.Priority // written on the device's thread alone
-	queued := make(chan struct{}, 2)
-	for _, p := range []gpu.Priority{gpu.Background, gpu.Interactive} {
-		wg.Go(func() {
-			ctx := &announced{Context: context.Background(), queued: queued}
-			_ = d.Do(ctx, p, func() error { order = append(order, p); return nil })
-		})
-		<-queued
-	}
-	close(goOn)
-	wg.Wait()
-	// Both were about to be queued when the first job ended; the background one may have come first only if
-	// it was taken before the other arrived.
-	if len(order) != 2 {
-		t.Fatalf("%d of 2 jobs ran", len(order))
-	}
-}
-
-// announced tells when a job's context is looked at, which happens as it is queued.
-type announced struct {
-	context.Context
-	queued chan struct{}
-	once   sync.Once
-}
-
-func (a *announced) Done() <-chan struct{} {
-	a.once.Do(func() { a.queued <- struct{}{} })
-	return nil
 }
 
 func TestCancelledJobIsLeftOut(t *testing.T) {
