@@ -120,13 +120,17 @@ func (s *Session) tell(e event) {
 // clock is the time since the session began.
 func (s *Session) clock() time.Duration { return time.Since(s.start) }
 
-// outcome of a session, for the broker.
+// ended is the outcome of a session, for the broker and the log. Of a problem it has the title alone: the detail, which
+// may name instances of the patient's, is for the terminal.
 func ended(cause error) (signaling.TaskState, string) {
+	var problem *signaling.Problem
 	switch {
 	case errors.Is(cause, ErrFinished):
 		return signaling.TaskFinished, cause.Error()
 	case errors.Is(cause, ErrExpired):
 		return signaling.TaskExpired, cause.Error()
+	case errors.As(cause, &problem):
+		return signaling.TaskFailed, problem.Title
 	}
 	return signaling.TaskFailed, cause.Error()
 }

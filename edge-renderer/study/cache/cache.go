@@ -220,13 +220,15 @@ func (c *Cache) makeRoom(e *entry, need int64) error {
 	}
 	if c.bytes+need > c.cfg.MaxBytes {
 		return &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "The series is too large for this edge",
-			Detail: fmt.Sprintf("It takes %d MiB of voxels; %d MiB of the %d MiB allowed are in use. Ask the operator for more (--volume-memory), or close other studies",
-				need>>20, c.bytes>>20, c.cfg.MaxBytes>>20)}
+			Detail: fmt.Sprintf("It takes %.1f MiB of voxels; %.1f MiB of the %.1f MiB allowed are in use. Ask the operator for more (--volume-memory), or close other studies",
+				mib(need), mib(c.bytes), mib(c.cfg.MaxBytes))}
 	}
 	e.held = need
 	c.bytes += need
 	return nil
 }
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // Close ends every loading, waits for it, and wipes all volumes. All series must have been released.
 func (c *Cache) Close() {
