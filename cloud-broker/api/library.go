@@ -46,6 +46,9 @@ func (l *Library) Run(ctx context.Context) error {
 		return err
 	}
 	defer index.Close()
+	if index.Stats().Studies == 0 {
+		l.log.Warn("there are no studies in the folder: put DICOM files into it, or name another one", "source", l.name)
+	}
 	l.mu.Lock()
 	l.index, l.err = index, nil
 	l.mu.Unlock()
