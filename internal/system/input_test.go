@@ -1,0 +1,218 @@
+package system
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+	"github.com/tomocast/tomocast/internal/terminal"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// faults are series that cannot be shown, each with where that is found out and what is said.
+var faults = []struct {
+	name  string
+	write func(t *testing.T, dir, series string)
+	// refused says that the broker knows it from the headers; else the edge finds it.
+	refused bool
+	code    signaling.ProblemCode
+	words   []string
+}{
+	{name: "a truncated slice", code: signaling.ProblemUnreadable, words: []string{"truncated", "bytes", "again"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, small, nil)
+			data, err := os.ReadFile(sliceFile(dir, 7))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sourcetest.WriteBytes(t, sliceFile(dir, 7), data[:len(data)-1000])
+		}},
+	{name: "a slice compressed in a way that is not read", code: signaling.ProblemUnreadable, words: []string{"JPEG 2000", "not supported", "re-export"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, small, func(_ int, d *dicom.Dataset) *dicom.Dataset {
+				d.TransferSyntax = "1.2.840.10008.1.2.4.90"
+				for i := range d.Elements {
+					if e := &d.Elements[i]; e.Tag == dicom.PixelData {
+						e.VR, e.Value, e.Fragments = dicom.OB, nil, [][]byte{{}, bytes.Repeat([]byte{0xFF, 0x4F}, 500)}
+					}
+				}
+				return d
+			})
+		}},
+	{name: "a missing slice", code: signaling.ProblemUnreadable, words: []string{"1 slice is missing", "again in full"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, small, func(k int, d *dicom.Dataset) *dicom.Dataset {
+				if k == 9 {
+					return nil
+				}
+				return d
+			})
+		}},
+	{name: "two slices at one place", code: signaling.ProblemUnreadable, words: []string{"25 slices stand at only 24 positions", "export"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, small, nil)
+			d := slice(badUID, series, small, 5)
+			d.SetString(dicom.SOPInstanceUID, dicom.UI, series+".999")
+			sourcetest.Write(t, filepath.Join(dir, "again"), d)
+		}},
+	{name: "slices of two sizes", code: signaling.ProblemNotAVolume, words: []string{"pixels", "one volume"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, small, func(k int, d *dicom.Dataset) *dicom.Dataset {
+				if k == 3 {
+					return slice(badUID, series, size{32, 32, small[2]}, k)
+				}
+				return d
+			})
+		}},
+	{name: "a structured report", refused: true, code: signaling.ProblemNotAVolume, words: []string{"3D"},
+		write: func(t *testing.T, dir, series string) {
+			d := slice(badUID, series, small, 0)
+			d.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.88.11") // Basic Text SR (PS3.4 B.5)
+			d.SetString(dicom.Modality, dicom.CS, "SR")
+			var kept []dicom.Element
+			for _, e := range d.Elements {
+				if e.Tag < dicom.SamplesPerPixel && e.Tag != dicom.ImagePositionPatient && e.Tag != dicom.ImageOrientationPatient {
+					kept = append(kept, e)
+				}
+			}
+			d.Elements = kept
+			sourcetest.Write(t, filepath.Join(dir, "report"), d)
+		}},
+	{name: "a single image", refused: true, code: signaling.ProblemNotAVolume, words: []string{"1 of the at least 3"},
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, size{64, 64, 1}, nil)
+		}},
+}
+
+// TestSeriesThatCannotBeShown opens each of the faulty series beside a session that goes on.
+func TestSeriesThatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	dir := studies(t)
+	series := func(i int) string { return badUID + "." + string(rune('1'+i)) }
+	for i, f := range faults {
+		f.write(t, filepath.Join(dir, "bad", string(rune('a'+i))), series(i))
+	}
+	s := start(t, "--studies", dir)
+	e := s.edge("near")
+	witness := s.open()
+	for i, f := range faults {
+		ref := signaling.SeriesRef{StudyInstanceUID: badUID, SeriesInstanceUID: series(i)}
+		t.Run(f.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			if f.refused {
+				s.refused(rendering(ref), f.code, f.words...)
+				return
+			}
+			g := s.submit(rendering(ref))
+			p := s.dial(g, terminal.Options{}).ending()
+			wantProblem(t, p, f.code, f.words...)
+			if task := s.becomes(g.Task, signaling.TaskFailed); task.Reason == "" {
+				t.Errorf("%+v", task)
+			}
+		})
+	}
+	witness.move()
+	if !e.lives() || !s.broker.lives() {
+		t.Error("a program has ended")
+	}
+	if err := witness.Finish(s.ctx); err != nil {
+		t.Error(err)
+	}
+	s.allFree("near")
+}
+
+// TestVolumeLargerThanTheMemoryAllowed has an edge with 1 MiB for volumes, once with a request of the usual size and once
+// with one that claims less than it needs.
+func TestVolumeLargerThanTheMemoryAllowed(t *testing.T) {
+	t.Parallel()
+	dir := studies(t)
+	writeSeries(t, filepath.Join(dir, "large"), badUID, badUID+".1", size{160, 160, 30}, nil) // 1.46 MiB of voxels
+	s := start(t, "--studies", dir)
+	s.edge("little", "--volume-memory", "1")
+	large := signaling.SeriesRef{StudyInstanceUID: badUID}
+	s.refused(rendering(large), signaling.ProblemNoFreeNode, "less than 1024 MiB of memory free")
+
+	modest := func(ref signaling.SeriesRef) signaling.TaskRequest {
+		r := rendering(ref)
+		r.Resources = &signaling.Resources{CPUMilli: 100, EncoderSessions: 1}
+		return r
+	}
+	witness := s.connect(s.submit(modest(chest)), terminal.Options{})
+	g := s.submit(modest(large))
+	p := s.dial(g, terminal.Options{}).ending()
+	wantProblem(t, p, signaling.ProblemTooLarge, "takes 1.5 MiB", "of the 1.0 MiB allowed", "--volume-memory")
+	s.becomes(g.Task, signaling.TaskFailed)
+	witness.move()
+}
+
+// TestFolderWithoutStudies: a folder that holds no DICOM is served as an empty list, one that is not there is refused.
+func TestFolderWithoutStudies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sourcetest.WriteBytes(t, filepath.Join(dir, "letter.txt"), []byte("no DICOM\n"))
+	sourcetest.WriteBytes(t, filepath.Join(dir, "empty"), nil)
+	s := start(t, "--studies", dir)
+	s.broker.says(`level=WARN msg="there are no studies in the folder`)
+	found := get[struct {
+		Studies []source.StudySummary
+		Total   int
+	}](s, "/studies")
+	if found.Total != 0 || found.Studies == nil || len(found.Studies) != 0 {
+		t.Errorf("%+v", found)
+	}
+	s.edge("near")
+	s.refused(rendering(chest), signaling.ProblemNotFound, "no such study", "list of studies")
+
+	missing := filepath.Join(dir, "missing")
+	_, errs, status := command(t, brokerProgram, nil, "--studies", missing, "--listen", "127.0.0.1:0", "--cache-dir", t.TempDir())
+	if status != 1 || !strings.Contains(errs, missing) || !strings.Contains(errs, "existing folder") {
+		t.Errorf("status %d: %s", status, errs)
+	}
+	_, errs, status = command(t, edgeProgram, nil, "render", "--study", dir, "--out", filepath.Join(t.TempDir(), "x.png"), "--backend", "cpu")
+	if status != 1 || !strings.Contains(errs, "no DICOM series") || !strings.Contains(errs, dir) {
+		t.Errorf("render: status %d: %s", status, errs)
+	}
+	out, errs, status := command(t, edgeProgram, nil, "inspect", dir)
+	if status != 0 || !strings.Contains(out, "letter.txt") {
+		t.Errorf("inspect: status %d: %s%s", status, out, errs)
+	}
+}
+
+// TestFilesThatAreNoDICOM stand beside a study and change nothing.
+func TestFilesThatAreNoDICOM(t *testing.T) {
+	t.Parallel()
+	dir := studies(t)
+	for name, data := range map[string]string{"letter.txt": "no DICOM", "empty": "", "image.dcm": strings.Repeat("\x00", 128) + "DICM" + strings.Repeat("\xff", 60)} {
+		sourcetest.WriteBytes(t, filepath.Join(dir, "chest", name), []byte(data))
+	}
+	s := start(t, "--studies", dir)
+	s.edge("near")
+	found := get[struct{ Studies []source.StudySummary }](s, "/studies").Studies
+	if len(found) != 1 || found[0].InstanceCount != small[2] {
+		t.Errorf("%+v", found)
+	}
+	s.open().move()
+}
+
+// TestUnknownStudies are refused by name, whoever asks for them and how.
+func TestUnknownStudies(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.edge("near")
+	s.refused(rendering(signaling.SeriesRef{StudyInstanceUID: unknownUID}), signaling.ProblemNotFound, "no such study", "list of studies")
+	s.refused(rendering(signaling.SeriesRef{StudyInstanceUID: studyUID, SeriesInstanceUID: unknownUID}), signaling.ProblemNotFound, "no such series")
+	s.refused(rendering(signaling.SeriesRef{StudyInstanceUID: "../../etc"}), signaling.ProblemBadRequest, "no DICOM UID")
+	s.refused(rendering(signaling.SeriesRef{Source: "http://elsewhere", StudyInstanceUID: studyUID}), signaling.ProblemNotFound, "source", "not configured")
+	err := s.ask(http.MethodGet, "/studies/"+unknownUID+"/series", nil, nil)
+	wantProblem(t, err, signaling.ProblemNotFound, "no such study")
+	if n := s.node("near"); n.Free != n.Capacity {
+		t.Errorf("free %+v of %+v", n.Free, n.Capacity)
+	}
+}
