@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -141,6 +143,42 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 		p.wantTask(gone.Task, signaling.TaskFinished)
 		p.wantFree("a", 1)
+	})
+}
+
+// twice sends each script a second time, as the Redis client does when a connection breaks before the answer.
+type twice struct{}
+
+func (twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := next(ctx, cmd); err != nil || cmd.Name() != "evalsha" {
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func TestScriptsSentTwice(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.rdb.AddHook(twice{})
+		p.register(edge("a"), 0)
+		first := p.claim(claim("t1", "a"))
+		if first.Attempt.Node != "a" || first.Resources != needs {
+			p.t.Fatalf("claim sent twice gave %+v", first)
+		}
+		p.wantFree("a", 1)
+		p.must(p.Confirm(p.ctx, first.Attempt.ID))
+		_, err := p.Release(p.ctx, "t1", first.Attempt.ID, signaling.TaskPlacing, "", nil)
+		p.must(err)
+		p.wantFree("a", 0)
+		second := p.claim(claim("t1", "a"))
+		p.must(p.Update(p.ctx, signaling.Update{Task: "t1", Attempt: second.Attempt.ID, State: signaling.TaskFinished}))
+		p.wantFree("a", 0)
+		p.wantTask("t1", signaling.TaskFinished)
 	})
 }
 

@@ -147,10 +147,11 @@ func TestFollowAfterLossOfRedis(t *testing.T) {
 
 // The stream is bounded: whoever falls behind by more than it keeps loads again and misses nothing.
 func TestFollowBehindATrimmedStream(t *testing.T) {
-	onBothFollowed(t, func(p follower) {
-		p.register(edge("a"), 0)
-		p.register(edge("gone"), 0)
-		p.until("both are there", func() bool { return p.snap.Len() == 2 })
+	redistest.Kinds(t, func(t *testing.T, rdb redis.UniversalClient) {
+		before := open(t, rdb, pool.Options{})
+		before.register(edge("a"), 0)
+		before.register(edge("gone"), 0)
+		p := follow(t, rdb)
 		// In one step, so that the follower sees only what is left: the removal of "gone" is not.
 		pipe := p.rdb.TxPipeline()
 		pipe.Del(p.ctx, prefix+":node:gone")

@@ -57,12 +57,13 @@ for node in string.gmatch(A[8], '%S+') do
         call('HSET', taskKey, 'at', at)
         call('ZREM', P .. ':placing', task)
       else
-        call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
-        if A[9] and A[9] ~= '' then call('HSET', taskKey, 'big', A[9]) end
         if key then
-          call('HSET', taskKey, 'key', key)
+          call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms, 'key', key)
           call('HSET', P .. ':keys', key, task .. ' ' .. A[11])
+        else
+          call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
         end
+        if A[9] and A[9] ~= '' then call('HSET', taskKey, 'big', A[9]) end
       end
       return 'ok ' .. task .. ' ' .. node .. ' ' .. token
     end
