@@ -42,10 +42,6 @@ type (
 		request signaling.Request
 	}
 	eventKeyFrame struct{ from *handler }
-	eventEstimate struct {
-		from *handler
-		bps  int
-	}
 )
 
 // handler passes what the WebRTC connection reports to the loop. Inputs are absolute, so that one may be
