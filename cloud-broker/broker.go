@@ -83,7 +83,7 @@ func newBroker(c *config, log *slog.Logger) (*broker, error) {
 func (b *broker) poolReady(ctx context.Context) error {
 	p := b.pooled.Load()
 	if p == nil || p.Ping(ctx) != nil {
-		return errors.New("Redis does not answer")
+		return errors.New("no answer from Redis")
 	}
 	select {
 	case <-p.Synced():

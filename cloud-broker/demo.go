@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,15 +11,15 @@ import (
 	"github.com/tomocast/tomocast/internal/phantom"
 )
 
-// folder is the folder of studies to serve. That of the demo study is named after what is in it, a slice standing for
-// all, so that a newer program makes a newer one.
+// demoFolder is raised when the demo study changes, so that a newer program does not serve an older one's.
+const demoFolder = "demo-1"
+
+// folder is the folder of studies to serve.
 func (b *broker) folder() string {
 	if b.studies != "" {
 		return b.studies
 	}
-	h := sha256.New()
-	_ = binary.Write(h, binary.LittleEndian, phantom.Options{}.Slice(128)) // a hash takes everything
-	return filepath.Join(b.cacheDir, "demo-"+hex.EncodeToString(h.Sum(nil)[:4]))
+	return filepath.Join(b.cacheDir, demoFolder)
 }
 
 // keepStudies makes the demo study where it is asked for and not there yet, and then serves the folder of studies until
