@@ -41,7 +41,7 @@ func renderCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	renderer, _, err := openRenderer(*backend, false, log)
+	renderer, _, err := openRenderer(*backend, log)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -19,20 +18,16 @@ import (
 
 // openRenderer opens the renderer of a backend: auto, gl or cpu. Where auto has to fall back to the
 // processor, fallback says why.
-func openRenderer(backend string, window bool, log *slog.Logger) (r render.Renderer, fallback string, err error) {
+func openRenderer(backend string, log *slog.Logger) (r render.Renderer, fallback string, err error) {
 	switch backend {
 	case "cpu":
 		return cpu.New(), "", nil
 	case "gl", "auto":
-		open := gl.Open
-		if window {
-			return nil, "", errors.New("later")
-		}
-		r, err = open()
+		r, err = gl.Open()
 		if err == nil {
 			return r, "", nil
 		}
-		if backend == "gl" || window {
+		if backend == "gl" {
 			return nil, "", fmt.Errorf("OpenGL cannot be used: %w", err)
 		}
 		fallback = fmt.Sprintf("OpenGL is missing on this edge: %v", err)

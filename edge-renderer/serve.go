@@ -17,6 +17,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/agent"
 	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/gpu"
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
@@ -107,7 +108,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	renderer, fallback, err := openRenderer(*s.backend, *s.window, log)
+	renderer, fallback, err := openRenderer(*s.backend, log)
 	if err != nil {
 		return err
 	}
@@ -128,11 +129,24 @@ func serve(ctx context.Context, args []string) error {
 		HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment}}, Logger: log})
 	defer volumes.Close()
 
+	var show func([]byte, int, int)
+	if *s.window {
+		window, err := gpu.OpenWindow("Tomocast "+string(node.ID), 1280, 720)
+		if err != nil {
+			return err
+		}
+		defer window.Close()
+		show = func(pix []byte, width, height int) {
+			if err := window.Show(pix, width, height); err != nil && !errors.Is(err, gpu.ErrClosed) {
+				log.Warn("picture not shown in the window", "err", err)
+			}
+		}
+	}
 	registry := service.NewMetrics()
 	a := agent.New(agent.Config{
 		Broker: broker, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(), Logger: log,
 		Session: session.Config{Renderer: renderer, Fallback: fallback, Volumes: volumes, Transport: transport,
-			Workers: workers, Metrics: session.NewMetrics(registry)},
+			Workers: workers, Show: show, Metrics: session.NewMetrics(registry)},
 	})
 	health := &service.Health{}
 	health.Check("broker", func(context.Context) error { return a.Linked() })

@@ -173,12 +173,15 @@ func (l *loop) loaded(e eventLoaded) {
 	ref := *l.s.cfg.Instruction.Request.Series
 	ref.SeriesInstanceUID = e.series.Info.Series.SeriesInstanceUID
 	l.volumes[ref.SeriesInstanceUID] = e.series.Loaded
-	state, err := l.openingView(ref)
+	state, standard, err := l.openingView(ref)
 	if err != nil {
 		l.fail(&signaling.Problem{Code: signaling.ProblemInternal, Title: "The series has no view", Detail: err.Error()})
 		return
 	}
 	l.view = newView(state)
+	if standard {
+		l.untouched = state.Revision
+	}
 	l.changed = l.s.clock()
 	l.loading.Stage = "done"
 	v := l.view.snapshot()
@@ -186,33 +189,33 @@ func (l *loop) loaded(e eventLoaded) {
 }
 
 // openingView is the view that the request brings along, so that a session can be resumed or shared, else
-// the standard one.
-func (l *loop) openingView(ref signaling.SeriesRef) (signaling.ViewState, error) {
+// the standard one, which shows all of the series at the wanted size.
+func (l *loop) openingView(ref signaling.SeriesRef) (view signaling.ViewState, standard bool, err error) {
 	initial, err := InitialView(ref, l.series.Info.Modality, l.series.Volume.Geometry, signaling.Anterior, float64(l.width)/float64(l.height))
 	if err != nil {
-		return initial, err
+		return initial, false, err
 	}
 	var p signaling.RenderingParameters
 	if raw := l.s.cfg.Instruction.Request.Parameters; len(raw) > 0 {
 		if err := json.Unmarshal(raw, &p); err != nil || p.View == nil {
-			return initial, nil
+			return initial, true, nil
 		}
 	}
 	if p.View == nil {
-		return initial, nil
+		return initial, true, nil
 	}
 	v := *p.View
 	v.Revision = max(v.Revision, 1)
 	for i := range v.Viewports {
 		v.Viewports[i].Series = ref
 		if _, err := transfer(&v.Viewports[i]); err != nil {
-			return initial, nil
+			return initial, true, nil
 		}
 	}
 	if v.Validate() != nil {
-		return initial, nil
+		return initial, true, nil
 	}
-	return v, nil
+	return v, false, nil
 }
 
 // input takes the newest absolute state of what the hand moves.
@@ -355,8 +358,26 @@ func (l *loop) resize(width, height int) error {
 		l.width, l.height, l.resized = width, height, true
 		l.refined, l.stilled = 0, 0
 		l.changed = l.s.clock()
+		return l.refit()
 	}
 	return nil
+}
+
+// refit shows all of the series at the new size where nobody has changed the view that the session opened with.
+func (l *loop) refit() error {
+	if l.view == nil || l.view.state.Revision != l.untouched {
+		return nil
+	}
+	fitted, _, err := l.openingView(l.view.state.Viewports[0].Series)
+	if err != nil || fitted.Viewports[0].Camera == l.view.state.Viewports[0].Camera {
+		return err
+	}
+	return l.change(func() (bool, error) {
+		l.untouched++
+		fitted.Revision = l.untouched
+		l.view.state = fitted
+		return true, nil
+	})
 }
 
 func badRequest(detail string) error {

@@ -41,6 +41,8 @@ type loop struct {
 	ending  error              // why the session ends at endAt
 	loading signaling.Loading
 	view    *view // nil until the series is loaded
+	// untouched is the revision of the view while it is the standard one and nobody has changed it.
+	untouched uint64
 	peer    *peer
 	early   []signaling.Event // replies to a page whose channels are not all open
 	tasks   map[signaling.TaskID]context.CancelFunc
@@ -90,6 +92,7 @@ func (l *loop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := newPipeline(l.s.cfg.Renderer, l.s.clock)
+	p.show = l.s.cfg.Show
 	l.helpers.Go(func() {
 		defer p.close()
 		for o := range l.orders {

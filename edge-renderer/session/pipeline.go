@@ -60,6 +60,7 @@ type outcome struct {
 type pipeline struct {
 	renderer render.Renderer
 	clock    func() time.Duration
+	show     func(pix []byte, width, height int) // nil where nobody looks
 
 	full      *render.Image // as encoded; at full quality also what the still is made of
 	part      render.Image  // one viewport, before it is put in its place
@@ -109,6 +110,9 @@ func (p *pipeline) makePicture(ctx context.Context, o *outcome) {
 	width, height := rungSize(j.target, j.quality.rung)
 	if o.err = p.render(ctx, o, width, height); o.err != nil {
 		return
+	}
+	if p.show != nil {
+		p.show(p.full.Pix, width, height)
 	}
 	start := p.clock()
 	if p.picture == nil {

@@ -35,6 +35,8 @@ type Config struct {
 	Workers     *task.Workers
 	Metrics     *Metrics
 	Logger      *slog.Logger
+	// Show, where set, is given every picture too: RGBA, rows from top to bottom. It does not keep pix.
+	Show func(pix []byte, width, height int)
 	// Changed is told every change of state, in order; the last one is an end.
 	Changed func(signaling.Update)
 }

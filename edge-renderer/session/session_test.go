@@ -279,12 +279,42 @@ func TestResizeAndStandardViews(t *testing.T) {
 	if e, err := s.Request(ctx, signaling.Request{Type: signaling.RequestResetView, Viewport: "main", Orientation: signaling.Left, Seq: s.NextSeq()}); err != nil || e.Problem != nil {
 		t.Fatal(e.Problem, err)
 	}
-	view := next(ctx, t, "the new view", s.Events(), func(e signaling.Event) bool { return e.Type == signaling.EventView }).View
+	view := next(ctx, t, "the new view", s.Events(), func(e signaling.Event) bool {
+		return e.Type == signaling.EventView && math.Abs(e.View.Viewports[0].Camera.Position[1]-e.View.Viewports[0].Camera.LookAt[1]) < 1e-6
+	}).View
 	c := view.Viewports[0].Camera
 	if c.Position[0] <= c.LookAt[0] || math.Abs(c.Position[1]-c.LookAt[1]) > 1e-6 {
 		t.Errorf("the left view looks from %v at %v", c.Position, c.LookAt)
 	}
 	b.same(t, *view, next(ctx, t, "its still", s.Stills(), func(st terminal.Still) bool { return st.Header.Revision == view.Revision }))
+}
+
+func TestOpeningViewShowsAllAtEverySize(t *testing.T) {
+	ctx := within(t)
+	b := start(t, nil)
+	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
+	wide := next(ctx, t, "the loaded event", s.Events(), seeing).View.Viewports[0].Camera.Height
+	resize := func(width, height int) {
+		t.Helper()
+		if e, err := s.Request(ctx, signaling.Request{Type: signaling.RequestResize, Width: width, Height: height}); err != nil || e.Problem != nil {
+			t.Fatal(e.Problem, err)
+		}
+	}
+	resize(120, 480)
+	high := next(ctx, t, "a view that shows more above and below", s.Events(), func(e signaling.Event) bool {
+		return e.Type == signaling.EventView && e.View.Viewports[0].Camera.Height > 2*wide
+	}).View
+	b.same(t, *high, next(ctx, t, "its still", s.Stills(), func(st terminal.Still) bool { return st.Header.Revision == high.Revision }))
+
+	// Once the view was changed by hand, it stays as it is.
+	if e, err := s.Request(ctx, signaling.Request{Type: signaling.RequestResetView, Viewport: "main", Orientation: signaling.Left, Seq: s.NextSeq()}); err != nil || e.Problem != nil {
+		t.Fatal(e.Problem, err)
+	}
+	resize(480, 120)
+	still := next(ctx, t, "a still of the last size", s.Stills(), func(st terminal.Still) bool { return st.Header.Width == 480 })
+	if still.Header.Revision != high.Revision+1 {
+		t.Errorf("the still shows revision %d, the hand has made %d", still.Header.Revision, high.Revision+1)
+	}
 }
 
 func TestRequestsThatCannotBeCarriedOut(t *testing.T) {
