@@ -126,6 +126,25 @@ func TestIdempotencyKey(t *testing.T) {
 			p.t.Fatalf("another creator's key gave task %s", s.Task)
 		}
 
+		// A key whose claim found nothing is free again, and one that comes to a waiting task goes with it.
+		nothing := claim("t50", "unknown")
+		nothing.Key = "second"
+		_, err = p.Claim(p.ctx, nothing)
+		p.wantErr(err, pool.ErrNoneFits)
+		nothing.Task, nothing.Request.MaxDistanceMs = "t51", 9
+		_, err = p.PutTask(p.ctx, "", signaling.Task{ID: "t51", State: signaling.TaskPlacing, Request: nothing.Request, Creator: "anna"})
+		p.must(err)
+		nothing.Candidates = []signaling.NodeID{"a"}
+		if s := p.claim(nothing); s.Task != "t51" {
+			p.t.Fatalf("the key gave task %s", s.Task)
+		}
+		nothing.Task = "t52"
+		if s := p.claim(nothing); s.Task != "t51" {
+			p.t.Fatalf("the key of a task that waited gave task %s", s.Task)
+		}
+		_, err = p.Release(p.ctx, "t51", "", signaling.TaskFinished, "", nil)
+		p.must(err)
+
 		// It goes back to placing (the edge refused): the key claims again for the same task.
 		_, err = p.Release(p.ctx, r.Task, r.Attempt.ID, signaling.TaskPlacing, "refused", nil)
 		p.must(err)

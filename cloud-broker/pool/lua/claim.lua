@@ -9,13 +9,15 @@
 local P, A, call, match = KEYS[1], ARGV, redis.call, string.match
 local task, key, known = A[2], A[10], false
 
-if key then
-  local entry = call('HGET', P .. ':keys', key)
-  if entry then
-    local first, digest = match(entry, '^(%S+) (%S+)$')
-    if digest ~= A[11] then return 'reused' end
-    task, known = first, true
-  end
+-- A new key is written at once, and taken back where nothing fits.
+if key and call('HSETNX', P .. ':keys', key, task .. ' ' .. A[11]) == 0 then
+  local first, digest = match(call('HGET', P .. ':keys', key), '^(%S+) (%S+)$')
+  if digest ~= A[11] then return 'reused' end
+  task, known = first, true
+end
+local function refuse(why)
+  if key and not known then call('HDEL', P .. ':keys', key) end
+  return why .. ' ' .. task
 end
 
 local taskKey = P .. ':task:' .. task
@@ -28,7 +30,7 @@ if t[1] then
     return 'again ' .. task .. ' ' .. t[2] .. ' ' .. math.max(left, 0) .. ' ' ..
       (call('GET', P .. ':attempt:' .. present) or '')
   end
-  if t[1] == 'finished' or t[1] == 'failed' or t[1] == 'expired' then return 'ended ' .. task end
+  if t[1] == 'finished' or t[1] == 'failed' or t[1] == 'expired' then return refuse('ended') end
 end
 
 local n1, n2, n3, n4, n5 = match(A[4], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
@@ -55,11 +57,11 @@ for node in string.gmatch(A[8], '%S+') do
       local at = A[1] .. ' ' .. node .. ' ' .. token
       if t[1] then
         call('HSET', taskKey, 'at', at)
+        if key and not known then call('HSET', taskKey, 'key', key) end
         call('ZREM', P .. ':placing', task)
       else
         if key then
           call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms, 'key', key)
-          call('HSET', P .. ':keys', key, task .. ' ' .. A[11])
         else
           call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
         end
@@ -69,4 +71,4 @@ for node in string.gmatch(A[8], '%S+') do
     end
   end
 end
-return 'none ' .. task
+return refuse('none')
