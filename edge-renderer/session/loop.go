@@ -43,10 +43,10 @@ type loop struct {
 	view    *view // nil until the series is loaded
 	// untouched is the revision of the view while it is the standard one and nobody has changed it.
 	untouched uint64
-	peer    *peer
-	early   []signaling.Event // replies to a page whose channels are not all open
-	tasks   map[signaling.TaskID]context.CancelFunc
-	nextID  uint32 // of transfers
+	peer      *peer
+	early     []signaling.Event // replies to a page whose channels are not all open
+	tasks     map[signaling.TaskID]context.CancelFunc
+	nextID    uint32 // of transfers
 
 	control  controller
 	orders   chan order
