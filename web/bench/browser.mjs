@@ -28,7 +28,7 @@ let page;
 const operations = { open, single, drag, rest, close };
 
 /** open opens a viewer's URL in a browser without history, and tells how long its first picture took. */
-async function open({ url }) {
+async function open({ url, fitting = 3 }) {
   await close();
   const viewport = { width: width + around.width, height: height + around.height };
   const context = await browser.newContext({ viewport, deviceScaleFactor: 1 });
@@ -38,8 +38,9 @@ async function open({ url }) {
   await page.goto(url, { waitUntil: "commit" });
   const box = await fitted();
   if (box.width !== width || box.height !== height) {
+    if (fitting === 0) throw new Error(`the picture is ${box.width}x${box.height} in a window of ${viewport.width}x${viewport.height}`);
     around = { width: viewport.width - box.width, height: viewport.height - box.height };
-    return open({ url });
+    return open({ url, fitting: fitting - 1 });
   }
   const found = await wait(
     ([w, h]) => {
