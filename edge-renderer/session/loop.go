@@ -77,7 +77,6 @@ type order struct {
 	job
 	ctx    context.Context
 	cancel context.CancelFunc
-	yields bool // gives way to a newer view
 }
 
 func newLoop(s *Session) *loop {
@@ -146,7 +145,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 		wait = max(l.endAt-now, 0)
 	}
 	if l.running != nil {
-		if l.running.yields && l.view != nil && l.running.view.Revision != l.view.state.Revision {
+		if l.running.refines && l.view != nil && l.running.view.Revision != l.view.state.Revision {
 			l.running.cancel()
 		}
 		return wait, nil
@@ -188,18 +187,19 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 }
 
 // order hands a job to the pipeline, which is idle.
-func (l *loop) order(ctx context.Context, j job, yields bool) {
+func (l *loop) order(ctx context.Context, j job, refines bool) {
 	codec, profile, ok := l.peer.codec()
 	if !ok {
 		return
 	}
 	j.view, j.seq, j.at, j.volumes = l.view.snapshot(), l.view.seq, l.s.clock(), l.volumes
 	j.target = target{l.width, l.height, codec, profile}
+	j.refines = refines
 	if j.kind != jobStill {
 		j.key = l.keyWanted
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	o := order{j, ctx, cancel, yields}
+	o := order{j, ctx, cancel}
 	l.running = &o
 	l.resized = l.resized && j.kind != jobPicture
 	l.orders <- o

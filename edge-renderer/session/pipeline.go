@@ -39,6 +39,7 @@ type job struct {
 	quality quality
 	target  target
 	key     bool
+	refines bool                     // gives way to pictures of what moves, here and in other sessions
 	volumes map[string]render.Volume // by series
 	at      time.Duration            // on the session's clock
 }
@@ -192,7 +193,9 @@ func (p *pipeline) viewport(ctx context.Context, j *job, v *signaling.Viewport, 
 	if err != nil {
 		return err
 	}
-	return p.renderer.Render(ctx, scene(v, loaded, t, width, height, j.quality.step), img)
+	s := scene(v, loaded, t, width, height, j.quality.step)
+	s.Refinement = j.refines
+	return p.renderer.Render(ctx, s, img)
 }
 
 func (p *pipeline) transfer(v *signaling.Viewport) (*render.Transfer, error) {
