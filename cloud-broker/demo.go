@@ -28,7 +28,7 @@ func (b *broker) keepStudies(ctx context.Context, folder string, library *api.Li
 	if _, err := os.Stat(folder); b.studies == "" && os.IsNotExist(err) {
 		b.log.Info("making the demo study, once")
 		start := time.Now()
-		if err := phantom.WriteSeries(folder, phantom.Options{}); err != nil {
+		if err := phantom.WriteSeries(ctx, folder, phantom.Options{}); err != nil {
 			return fmt.Errorf("make the demo study in %s: %w; --cache-dir names another folder", folder, err)
 		}
 		b.log.Info("the demo study is made", "took", time.Since(start).Round(time.Millisecond))

@@ -72,10 +72,10 @@ func TestSeriesIsTheSameEveryTime(t *testing.T) {
 func TestSeriesIsWrittenAsDICOM(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	o := Options{Columns: 32, Rows: 24, Slices: 20}
-	if err := WriteSeries(dir, o); err != nil {
+	if err := WriteSeries(t.Context(), dir, o); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSeries(dir, o); err != nil {
+	if err := WriteSeries(t.Context(), dir, o); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 	h := New(o)
@@ -106,7 +106,7 @@ func TestSeriesIsWrittenAsDICOM(t *testing.T) {
 }
 
 func TestImpossibleOptions(t *testing.T) {
-	if err := WriteSeries(filepath.Join(t.TempDir(), "x"), Options{Slices: 1}); err == nil {
+	if err := WriteSeries(t.Context(), filepath.Join(t.TempDir(), "x"), Options{Slices: 1}); err == nil {
 		t.Error("one slice was written as a series")
 	}
 }

@@ -1,6 +1,7 @@
 package phantom
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -106,8 +107,8 @@ func noise(i, j, k int) float64 {
 }
 
 // WriteSeries writes the series as DICOM files into dir, which it makes, and leaves a folder that holds all of it
-// or, where it fails, none.
-func WriteSeries(dir string, o Options) error {
+// or, where it fails or ctx ends, none.
+func WriteSeries(ctx context.Context, dir string, o Options) error {
 	o = o.complete()
 	if o.Columns < 8 || o.Rows < 8 || o.Slices < 3 || o.Columns > 1024 || o.Rows > 1024 || o.Slices > 1024 || !(o.Spacing > 0) {
 		return fmt.Errorf("phantom of %dx%dx%d voxels: 8 to 1024 columns and rows, 3 to 1024 slices", o.Columns, o.Rows, o.Slices)
@@ -135,11 +136,14 @@ func WriteSeries(dir string, o Options) error {
 			}
 		})
 	}
-	for k := range o.Slices {
+	for k := 0; k < o.Slices && ctx.Err() == nil; k++ {
 		slices <- k
 	}
 	close(slices)
 	writers.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	select {
 	case err := <-failed:
 		return fmt.Errorf("write the demo study: %w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ func (s setup) demo() (demoStudy, error) {
 		return demoStudy{}, fmt.Errorf("make a folder for the demo study: %w", err)
 	}
 	d := demoStudy{parent, filepath.Join(parent, "demo")}
-	if err := phantom.WriteSeries(d.dir, phantom.Options{}); err != nil {
+	if err := phantom.WriteSeries(context.Background(), d.dir, phantom.Options{}); err != nil {
 		d.remove()
 		return demoStudy{}, fmt.Errorf("write the demo study: %w", err)
 	}
