@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -64,8 +64,13 @@ class Program {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async end(signal: NodeJS.Signals): Promise<void> {
-    if (this.running) this.#child.kill(signal);
+  get failed(): boolean {
+    return this.#child.exitCode !== 0;
+  }
+
+  /** end waits for its end, after the signal where one is given. */
+  async end(signal?: NodeJS.Signals): Promise<void> {
+    if (signal !== undefined && this.running) this.#child.kill(signal);
     await this.#ended;
   }
 }
@@ -108,6 +113,23 @@ export class Stack {
 
   get url(): string {
     return `http://localhost:${this.#port}`;
+  }
+
+  /** folder holds the files of the first series: that of the studies given, or of the demo study. */
+  async folder(): Promise<string> {
+    const entries = await readdir(this.#options.studies ?? this.#cache, { recursive: true, withFileTypes: true });
+    const slice = entries.find((entry) => entry.isFile() && entry.name.endsWith(".dcm"));
+    if (slice === undefined) throw new Error(`no DICOM files below ${this.#options.studies ?? this.#cache}`);
+    return slice.parentPath;
+  }
+
+  /** api asks the broker's API as this machine's user. */
+  async api(path: string): Promise<unknown> {
+    const page = await fetch(`${this.url}/`);
+    const cookie = (page.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+    const response = await fetch(`${this.url}/api/v1${path}`, { headers: { cookie } });
+    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    return response.json();
   }
 
   get log(): string {
@@ -157,6 +179,13 @@ export class Stack {
     }
     throw new Error(`${path} is not ready after ${readyWithinMs / 1000} s`);
   }
+}
+
+/** run runs a command of a program to its end and fails with its log where it fails. */
+export async function run(name: string, ...args: string[]): Promise<void> {
+  const program = new Program(name, args, {});
+  await program.end();
+  if (program.failed) throw new Error(`${name} ${args.join(" ")}\n${program.log}`);
 }
 
 /** startBrowser starts Debian's Chromium without a window. */

@@ -20,6 +20,12 @@ export type { Tool } from "./element/gestures.js";
 export type { Stats } from "./element/stats.js";
 export type * from "./element/types.js";
 
+declare global {
+  interface HTMLElementTagNameMap {
+    "tomocast-viewer": TomocastViewer;
+  }
+}
+
 /** defineTomocastViewer defines the element, once, under a name of your choice. */
 export function defineTomocastViewer(name = "tomocast-viewer"): void {
   if (customElements.get(name) !== undefined) return;

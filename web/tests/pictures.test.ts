@@ -147,6 +147,18 @@ describe("Pictures", () => {
     expect(stills).toEqual([]);
   });
 
+  it("drops the still with the first picture after another size was asked for", async () => {
+    const { pictures, stills, told } = follow();
+    pictures.stillMessage(header(4, 2, [1]));
+    pictures.stillMessage(bytes(1));
+    await settled(() => stills.length > 0);
+    pictures.resized();
+    expect(told).toEqual([]);
+    pictures.stamp(stamp(2000, 4, 2));
+    pictures.shown(shown(2000));
+    expect(told).toEqual(["moved"]);
+  });
+
   it("keeps the still under repeated pictures and drops it with the first newer one", async () => {
     const { pictures, stills, told, seen } = follow();
     pictures.stamp(stamp(1000, 4, 2));

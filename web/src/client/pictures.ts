@@ -44,6 +44,7 @@ export class Pictures extends Emitter<PictureEvents> {
   #newestSeq = 0;
   #revision = 0;
   #still: Still | undefined;
+  #resized = false;
   #askedAgain = 0;
   #messages = Promise.resolve();
 
@@ -80,6 +81,11 @@ export class Pictures extends Emitter<PictureEvents> {
     });
   }
 
+  /** resized says that pictures of another size were asked for: the still goes with the next picture. */
+  resized(): void {
+    this.#resized = true;
+  }
+
   /** restart forgets the stream: another connection has other timestamps, and its edge other sequence numbers. */
   restart(): void {
     this.#matcher.clear();
@@ -95,7 +101,7 @@ export class Pictures extends Emitter<PictureEvents> {
     for (const ms of measured) this.latency.add(ms);
     this.rendering.add(stamp.times.render);
     this.encoding.add(stamp.times.convert + stamp.times.encode);
-    if (this.#still !== undefined && stamp.rev !== this.#still.header.rev) this.#dropStill();
+    if (this.#still !== undefined && (this.#resized || stamp.rev !== this.#still.header.rev)) this.#dropStill();
     this.emit("picture", { stamp, motionToPhotonMs: measured.at(-1) });
   }
 
@@ -104,6 +110,7 @@ export class Pictures extends Emitter<PictureEvents> {
     // A still of a view that the hand has left, or that newer pictures have replaced, is not shown.
     if (still.header.rev < this.#revision || still.header.seq < this.#newestSeq) return;
     this.#still = still;
+    this.#resized = false;
     this.emit("still", still);
   }
 

@@ -155,6 +155,7 @@ export class Session extends Emitter<SessionEvents> {
   resize(width: number, height: number): void {
     if (this.#size?.width === width && this.#size.height === height) return;
     this.#size = { width, height };
+    this.pictures.resized();
     this.#send({ type: "resize", width, height });
   }
 

@@ -41,7 +41,7 @@ export const viewerStyles = css`
     pointer-events: none;
   }
   .still {
-    image-rendering: auto;
+    background: #000;
   }
   .over {
     position: absolute;
