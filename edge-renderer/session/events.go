@@ -221,7 +221,10 @@ func (l *loop) openingView(ref signaling.SeriesRef) (view signaling.ViewState, s
 // input takes the newest absolute state of what the hand moves.
 func (l *loop) input(in signaling.Input) {
 	now := l.s.clock()
-	l.touched, l.active = now, in.Active
+	if l.active != in.Active || l.view == nil || in.Seq == 0 || in.Seq > l.view.seq { // not one that is repeated
+		l.touched = now
+	}
+	l.active = in.Active
 	l.peer.rtc.Throttle(in.Active)
 	if l.view == nil || len(in.Viewport) == 0 {
 		return

@@ -81,7 +81,8 @@ func scene(v *signaling.Viewport, loaded render.Volume, t *render.Transfer, widt
 	if v.Mode == signaling.ViewMIP {
 		s.Mode = render.MaximumIntensity
 	}
-	s.Quality = render.Quality{Step: step * fullStep(loaded.Source().Geometry), Jitter: s.Mode == render.Composite}
+	// Jitter trades rings for noise, which is the better deal only where samples are dense.
+	s.Quality = render.Quality{Step: step * fullStep(loaded.Source().Geometry), Jitter: s.Mode == render.Composite && step <= 1}
 	if v.Slab != nil {
 		at, forward := s.Camera.LookAt, s.Camera.LookAt.Sub(s.Camera.Position).Unit()
 		half := v.Slab.ThicknessMm / 2
