@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"runtime"
@@ -103,6 +104,9 @@ func serve(ctx context.Context, args []string) error {
 	}
 	if err := service.CheckListen("listen", *s.listen, *s.tlsCert != "", "give --tls-cert and --tls-key, for metrics are then asked for with the edge's secret"); err != nil {
 		return err
+	}
+	if _, err := netip.ParseAddr(*s.publicAddress); err != nil && *s.publicAddress != "" {
+		return fmt.Errorf("%w: --public-address %.60q is no IP address", service.ErrUsage, *s.publicAddress)
 	}
 	trust, err := brokerTLS(*s.brokerCA)
 	if err != nil {
