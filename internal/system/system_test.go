@@ -54,8 +54,13 @@ func (s *tomocast) launch() {
 	address := s.broker.says(`msg="broker listens" address=(\S+)`)[1]
 	s.args[slices.Index(s.args, "--listen")+1] = address
 	s.url = "http://" + address
-	s.client = &terminal.Client{Broker: s.url, Token: func() string { return localToken }}
+	s.client = newClient(s.url)
 	s.eventually("the broker is ready", func() bool { return s.status("/readyz") == http.StatusOK })
+}
+
+// newClient asks a broker as this machine's user.
+func newClient(url string) *terminal.Client {
+	return &terminal.Client{Broker: url, Token: func() string { return localToken }}
 }
 
 // edge starts an edge and waits until the broker places tasks on it.
