@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// restAfter is how long the view must not have changed before it is refined: shorter than a hand's pause
-	// is felt, longer than the distance of wheel ticks.
-	restAfter = 80 * time.Millisecond
+	// restAfter is how long the view must not have changed before it is refined, once the page has said that the
+	// hand is off: only longer than the distance of a program's changes, one for each picture of a screen.
+	restAfter = 20 * time.Millisecond
 	// restAfterHeld is the same while a button or finger is still down.
 	restAfterHeld = 200 * time.Millisecond
 	// repeatAfter is when the last picture is sent once more, which repairs a loss that nobody noticed.

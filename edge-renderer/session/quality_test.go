@@ -62,6 +62,26 @@ func TestQualityDoesNotSwing(t *testing.T) {
 	}
 }
 
+func TestPictureInBetweenOnlyWhereFullQualityTakesLong(t *testing.T) {
+	for _, tt := range []struct {
+		full time.Duration
+		want bool
+	}{{300 * time.Millisecond, false}, {1200 * time.Millisecond, true}} {
+		c := controller{}
+		c.bandwidth(20_000_000)
+		moving := ladder[len(ladder)-1]
+		c.rendered(quality{scale: moving.scale, step: moving.step, rung: 1},
+			time.Duration(float64(tt.full)*share(moving.scale, moving.step)), 5*time.Millisecond)
+		q, ok := c.between(len(ladder)-1, xga, time.Second)
+		if ok != tt.want {
+			t.Errorf("%v at full quality: a picture in between is %v", tt.full, ok)
+		}
+		if predicted := tt.full.Seconds() * 1000 * share(q.scale, q.step); ok && predicted > ms(betweenBudget) {
+			t.Errorf("%v at full quality: the picture in between takes %.0f ms", tt.full, predicted)
+		}
+	}
+}
+
 func TestBitrateFollowsTheEstimate(t *testing.T) {
 	c := controller{}
 	for _, bps := range []int{400_000, 2_000_000, 6_000_000} {
