@@ -49,6 +49,9 @@ describe("StampMatcher", () => {
     matcher.stamp(stamp(200));
     expect(matcher.shown(shown(undefined))?.stamp.rtp).toBe(200);
     expect(matcher.shown(shown(undefined))).toBeUndefined();
+    // The next stamp is of the next picture, not of the one on the screen.
+    expect(matcher.stamp(stamp(300))).toBeUndefined();
+    expect(matcher.shown(shown(undefined))?.stamp.rtp).toBe(300);
   });
 });
 

@@ -99,7 +99,8 @@ export class Pictures extends Emitter<PictureEvents> {
     this.#revision = stamp.rev;
     const measured = this.#motion.picture(stamp.seq, at);
     for (const ms of measured) this.latency.add(ms);
-    this.rendering.add(stamp.times.render);
+    // A picture that is only sent once more was not rendered again.
+    if (stamp.times.render > 0) this.rendering.add(stamp.times.render);
     this.encoding.add(stamp.times.convert + stamp.times.encode);
     if (this.#still !== undefined && (this.#resized || stamp.rev !== this.#still.header.rev)) this.#dropStill();
     this.emit("picture", { stamp, motionToPhotonMs: measured.at(-1) });

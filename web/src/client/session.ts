@@ -195,7 +195,7 @@ export class Session extends Emitter<SessionEvents> {
   giveUp(): void {
     if (this.#state !== "restoring") return;
     this.#stop.abort(new ProblemError("cancelled", "Given up"));
-    this.#end(this.#problem ?? new ProblemError("cancelled", "The session has ended"));
+    this.#end(new ProblemError("edge-lost", "The session was interrupted", "It can be opened again, with the same view."));
   }
 
   /** finish ends the session and releases what it holds. It is safe to call twice. */

@@ -35,9 +35,9 @@ export class StampMatcher {
         break;
       }
     }
-    const shown = this.#unmatched;
-    if (shown === undefined) return undefined;
-    return this.#match(shown);
+    // A stamp that comes after its picture is known by its timestamp alone; any other is of a picture to come.
+    if (this.#unmatched?.rtp === undefined) return undefined;
+    return this.#match(this.#unmatched);
   }
 
   /** shown takes a picture that is on the screen and returns its match where its stamp is there. */

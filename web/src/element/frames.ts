@@ -21,8 +21,12 @@ function watchByCallback(
   newestTimestamp: () => number | undefined,
 ): () => void {
   let handle = 0;
+  let timed = false;
   const frame: VideoFrameRequestCallback = (_now, metadata) => {
     handle = video.requestVideoFrameCallback(frame);
+    timed ||= metadata.rtpTimestamp !== undefined;
+    // A browser that tells timestamps has none for a frame that it shows once more, or that is of no stream.
+    if (timed && metadata.rtpTimestamp === undefined) return;
     shown({
       rtp: metadata.rtpTimestamp ?? newestTimestamp(),
       width: metadata.width,

@@ -8,7 +8,8 @@ import { theme } from "./theme.js";
 
 const everyMs = 500;
 
-const ms = (value: number): string => `${value < 10 ? value.toFixed(1) : Math.round(value).toString()} ms`;
+const short = (value: number): string => (value < 10 ? value.toFixed(1) : Math.round(value).toString());
+const ms = (value: number): string => `${short(value)} ms`;
 
 /** StatsPanel reads a viewer's stats twice a second while it is on the page. */
 export class StatsPanel extends LitElement {
@@ -17,7 +18,7 @@ export class StatsPanel extends LitElement {
     css`
       dl {
         display: grid;
-        grid-template-columns: auto 1fr;
+        grid-template-columns: auto minmax(0, 1fr);
         gap: 7px 12px;
         margin: 0;
         font-size: 13px;
@@ -101,5 +102,5 @@ export class StatsPanel extends LitElement {
 
 function figures(measured: Figures | undefined): TemplateResult | string {
   if (measured === undefined) return "–";
-  return html`${ms(measured.median)}<small>last ${ms(measured.last)}, p95 ${ms(measured.p95)}</small>`;
+  return html`${ms(measured.median)}<small>last ${short(measured.last)}, p95 ${ms(measured.p95)}</small>`;
 }
