@@ -22,6 +22,9 @@ export default tseslint.config(
         ["URL", "console", "document", "performance", "process", "queueMicrotask", "setTimeout", "window"].map((name) => [name, "readonly"]),
       ),
     },
-    rules: { "no-redeclare": ["error", { builtinGlobals: false }] },
+    rules: {
+      "no-redeclare": ["error", { builtinGlobals: false }],
+      "no-unused-vars": ["error", { ignoreRestSiblings: true }],
+    },
   },
 );
