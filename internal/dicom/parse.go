@@ -52,6 +52,7 @@ type parser struct {
 	big   bool
 	stop  bool
 	count int
+	solid int // no zeros alone up to here: padding has looked
 	lim   Limits
 }
 
@@ -199,11 +200,12 @@ func (p *parser) elements(d *Dataset, end int, delimited, explicit bool, depth i
 // padding says whether nothing but zeros follows, or too little for another element, and steps over it.
 func (p *parser) padding() bool {
 	rest := p.data[p.pos:]
-	if p.more || len(rest) >= 8 && binary.LittleEndian.Uint64(rest) != 0 {
+	if p.more || p.pos < p.solid || len(rest) >= 8 && binary.LittleEndian.Uint64(rest) != 0 {
 		return false
 	}
-	for _, b := range rest {
+	for i, b := range rest {
 		if b != 0 {
+			p.solid = p.pos + i + 1 // long runs of zeros are looked at once, not once for each element in them
 			return false
 		}
 	}
@@ -229,20 +231,20 @@ func (p *parser) value(d *Dataset, h header, start, end int, explicit bool, dept
 			e.Fragments, err = p.fragments(h.tag)
 		case h.vr == UN:
 			// UN of undefined length is a sequence in implicit little endian (PS3.5 6.2.2, note 4).
-			err = p.unknownSequence(d, &e, len(p.data), true, depth)
+			err = p.unknownSequence(d, &e, end, true, depth)
 		default:
 			e.VR = SQ
-			err = p.sequence(d, &e, len(p.data), true, explicit, depth)
+			err = p.sequence(d, &e, end, true, explicit, depth)
 		}
 		d.Elements = append(d.Elements, e)
 		return err
 	}
+	stop := p.pos + int(h.length)
+	if depth > 0 && stop > end && (end < len(p.data) || !p.more && int64(end) < p.size) {
+		return p.fail(ErrCorrupt, start, h.tag, "%d bytes long, but the item around it ends %d bytes earlier", h.length, stop-end)
+	}
 	if err := p.need(int64(h.length), h.tag); err != nil {
 		return err
-	}
-	stop := p.pos + int(h.length)
-	if depth > 0 && stop > end {
-		return p.fail(ErrCorrupt, start, h.tag, "%d bytes long, but the item around it ends %d bytes earlier", h.length, stop-end)
 	}
 	if !pixels && h.vr != SQ && int64(h.length) > p.lim.MaxValue {
 		return p.fail(ErrLimit, start, h.tag, "%d bytes long, more than the %d allowed; raise the limit if that is meant", h.length, p.lim.MaxValue)

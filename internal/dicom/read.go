@@ -83,7 +83,7 @@ func read(r io.Reader, size int64, opts Options) (*Dataset, error) {
 			return nil, err
 		}
 		end := err != nil || int64(len(buf)) == size
-		if !end && int64(len(buf)) > lim.MaxBytes {
+		if int64(len(buf)) > lim.MaxBytes {
 			return nil, fault(ErrLimit, 0, "the file has more than the %d bytes allowed", lim.MaxBytes)
 		}
 		if end || opts.StopAtPixelData {
@@ -110,11 +110,11 @@ func parse(data []byte, more bool, size int64, opts Options) (*Dataset, error) {
 	if err := p.meta(d); err != nil {
 		return nil, err
 	}
+	if len(p.data) == p.pos && !p.more {
+		return d, p.fail(ErrTruncated, p.pos, 0, "the file ends after its meta information; fetch or export it again")
+	}
 	if d.TransferSyntax == DeflatedExplicitVRLittleEndian {
 		return p.deflated(d, opts)
-	}
-	if len(p.data) == p.pos {
-		return d, p.fail(ErrTruncated, p.pos, 0, "the file ends after its meta information; fetch or export it again")
 	}
 	return d, p.body(d)
 }
@@ -238,6 +238,9 @@ func (p *parser) deflated(d *Dataset, opts Options) (*Dataset, error) {
 	}
 	if err != nil {
 		d.warn("the deflated data set ends early")
+	}
+	if len(out) == 0 {
+		return d, p.fail(ErrTruncated, p.pos, 0, "the deflated data set is empty; fetch or export the file again")
 	}
 	q := &parser{data: out, size: int64(len(out)), stop: p.stop, count: p.count, lim: p.lim}
 	return d, q.body(d)

@@ -59,7 +59,8 @@ func Write(w io.Writer, d *Dataset) error {
 			return err
 		}
 		_ = b.Flush() // a bytes.Buffer does not fail
-		z, err := flate.NewWriter(out, flate.DefaultCompression)
+		var packed bytes.Buffer
+		z, err := flate.NewWriter(&packed, flate.DefaultCompression)
 		if err != nil {
 			return err
 		}
@@ -69,6 +70,7 @@ func Write(w io.Writer, d *Dataset) error {
 		if err := z.Close(); err != nil {
 			return err
 		}
+		writeValue(out, packed.Bytes(), 0) // padded to an even length (PS3.5 A.5)
 		return out.Flush()
 	}
 	if err := writeElements(out, d, syntax != ImplicitVRLittleEndian); err != nil {
