@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
@@ -37,26 +38,36 @@ func againstVTK(ctx context.Context, s setup) ([]bench.Row, error) {
 	var rows []bench.Row
 	best := map[string]vtk.Row{}
 	for _, m := range measured {
-		rows = append(rows, bench.Row{Name: fmt.Sprintf("ray casting %s %s: %s", m.Preset, m.Size, m.Renderer), Value: m.Milliseconds, Unit: "ms"})
+		rows = append(rows, bench.Row{Name: fmt.Sprintf("ray casting %s %s: %s", m.Preset, m.Size, short(m.Renderer)), Value: m.Milliseconds, Unit: "ms"})
 		if m.Ratio > best[m.Preset].Ratio {
 			best[m.Preset] = m
 		}
 	}
 	for _, name := range []string{"bone", "soft"} {
 		b := best[name]
-		rows = append(rows, bench.Row{Name: fmt.Sprintf("ray casting %s: VTK's fastest / %s", name, b.Renderer), Value: b.Ratio, Unit: "x", Bar: bars[name], BarIs: bench.AtLeast})
+		rows = append(rows, bench.Row{Name: fmt.Sprintf("ray casting %s: VTK's fastest / %s", name, short(b.Renderer)), Value: b.Ratio, Unit: "x", Bar: bars[name], BarIs: bench.AtLeast})
 	}
 	for _, m := range measured {
 		if m.Ratio == 0 { // VTK's own
 			continue
 		}
-		what := fmt.Sprintf("ray casting %s: %s ", m.Preset, m.Renderer)
+		what := fmt.Sprintf("ray casting %s: %s ", m.Preset, short(m.Renderer))
 		rows = append(rows, bench.Row{Name: what + "to VTK's picture", Value: max(m.PSNRGPU, m.PSNRFixed), Unit: "dB", Bar: 30, BarIs: bench.AtLeast})
 		if m.PSNRCPU > 0 {
 			rows = append(rows, bench.Row{Name: what + "to the reference", Value: m.PSNRCPU, Unit: "dB", Bar: 50, BarIs: bench.AtLeast})
 		}
 	}
 	return rows, nil
+}
+
+// short is a renderer's name without versions: "OpenGL, llvmpipe", "Go, 2 threads".
+func short(name string) string {
+	if rest, ok := strings.CutPrefix(name, "OpenGL "); ok {
+		_, device, _ := strings.Cut(rest, ", ")
+		device, _, _ = strings.Cut(device, " (")
+		return strings.TrimSuffix("OpenGL, "+device, ", ")
+	}
+	return name
 }
 
 // stages measures what a session does to a picture, one step at a time, on the demo study.
@@ -88,7 +99,7 @@ func stages(ctx context.Context, s setup) ([]bench.Row, error) {
 			if err != nil {
 				return rows, err
 			}
-			rows = append(rows, bench.Row{Name: fmt.Sprintf("demo study, %s, %dx%d: %s", name, width, height, r.Name()), Value: ms, Unit: "ms"})
+			rows = append(rows, bench.Row{Name: fmt.Sprintf("demo study, %s, %dx%d: %s", name, width, height, short(r.Name())), Value: ms, Unit: "ms"})
 			if name == "CT-Bone" {
 				pictures = turned
 			}
