@@ -244,7 +244,11 @@ func (l *loop) input(in signaling.Input) {
 
 // request answers a request of the page.
 func (l *loop) request(ctx context.Context, r signaling.Request) {
-	l.touched = l.s.clock()
+	switch r.Type { // what the page sends by itself is no sign of a user
+	case signaling.RequestDisplayed, signaling.RequestRefresh, signaling.RequestVisibility, signaling.RequestResize:
+	default:
+		l.touched = l.s.clock()
+	}
 	err := l.carryOut(ctx, r)
 	reply := signaling.Event{Type: signaling.EventReply, ID: r.ID}
 	if err != nil {
