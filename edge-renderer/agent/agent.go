@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,11 @@ import (
 const (
 	// linkPath is where the broker takes edges' links.
 	linkPath = "/api/v1/edges/link"
-	// maxPending bounds the ends of tasks that wait for the link to come back.
-	maxPending = 1024
+	// maxEndings bounds the ends of tasks that the broker may not know of.
+	maxEndings = 1024
+	// toldFor is how long an end that was told over a link is kept to be told again over the next one: longer than a
+	// link may be dead before that is noticed.
+	toldFor    = time.Minute
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 10 * time.Second
 )
@@ -62,8 +66,16 @@ type Agent struct {
 	mu      sync.Mutex
 	link    *signaling.Conn // nil while there is none
 	keys    []ed25519.PublicKey
-	pending []signaling.Update          // ends that the broker has not been told
+	endings []ending                    // what the broker may not know of, the oldest first
 	relays  map[string]*session.Session // by terminal connection
+}
+
+// ending is the end of an attempt that the broker may not know of. Until it surely does, the attempt is in the
+// registration as it was, so that the pool does not take it for lost.
+type ending struct {
+	update signaling.Update
+	entry  signaling.LedgerEntry
+	told   time.Time // zero: not yet
 }
 
 // New returns an agent, which Run starts.
@@ -121,15 +133,13 @@ func (a *Agent) serve(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	a.link, a.keys = link, keys
-	pending := a.pending
-	a.pending = nil
+	for i := range a.endings {
+		a.tell(&a.endings[i])
+	}
 	a.mu.Unlock()
 	a.linked.Store(true)
 	a.cfg.Logger.Info("registered with the broker", "broker", a.cfg.Broker.Host, "node", a.cfg.Node.ID)
 
-	for i := range pending {
-		a.report(pending[i])
-	}
 	for _, id := range registered.Ended {
 		a.ledger.release(&signaling.Release{Attempt: id, Fencing: 1<<63 - 1}, errRevoked)
 	}
@@ -185,7 +195,13 @@ func (a *Agent) dial(ctx context.Context) (*signaling.Conn, *signaling.Registere
 		return nil, nil, fmt.Errorf("open %s: %w", u.String(), err)
 	}
 	link := signaling.NewConn(ws, signaling.MaxControl)
+	a.mu.Lock() // so that a session that ends meanwhile is in either list
 	entries, _, epoch, draining := a.ledger.snapshot()
+	a.forget(time.Now())
+	for _, e := range a.endings {
+		entries = append(entries, e.entry)
+	}
+	a.mu.Unlock()
 	node := a.cfg.Node
 	node.State = signaling.NodeReady
 	if draining {
@@ -292,20 +308,37 @@ func (a *Agent) instruct(i *signaling.Instruction) error {
 
 // changed keeps the ledger and the broker informed of a session.
 func (a *Agent) changed(u signaling.Update) {
-	a.ledger.update(u)
-	a.report(u)
-}
-
-// report tells the broker, now or when the link is back.
-func (a *Agent) report(u signaling.Update) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.link != nil && a.link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &u}) == nil {
+	entry, ok := a.ledger.update(u)
+	if !u.State.Ended() {
+		if a.link != nil {
+			_ = a.link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &u}) // the next registration says it too
+		}
 		return
 	}
-	if u.State.Ended() && len(a.pending) < maxPending {
-		a.pending = append(a.pending, u)
+	if !ok {
+		return
 	}
+	now := time.Now()
+	a.forget(now)
+	if len(a.endings) == maxEndings {
+		a.endings = a.endings[1:]
+	}
+	a.endings = append(a.endings, ending{update: u, entry: entry})
+	a.tell(&a.endings[len(a.endings)-1])
+}
+
+// tell tells the broker an end, where there is a link. The caller has the lock.
+func (a *Agent) tell(e *ending) {
+	if a.link != nil && a.link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &e.update}) == nil {
+		e.told = time.Now()
+	}
+}
+
+// forget drops the ends that the broker knows by now. The caller has the lock.
+func (a *Agent) forget(now time.Time) {
+	a.endings = slices.DeleteFunc(a.endings, func(e ending) bool { return !e.told.IsZero() && now.Sub(e.told) > toldFor })
 }
 
 // relay passes a terminal's signalling message, which came through the broker, to its session.

@@ -76,15 +76,21 @@ func (l *ledger) free() signaling.Resources {
 	return free
 }
 
-// update notes an attempt's state, and forgets it when it has ended.
-func (l *ledger) update(u signaling.Update) {
+// update notes an attempt's state, and forgets it when it has ended. It returns the entry as it was, where there is one.
+func (l *ledger) update(u signaling.Update) (signaling.LedgerEntry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := l.entries[u.Attempt]
+	if e == nil {
+		return signaling.LedgerEntry{}, false
+	}
+	before := e.LedgerEntry
 	if u.State.Ended() {
 		delete(l.entries, u.Attempt)
-	} else if e := l.entries[u.Attempt]; e != nil {
+	} else {
 		e.State = u.State
 	}
+	return before, true
 }
 
 // find is the session of an attempt, nil where this edge does not hold it.
