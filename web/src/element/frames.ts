@@ -31,7 +31,8 @@ function watchByCallback(
       rtp: metadata.rtpTimestamp ?? newestTimestamp(),
       width: metadata.width,
       height: metadata.height,
-      at: metadata.expectedDisplayTime,
+      // A busy browser tells a time that has passed before the page hears of the frame.
+      at: Math.max(metadata.expectedDisplayTime, performance.now()),
     });
   };
   handle = video.requestVideoFrameCallback(frame);
