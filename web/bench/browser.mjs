@@ -83,16 +83,14 @@ async function single({ count, looking = false }) {
         const { inputs, frames, videos, stills } = window.tomocastBench;
         const input = inputs.slice(from.inputs).find(({ type }) => type === "keydown");
         const frame = frames.slice(from.frames).find(({ motionToPhotonMs }) => motionToPhotonMs !== undefined);
-        if (input === undefined || frame === undefined) return undefined;
-        const video = videos.find(({ rtp }) => rtp === frame.rtpTimestamp);
+        const video = videos.find(({ rtp }) => rtp === frame?.rtpTimestamp);
+        if (input === undefined || frame === undefined || video === undefined) return undefined;
         const changed = videos.slice(from.videos).find((video) => video.changed > 0.5);
-        const { at, stamp } = input;
+        const since = (at) => at - input.stamp;
         return {
-          motionMs: frame.motionToPhotonMs, renderMs: frame.renderMs, encodeMs: frame.encodeMs, times: frame.times,
-          scale: frame.scale, delivered: at - stamp,
-          received: video?.received && video.received - at, presented: video && video.presented - at,
-          displayed: video && video.displayed - at, called: video && video.now - at, decoding: video?.decoding,
-          changed: changed && changed.at - stamp, still: stills[from.stills].painted - stamp,
+          toldMs: frame.motionToPhotonMs, renderMs: frame.renderMs, encodeMs: frame.encodeMs, times: frame.times,
+          delivered: since(input.at), received: since(video.received), presented: since(video.presented),
+          shown: since(video.shown), changed: changed && since(changed.at), still: since(stills[from.stills].painted),
         };
       }, from),
     );
@@ -111,7 +109,15 @@ async function drag({ count, ms }) {
     await page.mouse.up();
     await stilled(from.stills);
     const frames = await page.evaluate(
-      ([from, until]) => window.tomocastBench.frames.slice(from, until),
+      ([from, until]) => {
+        const { frames, videos } = window.tomocastBench;
+        return frames.slice(from, until).map((frame) => {
+          const video = videos.findLast(({ rtp }) => rtp === frame.rtpTimestamp);
+          // The viewer counts to when the browser expected to show the picture; it may have been later.
+          const late = video === undefined ? 0 : video.shown - video.displayed;
+          return { ...frame, motionMs: frame.motionToPhotonMs === undefined ? undefined : frame.motionToPhotonMs + late };
+        });
+      },
       [from.frames, until],
     );
     runs.push({ took, frames });
@@ -134,7 +140,7 @@ async function rest({ count, ms }) {
         const moved = inputs.slice(from.inputs).findLast(({ type }) => type === "pointermove");
         const still = stills.at(-1);
         return {
-          ms: still.painted - moved.stamp, toldMs: still.at - moved.stamp, edgeMs: still.sinceInputMs,
+          ms: still.painted - moved.stamp, edgeMs: still.sinceInputMs,
           after: frames
             .filter((frame) => frame.at > moved.stamp)
             .map(({ at, renderMs, quality, scale, times }) => ({ at: at - moved.stamp, renderMs, quality, scale, times })),

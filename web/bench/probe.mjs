@@ -60,8 +60,9 @@ export function probe() {
       video.requestVideoFrameCallback(frame);
       const entry = {
         now, rtp: metadata.rtpTimestamp, received: metadata.receiveTime, presented: metadata.presentationTime,
-        displayed: metadata.expectedDisplayTime, decoding: (metadata.processingDuration ?? 0) * 1000,
-        width: metadata.width, height: metadata.height,
+        displayed: metadata.expectedDisplayTime, width: metadata.width, height: metadata.height,
+        // A busy browser expects a picture on the screen before it has given it to the page.
+        shown: Math.max(performance.now(), metadata.expectedDisplayTime),
       };
       if (records.looking) entry.changed = look(video);
       entry.at = performance.now();

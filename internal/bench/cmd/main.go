@@ -42,6 +42,7 @@ var parts = []part{
 	{"placement", "choosing and claiming nodes", func(ctx context.Context, s setup) ([]bench.Row, error) { return placement.Run(ctx, s.log) }},
 	{"stages", "rendering, encoding and compressing the demo study", stages},
 	{"session", "a session on the demo study in Chromium", session},
+	{"demo", "the first picture of the demo study in Chromium", firstDemo},
 	{"first", "the first picture of the chest CT in Chromium", firstPicture},
 }
 

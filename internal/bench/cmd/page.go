@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -75,17 +76,23 @@ func opening(ctx context.Context, s setup, studies, name string, bar bench.Row) 
 	}, nil
 }
 
-// session measures a session on the demo study: single inputs, drags, stills.
-func session(ctx context.Context, s setup) ([]bench.Row, error) {
-	demo, err := s.demo()
+// firstDemo measures how long the demo study takes to appear.
+func firstDemo(ctx context.Context, s setup) ([]bench.Row, error) {
+	demo, err := s.demo(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer demo.remove()
-	rows, err := opening(ctx, s, demo.dir, "demo study", bench.Row{Unit: "ms"})
+	return opening(ctx, s, demo.dir, "demo study", bench.Row{Unit: "ms"})
+}
+
+// session measures a session on the demo study: single inputs, drags, stills.
+func session(ctx context.Context, s setup) (rows []bench.Row, err error) {
+	demo, err := s.demo(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer demo.remove()
 	st, err := startStack(ctx, s.bin, demo.dir)
 	if err != nil {
 		return rows, err
@@ -113,19 +120,18 @@ func session(ctx context.Context, s setup) ([]bench.Row, error) {
 	return rows, nil
 }
 
-// input is one input into a session at rest. Times are milliseconds; those without another word are from when the
-// page heard of the input.
+// input is one input into a session at rest. Times are milliseconds; those without a unit in their name are
+// from the time of the input event on.
 type input struct {
-	MotionMs  float64 `json:"motionMs"` // as the viewer tells it
+	ToldMs    float64 `json:"toldMs"` // motion to photon as the viewer tells it
 	RenderMs  float64 `json:"renderMs"`
 	EncodeMs  float64 `json:"encodeMs"`
 	Times     times   `json:"times"`
-	Delivered float64 `json:"delivered"` // from the event's own time to the page
-	Received  float64 `json:"received"`  // the picture's last packet
+	Delivered float64 `json:"delivered"` // the page heard of the input
+	Received  float64 `json:"received"`  // the picture's last packet came
 	Presented float64 `json:"presented"` // the picture was given to be drawn
-	Displayed float64 `json:"displayed"` // and is expected on the screen
-	Decoding  float64 `json:"decoding"`  // time of its decoding
-	Changed   float64 `json:"changed"`   // the page saw other pixels, from the event's own time
+	Shown     float64 `json:"shown"`     // it is on the screen
+	Changed   float64 `json:"changed"`   // the page saw other pixels
 }
 
 // times are the edge's stages of a picture, milliseconds.
@@ -136,7 +142,7 @@ type times struct {
 	Encode  float64 `json:"encode"`
 }
 
-func (i input) above() float64 { return i.MotionMs - i.RenderMs - i.EncodeMs }
+func (i input) above() float64 { return i.Shown - i.RenderMs - i.EncodeMs }
 
 func inputs(b *browser) ([]bench.Row, error) {
 	var plain, looked struct {
@@ -160,16 +166,17 @@ func inputs(b *browser) ([]bench.Row, error) {
 	return []bench.Row{
 		bar,
 		{Name: "single input: the same, 95th percentile", Value: quantileOf(all, input.above, 0.95), Unit: "ms"},
-		row("motion to photon", func(i input) float64 { return i.MotionMs }),
+		row("motion to photon", func(i input) float64 { return i.Shown }),
+		row("motion to photon as the viewer tells it", func(i input) float64 { return i.ToldMs }),
 		row("  from the event to the page", func(i input) float64 { return i.Delivered }),
 		row("  input and picture under way", func(i input) float64 {
-			return i.Received - i.Times.Render - i.Times.Convert - i.Times.Encode
+			return i.Received - i.Delivered - i.Times.Render - i.Times.Convert - i.Times.Encode
 		}),
 		row("  render", func(i input) float64 { return i.RenderMs }),
 		row("  scale and convert", func(i input) float64 { return i.Times.Convert }),
 		row("  encode", func(i input) float64 { return i.EncodeMs }),
 		row("  from its last packet to being drawn", func(i input) float64 { return i.Presented - i.Received }),
-		row("  from there to the screen", func(i input) float64 { return i.Displayed - i.Presented }),
+		row("  from there to the screen", func(i input) float64 { return i.Shown - i.Presented }),
 		{Name: "single input: pixels seen to change, above render and encode",
 			Value: medianOf(looked.Samples, func(i input) float64 { return i.Changed - i.RenderMs - i.EncodeMs }), Unit: "ms"},
 	}, nil
@@ -181,7 +188,7 @@ func motion(b *browser) ([]bench.Row, error) {
 		Runs []struct {
 			Took   float64 `json:"took"` // ms
 			Frames []struct {
-				Motion *float64 `json:"motionToPhotonMs"`
+				Motion *float64 `json:"motionMs"`
 				Scale  float64  `json:"scale"`
 			} `json:"frames"`
 		} `json:"runs"`
@@ -226,13 +233,15 @@ func rests(b *browser) ([]bench.Row, error) {
 	if err := b.do("rest", map[string]any{"count": stills, "ms": shortDrag}, &result); err != nil {
 		return nil, err
 	}
-	// The last picture that came before the still is the refined one, of which the still is made.
+	// The still is made of the refined picture, which comes as video before it.
 	last := func(of func(at, render float64) float64) func(rested) float64 {
 		return func(r rested) float64 {
-			if n := len(r.After); n > 0 {
-				return of(r.After[n-1].At, r.After[n-1].RenderMs)
+			for _, f := range r.After {
+				if f.Quality == "lossy" && f.RenderMs > 0 {
+					return of(f.At, f.RenderMs)
+				}
 			}
-			return 0
+			return math.NaN() // it gave way to the still before it was shown
 		}
 	}
 	return []bench.Row{
@@ -245,12 +254,15 @@ func rests(b *browser) ([]bench.Row, error) {
 	}, nil
 }
 
+// medianOf and quantileOf leave out what was not measured, which is NaN.
 func medianOf[T any](all []T, of func(T) float64) float64 { return quantileOf(all, of, 0.5) }
 
 func quantileOf[T any](all []T, of func(T) float64, q float64) float64 {
-	values := make([]float64, len(all))
+	var values []float64
 	for i := range all {
-		values[i] = of(all[i])
+		if v := of(all[i]); !math.IsNaN(v) {
+			values = append(values, v)
+		}
 	}
 	return bench.Quantile(values, q)
 }

@@ -72,7 +72,7 @@ func short(name string) string {
 
 // stages measures what a session does to a picture, one step at a time, on the demo study.
 func stages(ctx context.Context, s setup) ([]bench.Row, error) {
-	demo, err := s.demo()
+	demo, err := s.demo(ctx)
 	if err != nil {
 		return nil, err
 	}
