@@ -77,12 +77,11 @@ func TestRedisGoneInMidSession(t *testing.T) {
 		t.Errorf("the pool has the task as %+v", task)
 	}
 	x.move()
-	s.eventually("a session can be opened", func() bool { return s.status("/readyz?session=1") == http.StatusOK })
-	second := s.submit(rendering(chest))
+	second := s.place(rendering(chest), "near")
 	if second.Attempt.Fencing <= x.Grant().Attempt.Fencing {
 		t.Errorf("fencing token %d after %d", second.Attempt.Fencing, x.Grant().Attempt.Fencing)
 	}
-	s.refused(rendering(chest), signaling.ProblemNoFreeNode)
+	s.full(rendering(chest), "video encoder")
 	if err := x.Finish(s.ctx); err != nil {
 		t.Error(err)
 	}
@@ -211,22 +210,34 @@ func TestEdgeBackAtOnceWithoutItsSessions(t *testing.T) {
 	wantProblem(t, err, signaling.ProblemNotFound, "ended", "came back without it", "new one")
 }
 
-// TestBrokerKilledInMidSession: the session goes on without a broker, and is in the pool of the next one.
+// TestBrokerKilledInMidSession: the sessions go on without a broker, and are in the pool of the next one; what ended meanwhile
+// is made up for.
 func TestBrokerKilledInMidSession(t *testing.T) {
 	onEachRedis(t, func(t *testing.T, args ...string) {
 		s := start(t, args...)
-		s.edge("near", "--max-sessions", "1")
-		x := s.open()
-		s.becomes(x.Grant().Task, signaling.TaskRunning)
+		e := s.edge("near", "--max-sessions", "2")
+		x, done := s.open(), s.open()
+		for _, g := range []signaling.Grant{x.Grant(), done.Grant()} {
+			s.becomes(g.Task, signaling.TaskRunning)
+		}
+		done.move()
 		s.broker.kill()
 		x.move()
 		x.histogram("without-broker")
+		if err := done.Finish(s.ctx); err != nil {
+			t.Error(err)
+		}
 		s.launch()
+		e.says(`(?s)registered with the broker.*registered with the broker`)
+		if task := s.becomes(done.Grant().Task, signaling.TaskFinished); task.Usage == nil || task.Usage.Pictures == 0 {
+			t.Errorf("%+v", task)
+		}
 		s.eventually("the edge is back with what it holds", func() bool {
 			n := s.node("near")
 			return n.State == signaling.NodeReady && n.Capacity.Sub(n.Free) == signaling.DefaultResources(signaling.Rendering)
 		})
-		s.refused(rendering(chest), signaling.ProblemNoFreeNode, "video encoder")
+		second := s.place(rendering(chest), "near")
+		s.full(rendering(chest), "video encoder")
 		// The terminal comes back with a fresh token for the same attempt.
 		var g signaling.Grant
 		if err := s.ask(http.MethodPost, "/tasks/"+string(x.Grant().Task)+"/grant", nil, &g); err != nil {
@@ -242,6 +253,9 @@ func TestBrokerKilledInMidSession(t *testing.T) {
 		if task := s.becomes(x.Grant().Task, signaling.TaskFinished); task.Usage == nil {
 			t.Errorf("%+v", task)
 		}
-		s.allFree("near")
+		s.connect(second, terminal.Options{}).move()
+		if history := get[struct{ Tasks []pool.HistoryEntry }](s, "/history").Tasks; len(history) != 2 {
+			t.Errorf("history %+v", history)
+		}
 	})
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -116,4 +118,64 @@ func TestSessionOnOpenGL(t *testing.T) {
 		t.Error(err)
 	}
 	s.allFree("gl")
+}
+
+// TestARealChest is the same with a real contrast-enhanced CT of the chest, whose picture is lossless in every pixel.
+func TestARealChest(t *testing.T) {
+	t.Parallel()
+	folder := sourcetest.Studies(t, "ct-chest-contrast")
+	s := start(t, "--studies", folder)
+	s.edge("near")
+	found := get[struct{ Studies []source.StudySummary }](s, "/studies").Studies
+	if len(found) != 1 {
+		t.Fatalf("studies %+v", found)
+	}
+	x := s.connect(s.submit(rendering(signaling.SeriesRef{StudyInstanceUID: found[0].StudyInstanceUID})), terminal.Options{})
+	if x.info.Modality != "CT" || x.info.Size[2] < 90 || x.info.Max < 1000 {
+		t.Errorf("series %+v", x.info)
+	}
+	x.move()
+	s.renderedFrom(folder, x.view, x.still(), "cpu")
+	if h := x.histogram("count"); h.Voxels != int64(x.info.Size[0]*x.info.Size[1]*x.info.Size[2]) || h.Max != x.info.Max {
+		t.Errorf("histogram of %d voxels up to %g", h.Voxels, h.Max)
+	}
+}
+
+// TestTwoBrokersOfOnePool: the terminal is at one broker and the edge's link at the other one, which share a Redis.
+func TestTwoBrokersOfOnePool(t *testing.T) {
+	t.Parallel()
+	redis := "redis://" + redistest.Addr(t)
+	dir := studies(t)
+	here, there := start(t, "--redis", redis, "--studies", dir), start(t, "--redis", redis, "--studies", dir)
+	e := there.launchEdge("near", "--max-sessions", "1")
+	for _, s := range []*tomocast{here, there} {
+		s.eventually("both brokers know the edge", func() bool { return s.status("/readyz?session=1") == http.StatusOK })
+	}
+	x := here.open()
+	x.move()
+	there.full(rendering(chest), "one video encoder")
+	// Signalling comes back by way of either broker.
+	x.Disconnect()
+	if err := x.Resume(here.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.RestartICE(here.ctx); err != nil {
+		t.Fatal(err)
+	}
+	var again signaling.Grant
+	if err := there.ask(http.MethodPost, "/tasks/"+string(x.Grant().Task)+"/grant", nil, &again); err != nil || again.Attempt != x.Grant().Attempt {
+		t.Errorf("%+v, %v", again, err)
+	}
+	// The broker of the terminal goes; the session stays, and the other one ends it.
+	here.broker.kill()
+	x.move()
+	there.finish(again)
+	if p := x.ending(); p.Code != signaling.ProblemCancelled {
+		t.Errorf("the terminal is told %+v", p)
+	}
+	there.becomes(again.Task, signaling.TaskFinished)
+	there.allFree("near")
+	if !e.lives() {
+		t.Error("the edge has ended")
+	}
 }

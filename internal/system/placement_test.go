@@ -38,20 +38,18 @@ func TestA5BrokerFirstTakesTheNearestFreeEdge(t *testing.T) {
 		s.edge("near", "--max-sessions", "1", "--distance", "1")
 		grants := map[string]signaling.Grant{}
 		for _, want := range []string{"near", "middle", "far"} {
-			g := s.submit(rendering(chest))
-			if string(g.Attempt.Node) != want || g.Answer != signaling.EdgeAssigned || !strings.Contains(strings.Join(g.Reasons, "; "), "nearest free edge") {
-				t.Errorf("%+v, want %s", g, want)
+			g := s.place(rendering(chest), want)
+			// By what the broker knew, which lags a little, it was the nearest free one or the second or third.
+			if why := strings.Join(g.Reasons, "; "); g.Answer != signaling.EdgeAssigned || !strings.Contains(why, "nearest free edge") && !strings.Contains(why, "by distance") {
+				t.Errorf("%+v", g)
 			}
 			grants[want] = g
 		}
-		s.refused(rendering(chest), signaling.ProblemNoFreeNode, "of 3 nodes 3 have less than", "video encoder", "try again")
+		s.full(rendering(chest), "of 3 nodes 3 have less than one video encoder free")
 		// A session that was refused nothing: it goes on beside.
 		x := s.connect(grants["middle"], terminal.Options{})
-		if err := s.ask(http.MethodDelete, "/tasks/"+string(grants["near"].Task), nil, nil); err != nil {
-			t.Fatal(err)
-		}
-		s.allFree("near")
-		if g := s.submit(rendering(chest)); g.Attempt.Node != "near" || g.Attempt.Fencing <= grants["far"].Attempt.Fencing {
+		s.finish(grants["near"])
+		if g := s.place(rendering(chest), "near"); g.Attempt.Fencing <= grants["far"].Attempt.Fencing {
 			t.Errorf("%+v after the nearest became free", g)
 		}
 		x.move()
@@ -65,6 +63,8 @@ func TestA6GrantOnlyAfterTheEdgeConfirmed(t *testing.T) {
 		s := start(t, args...)
 		near := s.edge("near", "--distance", "1")
 		s.edge("far", "--distance", "9")
+		s.finish(s.place(rendering(chest), "near"))
+		s.allFree("near")
 		near.signal(syscall.SIGSTOP)
 		g := s.submit(rendering(chest))
 		if g.Attempt.Node != "far" || !strings.Contains(strings.Join(g.Reasons, "; "), "near did not confirm in time") {
@@ -86,14 +86,10 @@ func TestA7NoNodeBeyondTheLimit(t *testing.T) {
 	s.edge("beside", "--distance", "2", "--max-sessions", "1")
 	r := rendering(chest)
 	r.MaxDistanceMs = 5
-	if g := s.submit(r); g.Attempt.Node != "beside" {
-		t.Errorf("%+v", g)
-	}
-	s.refused(r, signaling.ProblemNoFreeNode, "1 is too far away", "1 has less than one video encoder free")
+	s.place(r, "beside")
+	s.full(r, "1 is too far away", "1 has less than one video encoder free")
 	r.MaxDistanceMs = 8
-	if g := s.submit(r); g.Attempt.Node != "ward" {
-		t.Errorf("%+v", g)
-	}
+	s.place(r, "ward")
 }
 
 // TestA8CloudTierOnlyWhenNoEdgeIsFree has a cloud node that is nearer than the edge.
@@ -102,12 +98,12 @@ func TestA8CloudTierOnlyWhenNoEdgeIsFree(t *testing.T) {
 		s := start(t, args...)
 		s.edge("cloud", "--tier", "cloud", "--distance", "1")
 		s.edge("ward", "--distance", "30", "--max-sessions", "1")
-		first := s.submit(rendering(chest))
-		if first.Answer != signaling.EdgeAssigned || first.Attempt.Node != "ward" {
+		first := s.place(rendering(chest), "ward")
+		if first.Answer != signaling.EdgeAssigned {
 			t.Errorf("%+v", first)
 		}
-		second := s.submit(rendering(chest))
-		if second.Answer != signaling.ExecuteInCloud || second.Attempt.Node != "cloud" || !strings.Contains(strings.Join(second.Reasons, "; "), "no edge is free") {
+		second := s.place(rendering(chest), "cloud")
+		if second.Answer != signaling.ExecuteInCloud || !strings.Contains(strings.Join(second.Reasons, "; "), "no edge is free") {
 			t.Errorf("%+v", second)
 		}
 		// The cloud does it by the same rules: it renders, counts, and releases on finish (A9, A11).
@@ -119,11 +115,8 @@ func TestA8CloudTierOnlyWhenNoEdgeIsFree(t *testing.T) {
 		}
 		s.becomes(second.Task, signaling.TaskFinished)
 		s.allFree("cloud")
-		if err := s.ask(http.MethodDelete, "/tasks/"+string(first.Task), nil, nil); err != nil {
-			t.Fatal(err)
-		}
-		s.allFree("ward")
-		if g := s.submit(rendering(chest)); g.Attempt.Node != "ward" || g.Answer != signaling.EdgeAssigned {
+		s.finish(first)
+		if g := s.place(rendering(chest), "ward"); g.Answer != signaling.EdgeAssigned {
 			t.Errorf("%+v after the edge became free", g)
 		}
 	})
@@ -211,13 +204,11 @@ func TestASecondRequestWithTheSameKeyGivesTheSameTask(t *testing.T) {
 		g := s.submit(rendering(chest))
 		first, err := s.client.Submit(s.ctx, rendering(chest), "the-key")
 		wantProblem(t, err, signaling.ProblemNoFreeNode)
-		if err := s.ask(http.MethodDelete, "/tasks/"+string(g.Task), nil, nil); err != nil {
-			t.Fatal(err)
-		}
-		s.allFree("near")
-		if first, err = s.client.Submit(s.ctx, rendering(chest), "the-key"); err != nil {
-			t.Fatal(err)
-		}
+		s.finish(g)
+		s.eventually("it is placed", func() bool {
+			first, err = s.client.Submit(s.ctx, rendering(chest), "the-key")
+			return err == nil
+		})
 		again, err := s.client.Submit(s.ctx, rendering(chest), "the-key")
 		if err != nil || again.Task != first.Task || again.Attempt != first.Attempt {
 			t.Errorf("%+v, %v; the first was %+v", again, err, first)

@@ -82,12 +82,16 @@ func (p *program) cleanup() {
 		}
 	}
 	if p.t.Failed() {
+		said = polling.ReplaceAllString(said, "")
 		if len(said) > shownLog {
 			said = "...\n" + said[len(said)-shownLog:]
 		}
 		p.t.Logf("%s %s:\n%s", p.name, strings.Join(p.cmd.Args[1:], " "), said)
 	}
 }
+
+// polling is what a broker logs of a test that waits for something.
+var polling = regexp.MustCompile(`(?m)^.*method=GET route="GET /(api/v1/(nodes|tasks)/.*|readyz)" status=(200|404|503) .*\n`)
 
 // signal sends a signal.
 func (p *program) signal(s os.Signal) {

@@ -141,8 +141,14 @@ func (x *session) histogram(id signaling.TaskID) signaling.Histogram {
 	return h
 }
 
-// rendered has the program render a view from the command line and compares it with a still, pixel by pixel.
+// rendered has the program render a view of the chest from the command line and compares it with a still, pixel by pixel.
 func (s *tomocast) rendered(view signaling.ViewState, still terminal.Still, backend string) {
+	s.t.Helper()
+	s.renderedFrom(filepath.Join(s.studies, "chest"), view, still, backend)
+}
+
+// renderedFrom does the same with the series in a folder.
+func (s *tomocast) renderedFrom(folder string, view signaling.ViewState, still terminal.Still, backend string) {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	viewFile, picture := filepath.Join(dir, "view.json"), filepath.Join(dir, "picture.png")
@@ -154,7 +160,7 @@ func (s *tomocast) rendered(view signaling.ViewState, still terminal.Still, back
 		s.t.Fatal(err)
 	}
 	dimensions := strconv.Itoa(still.Header.Width) + "x" + strconv.Itoa(still.Header.Height)
-	_, errs, status := command(s.t, edgeProgram, nil, "render", "--study", filepath.Join(s.studies, "chest"), "--view", viewFile,
+	_, errs, status := command(s.t, edgeProgram, nil, "render", "--study", folder, "--view", viewFile,
 		"--size", dimensions, "--backend", backend, "--out", picture)
 	if status != 0 {
 		s.t.Fatalf("render: status %d: %s", status, errs)

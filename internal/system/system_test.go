@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -179,6 +180,53 @@ func (s *tomocast) submit(r signaling.TaskRequest) signaling.Grant {
 		s.t.Fatal(err)
 	}
 	return g
+}
+
+// place asks for a task until it comes to a node. What a broker chooses from in memory follows the pool within
+// milliseconds, so the first one may still come to where there was room before.
+func (s *tomocast) place(r signaling.TaskRequest, node string) signaling.Grant {
+	s.t.Helper()
+	var g signaling.Grant
+	s.eventually("a task is placed on "+node, func() bool {
+		var err error
+		if g, err = s.client.Submit(s.ctx, r, ""); err != nil {
+			wantProblem(s.t, err, signaling.ProblemNoFreeNode)
+			return false
+		}
+		if string(g.Attempt.Node) != node {
+			s.finish(g)
+			return false
+		}
+		return true
+	})
+	return g
+}
+
+// full asks for a task until it is refused in these words, because the pool is full.
+func (s *tomocast) full(r signaling.TaskRequest, words ...string) {
+	s.t.Helper()
+	var last error
+	s.eventually(fmt.Sprintf("a task is refused as %q", words), func() bool {
+		_, last = s.client.Submit(s.ctx, r, "")
+		if last == nil {
+			s.t.Fatal("a task is placed in a full pool")
+		}
+		for _, w := range words {
+			if !strings.Contains(strings.ToLower(last.Error()), w) {
+				return false
+			}
+		}
+		return true
+	})
+	wantProblem(s.t, last, signaling.ProblemNoFreeNode, "try again")
+}
+
+// finish ends a task from outside.
+func (s *tomocast) finish(g signaling.Grant) {
+	s.t.Helper()
+	if err := s.ask(http.MethodDelete, "/tasks/"+string(g.Task), nil, nil); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // refused asks for a task and must be refused with a code and words.
