@@ -35,7 +35,8 @@ func (o Options) maxBytes() int64 {
 // Builder gathers the slices of one series. Add may be called from several goroutines; Finish or Close ends it.
 type Builder struct {
 	opts     Options
-	expected int
+	expected int // slices that were announced, copies among them
+	distinct int // instances that were announced
 
 	mu       sync.Mutex // guards what follows
 	infos    []SliceInfo
@@ -71,13 +72,19 @@ func (b *Builder) Expect(infos []SliceInfo) error {
 			return b.fail(readError(infos[i].Name, dicom.UnsupportedSyntax(uid)))
 		}
 	}
-	seen := make(map[string]bool, len(infos))
+	seen := make(map[string]int, len(infos))
 	var unique []SliceInfo
-	for _, s := range infos {
-		if !seen[s.SOPInstanceUID] || s.SOPInstanceUID == "" {
-			unique = append(unique, s)
+	for i := range infos {
+		s := &infos[i]
+		j, ok := seen[s.SOPInstanceUID]
+		if ok && s.SOPInstanceUID != "" {
+			if s.Position != infos[j].Position {
+				return b.fail(doubleUID(s, &infos[j]))
+			}
+			continue
 		}
-		seen[s.SOPInstanceUID] = true
+		seen[s.SOPInstanceUID] = i
+		unique = append(unique, *s)
 	}
 	l, err := arrange(unique)
 	if err != nil {
@@ -85,7 +92,7 @@ func (b *Builder) Expect(infos []SliceInfo) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expected, b.next = len(infos), len(unique)
+	b.expected, b.distinct, b.next = len(infos), len(unique), len(unique)
 	b.expectAt = make(map[string]int, len(unique))
 	for k, i := range l.order {
 		b.expectAt[unique[i].SOPInstanceUID] = k
@@ -190,7 +197,7 @@ func (b *Builder) take(s SliceInfo) (int, error) {
 		return 0, b.err
 	}
 	if b.first == nil {
-		b.first = &s
+		b.first, b.slot = &s, 0 // the size of a slice is what the files say, not what was announced
 	} else if err := same(b.first, &s); err != nil {
 		return 0, b.failLocked(err)
 	}
@@ -219,6 +226,9 @@ func (b *Builder) take(s SliceInfo) (int, error) {
 func (b *Builder) decode(s *SliceInfo, slot int, raw []byte) (r [2]int16, err error) {
 	b.memory.RLock()
 	defer b.memory.RUnlock()
+	if b.pages == nil {
+		return r, errClosed
+	}
 	to := b.pages[slot*b.slot : (slot+1)*b.slot]
 	bad := refuse(Unsupported, s.Name, "its pixels of %d bits cannot be read by this build; re-export the series with 8 or 16 bits", s.Format.BitsAllocated)
 	if b.wide {
@@ -271,26 +281,28 @@ func readError(name string, err error) *Error {
 	return e
 }
 
+var errClosed = errors.New("the series has been closed")
+
 // Close frees what was gathered. It does nothing after a Finish that succeeded.
 func (b *Builder) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.memory.Lock()
 	defer b.memory.Unlock()
+	if b.err == nil {
+		b.err = errClosed
+	}
 	if b.pages == nil {
 		return
 	}
 	// Wiping touches every page, so what was only reserved goes back first.
-	if used := len(b.infos) * b.slot; used > 0 && used < len(b.pages) {
+	if used := max(1, len(b.infos)*b.slot); used < len(b.pages) {
 		if p, err := volume.ResizePages(b.pages, used); err == nil {
 			b.pages = p
 		}
 	}
 	volume.FreePages(b.pages)
 	b.pages = nil
-	if b.err == nil {
-		b.err = errors.New("the series was closed before it was finished")
-	}
 }
 
 // Finish makes the volume. The caller frees it. Where the series cannot become one the error, an *Error, says why,
@@ -313,9 +325,12 @@ func (b *Builder) finish() (*Result, error) {
 	if b.done < b.expected {
 		return nil, refuse(Incomplete, "", "%d of the %d slices of the series came; fetch it again", b.done, b.expected)
 	}
-	slots, copies, err := b.distinct()
+	slots, copies, err := b.uncopied()
 	if err != nil {
 		return nil, err
+	}
+	if len(slots) < b.distinct { // a copy of one must not stand in for another
+		return nil, refuse(Incomplete, "", "%d of the %d slices of the series came, some of them twice; fetch it again", len(slots), b.distinct)
 	}
 	infos := make([]SliceInfo, len(slots))
 	for i, s := range slots {
@@ -335,8 +350,8 @@ func (b *Builder) finish() (*Result, error) {
 	return b.assemble(l, order)
 }
 
-// distinct finds the slots to use: of equal copies of an instance only one.
-func (b *Builder) distinct() (slots []int, copies int, err error) {
+// uncopied finds the slots to use: of equal copies of an instance only one.
+func (b *Builder) uncopied() (slots []int, copies int, err error) {
 	seen := make(map[string]int)
 	for i := range b.infos {
 		if !b.taken[i] {
@@ -351,11 +366,15 @@ func (b *Builder) distinct() (slots []int, copies int, err error) {
 		}
 		at := func(k int) []byte { return b.pages[k*b.slot : (k+1)*b.slot] }
 		if b.infos[i].Position != b.infos[j].Position || !bytes.Equal(at(i), at(j)) {
-			return nil, 0, refuse(Doubled, b.infos[i].Name, "it has the same instance UID as %s but another place or other pixels; have the series corrected at its source", b.infos[j].Name)
+			return nil, 0, doubleUID(&b.infos[i], &b.infos[j])
 		}
 		copies++
 	}
 	return slots, copies, nil
+}
+
+func doubleUID(a, b *SliceInfo) *Error {
+	return refuse(Doubled, a.Name, "it has the same instance UID as %s but another place or other pixels; have the series corrected at its source", b.Name)
 }
 
 // permute moves slices so that place k gets what slot order[k] holds. Slots that order does not name lose what

@@ -133,7 +133,8 @@ func skip(path string, err error) FileReport {
 }
 
 // walk lists the files under a folder, by their paths relative to it. What cannot be listed is an error: slices may
-// lie in it.
+// lie in it. Links to files count as files, a link that leads nowhere too, so that it is told; links to folders are not
+// followed, for they may lead in circles.
 func walk(ctx context.Context, dir string) ([]string, error) {
 	st, err := os.Stat(dir)
 	if err != nil {
@@ -142,6 +143,9 @@ func walk(ctx context.Context, dir string) ([]string, error) {
 	if !st.IsDir() {
 		return nil, refuse(NoSlices, dir, "it is no folder; name the folder that the series lies in")
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the folder itself may be a link
+		return nil, err
+	}
 	var paths []string
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		switch {
@@ -149,6 +153,10 @@ func walk(ctx context.Context, dir string) ([]string, error) {
 			return ctx.Err()
 		case err != nil:
 			return fmt.Errorf("list %s: %w", path, err)
+		case e.Type()&fs.ModeSymlink != 0:
+			if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+				return nil
+			}
 		case !e.Type().IsRegular():
 			return nil
 		}

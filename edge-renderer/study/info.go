@@ -144,6 +144,9 @@ func (s *SliceInfo) values(d *dicom.Dataset) error {
 	if s.Slope == 0 {
 		return refuse(Unreadable, s.Name, "its rescale slope is 0, which would make every voxel the same; export the series again")
 	}
+	if most := 1e30; math.Abs(s.Slope) > most || math.Abs(s.Intercept) > most {
+		return refuse(Unreadable, s.Name, "rescale slope %g and intercept %g give values beyond all measure; export the series again", s.Slope, s.Intercept)
+	}
 	if s.Units == "" {
 		s.Units = d.String(dicom.RescaleType)
 	}

@@ -63,7 +63,7 @@ func (g Geometry) Patient(ijk geom.Vec) geom.Vec {
 func (g Geometry) Inverse() ([3]geom.Vec, bool) {
 	a, b, c := g.Axes[0], g.Axes[1], g.Axes[2]
 	det := a.Dot(b.Cross(c))
-	if math.Abs(det) < 1e-12 || math.IsNaN(det) {
+	if math.Abs(det) < 1e-12 || math.IsNaN(det) || math.IsInf(det, 0) {
 		return [3]geom.Vec{}, false
 	}
 	return [3]geom.Vec{b.Cross(c).Scale(1 / det), c.Cross(a).Scale(1 / det), a.Cross(b).Scale(1 / det)}, true
@@ -126,8 +126,8 @@ func check(g Geometry, slope, intercept float64) error {
 			return fmt.Errorf("volume of %dx%dx%d voxels: every side must be 1 to 65536", g.Size[0], g.Size[1], g.Size[2])
 		}
 	}
-	if _, ok := g.Inverse(); !ok {
-		return fmt.Errorf("volume of %dx%dx%d voxels: its axes do not span space", g.Size[0], g.Size[1], g.Size[2])
+	if _, ok := g.Inverse(); !ok || !g.Origin.Finite() {
+		return fmt.Errorf("volume of %dx%dx%d voxels: its axes do not span space, or its origin is nowhere", g.Size[0], g.Size[1], g.Size[2])
 	}
 	if slope == 0 || math.IsNaN(slope) || math.IsInf(slope, 0) || math.IsNaN(intercept) || math.IsInf(intercept, 0) {
 		return fmt.Errorf("volume with rescale slope %g and intercept %g: the slope must be finite and not zero", slope, intercept)
@@ -191,7 +191,7 @@ func (v *Volume) At(i, j, k int) float64 {
 	return float64(v.Int16s()[n])*v.Slope + v.Intercept
 }
 
-// UpdateRange sets Min and Max from the voxels. NaN values are passed over.
+// UpdateRange sets Min and Max from the voxels. NaN values are passed over; both are 0 where there are no others.
 func (v *Volume) UpdateRange() {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	if v.Format == Float32 {
@@ -206,6 +206,10 @@ func (v *Volume) UpdateRange() {
 			a, b = min(a, s), max(b, s)
 		}
 		lo, hi = float64(a), float64(b)
+	}
+	if lo > hi {
+		v.Min, v.Max = 0, 0
+		return
 	}
 	lo, hi = lo*v.Slope+v.Intercept, hi*v.Slope+v.Intercept
 	v.Min, v.Max = min(lo, hi), max(lo, hi)
