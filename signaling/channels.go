@@ -280,4 +280,8 @@ type RenderingParameters struct {
 	// View is what the session opens with, for example that of a session which is resumed or shared. A view
 	// that does not fit the series is left aside for the standard one.
 	View *ViewState `json:"view,omitempty"`
+	// Width and Height are the size of pictures that the terminal wants, pixels, until it asks for another one
+	// (RequestResize). Without them the first picture may have another size than the terminal has room for.
+	Width  int `json:"width,omitempty"`
+	Height int `json:"height,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
@@ -195,16 +196,12 @@ func (l *loop) openingView(ref signaling.SeriesRef) (view signaling.ViewState, s
 	if err != nil {
 		return initial, false, err
 	}
-	var p signaling.RenderingParameters
-	if raw := l.s.cfg.Instruction.Request.Parameters; len(raw) > 0 {
-		if err := json.Unmarshal(raw, &p); err != nil || p.View == nil {
-			return initial, true, nil
-		}
-	}
-	if p.View == nil {
+	asked := l.s.parameters().View
+	if asked == nil {
 		return initial, true, nil
 	}
-	v := *p.View
+	v := *asked
+	v.Viewports = slices.Clone(asked.Viewports)
 	v.Revision = max(v.Revision, 1)
 	for i := range v.Viewports {
 		v.Viewports[i].Series = ref
@@ -355,12 +352,20 @@ func (l *loop) resetView(r signaling.Request) (bool, error) {
 	return l.view.apply(patch, r.Seq)
 }
 
-func (l *loop) resize(width, height int) error {
+// streamed is the size, even on both sides, of the stream for a wanted size.
+func streamed(width, height int) (w, h int, err error) {
 	if width < 64 || height < 64 || width > maxSide || height > maxSide || width*height > maxPixels {
-		return badRequest(fmt.Sprintf("A picture of %dx%d pixels cannot be streamed: 64 to %d on a side and %d pixels in all",
+		return 0, 0, badRequest(fmt.Sprintf("A picture of %dx%d pixels cannot be streamed: 64 to %d on a side and %d pixels in all",
 			width, height, maxSide, maxPixels))
 	}
-	width, height = width&^1, height&^1
+	return width &^ 1, height &^ 1, nil
+}
+
+func (l *loop) resize(width, height int) error {
+	width, height, err := streamed(width, height)
+	if err != nil {
+		return err
+	}
 	if width != l.width || height != l.height {
 		l.width, l.height, l.resized = width, height, true
 		l.refined, l.stilled = 0, 0

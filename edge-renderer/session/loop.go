@@ -80,8 +80,13 @@ type order struct {
 }
 
 func newLoop(s *Session) *loop {
+	p := s.parameters()
+	width, height, err := streamed(p.Width, p.Height)
+	if err != nil {
+		width, height = defaultWidth, defaultHeight
+	}
 	return &loop{
-		s: s, width: defaultWidth, height: defaultHeight, state: signaling.TaskReserved,
+		s: s, width: width, height: height, state: signaling.TaskReserved,
 		tasks: map[signaling.TaskID]context.CancelFunc{}, volumes: map[string]render.Volume{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}

@@ -7,6 +7,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -117,6 +118,15 @@ func (s *Session) tell(e event) {
 	case s.events <- e:
 	case <-s.done:
 	}
+}
+
+// parameters are what the request asks for; one that cannot be understood asks for nothing.
+func (s *Session) parameters() signaling.RenderingParameters {
+	var p signaling.RenderingParameters
+	if json.Unmarshal(s.cfg.Instruction.Request.Parameters, &p) != nil {
+		return signaling.RenderingParameters{}
+	}
+	return p
 }
 
 // clock is the time since the session began.

@@ -317,6 +317,16 @@ func TestOpeningViewShowsAllAtEverySize(t *testing.T) {
 	}
 }
 
+func TestPicturesHaveTheSizeOfTheRequestFromTheFirstOn(t *testing.T) {
+	ctx := within(t)
+	b := start(t, func(c *Config) { c.Instruction.Request.Parameters = json.RawMessage(`{"width":241,"height":180}`) })
+	s := b.dial(ctx, terminal.Options{}) // it asks for no size itself
+	first := next(ctx, t, "the first stamp", s.Stamps(), any1[signaling.Stamp])
+	if first.Width != 240 || first.Height != 180 {
+		t.Errorf("the first picture has %dx%d pixels", first.Width, first.Height)
+	}
+}
+
 func TestRequestsThatCannotBeCarriedOut(t *testing.T) {
 	ctx := within(t)
 	b := start(t, nil)

@@ -215,7 +215,7 @@ export class Session extends Emitter<SessionEvents> {
   async #place(): Promise<void> {
     this.#enter(this.#state === "restoring" ? "restoring" : "asking");
     const request: TaskRequest = { type: "rendering", series: this.#series };
-    if (this.#view !== undefined) request.parameters = { view: this.#view };
+    request.parameters = this.#parameters();
     const stop = this.#stop.signal;
     const grant = await this.#api.submit(request, crypto.randomUUID(), stop);
     if (stop.aborted) {
@@ -224,6 +224,11 @@ export class Session extends Emitter<SessionEvents> {
     }
     this.#grant = grant;
     this.#connect(grant);
+  }
+
+  /** parameters are what the edge begins with: the view, and the size of pictures where it is known yet. */
+  #parameters(): { view?: ViewState; width?: number; height?: number } {
+    return { ...(this.#view === undefined ? {} : { view: this.#view }), ...this.#size };
   }
 
   #connect(grant: Grant, resume = ""): void {
@@ -392,7 +397,7 @@ export class Session extends Emitter<SessionEvents> {
   async #rejoin(resume: string): Promise<boolean> {
     const old = this.#grant;
     if (old === undefined) return false;
-    const renewal = { lost: true, ...(this.#view === undefined ? {} : { parameters: { view: this.#view } }) };
+    const renewal = { lost: true, parameters: this.#parameters() };
     try {
       this.#grant = await this.#api.grant(old.task, renewal, this.#stop.signal);
     } catch (error) {

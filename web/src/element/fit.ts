@@ -32,6 +32,8 @@ export function fit(deviceWidth: number, deviceHeight: number, ratio: number): F
 
 /** watchSize tells the fit of an element now and whenever its size or the pixel ratio changes. */
 export function watchSize(element: HTMLElement, changed: (fit: Fit) => void): () => void {
+  const now = fit(element.clientWidth * devicePixelRatio, element.clientHeight * devicePixelRatio, devicePixelRatio);
+  if (now !== undefined) changed(now);
   const observer = new ResizeObserver((entries) => {
     const entry = entries.at(-1);
     if (entry === undefined) return;
