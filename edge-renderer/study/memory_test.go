@@ -1,0 +1,189 @@
+package study_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tomocast/tomocast/edge-renderer/study"
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+)
+
+// generated is a series of n slices of 512x512 that are made when they are asked for, so that it takes no memory.
+type generated struct {
+	n          int
+	ownRescale bool
+	silent     bool // announces nothing
+	failAt     int  // how many slices come before the source fails; 0: it does not
+}
+
+func (g *generated) slice(k int) *dicom.Dataset {
+	d := sourcetest.Slice(studyUID, seriesUID, k)
+	d.SetInts(dicom.Rows, dicom.US, 512)
+	d.SetInts(dicom.Columns, dicom.US, 512)
+	if g.ownRescale {
+		d.SetFloats(dicom.RescaleSlope, dicom.DS, float64(k+1))
+	}
+	return d
+}
+
+func (g *generated) Instances(context.Context) ([]source.Instance, error) {
+	if g.silent {
+		return nil, nil
+	}
+	list := make([]source.Instance, g.n)
+	for k := range list {
+		list[k] = listed(g.slice(k))
+	}
+	return list, nil
+}
+
+func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) error) error {
+	work := make(chan int)
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			px := make([]byte, 512*512*2)
+			for k := range work {
+				for i := 0; i < len(px); i += 2 {
+					binary.LittleEndian.PutUint16(px[i:], uint16(k+i))
+				}
+				d := g.slice(k)
+				d.SetBytes(dicom.PixelData, dicom.OW, px)
+				var b buffer
+				if errs[w] = errors.Join(errs[w], dicom.Write(&b, d)); errs[w] != nil {
+					continue
+				}
+				if err := fn(source.Object{Name: fmt.Sprint(k), Data: b}); err != nil {
+					errs[w] = err
+				}
+			}
+		})
+	}
+	for k := range g.n {
+		if g.failAt > 0 && k >= g.failAt {
+			break
+		}
+		work <- k
+	}
+	close(work)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	if g.failAt > 0 {
+		return source.ErrIncomplete
+	}
+	return nil
+}
+
+type buffer []byte
+
+func (b *buffer) Write(p []byte) (int, error) { *b = append(*b, p...); return len(p), nil }
+
+const peakEnv = "TOMOCAST_TEST_PEAK"
+
+var peakCases = map[string]struct {
+	series generated
+	fails  bool
+	volume int // MiB that the volume has, or was announced to have
+}{
+	"announced":               {generated{n: 400}, false, 200},
+	"not announced":           {generated{n: 400, silent: true}, false, 200},
+	"rescale values for each": {generated{n: 200, ownRescale: true}, false, 200},
+	"source fails at once":    {generated{n: 4000, failAt: 1}, true, 0},
+}
+
+// TestPeakMemory loads in a process of its own, whose largest resident size is at most one and a half times the volume
+// and 200 MiB: a series never stands in memory twice. What was only reserved is never touched.
+func TestPeakMemory(t *testing.T) {
+	if name := os.Getenv(peakEnv); name != "" {
+		peakChild(t, name)
+		return
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" && s.Value == "true" {
+				t.Skip("the race detector takes memory of its own")
+			}
+		}
+	}
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("there is no /proc to read the resident size from")
+	}
+	for name, c := range peakCases {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestPeakMemory$", "-test.v")
+		cmd.Env = append(os.Environ(), peakEnv+"="+name, "GOMAXPROCS=2")
+		out, err := cmd.CombinedOutput()
+		var peak int
+		_, rest, _ := strings.Cut(string(out), "peak KiB: ")
+		if _, scanErr := fmt.Sscan(rest, &peak); err != nil || scanErr != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+			continue
+		}
+		peak >>= 10
+		t.Logf("%s: %d MiB of voxels, at most %d MiB resident", name, c.volume, peak)
+		if most := c.volume*3/2 + 200; peak > most {
+			t.Errorf("%s: %d MiB were resident, more than %d", name, peak, most)
+		}
+	}
+}
+
+func peakChild(t *testing.T, name string) {
+	c := peakCases[name]
+	r, err := study.Build(t.Context(), &c.series, study.Options{Workers: 2})
+	if (err != nil) != c.fails {
+		t.Fatal(err)
+	}
+	if err == nil {
+		if got := r.Volume.Bytes() >> 20; got != c.volume {
+			t.Errorf("the volume has %d MiB", got)
+		}
+		r.Volume.Free()
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(status), "VmHWM:")
+	if !ok {
+		t.Fatal("no VmHWM")
+	}
+	fmt.Println("peak KiB:", strings.Fields(rest)[0])
+}
+
+// Series that are refused give back all that was reserved for them.
+func TestRefusalsGiveBack(t *testing.T) {
+	size := func() (kib int) {
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Skip("there is no /proc to read the size from")
+		}
+		_, rest, _ := strings.Cut(string(status), "VmSize:")
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			t.Fatal(err)
+		}
+		return kib
+	}
+	before := size()
+	for range 50 {
+		if _, err := study.Build(t.Context(), &generated{n: 1000, failAt: 1}, study.Options{Workers: 1}); err == nil {
+			t.Fatal("no error")
+		}
+	}
+	if grown := (size() - before) >> 10; grown > 2000 { // each reserves 500 MiB
+		t.Errorf("the process has grown by %d MiB", grown)
+	}
+}
