@@ -1,9 +1,11 @@
 package signaling_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -87,14 +89,14 @@ func TestConnGoesOnAfterAMalformedMessage(t *testing.T) {
 
 func TestConnCutsOffASlowPeer(t *testing.T) {
 	server, _ := pair(t, 1000) // the client never reads
-	big := signaling.Signal{SDP: strings.Repeat("x", 1<<20)}
-	for range 2000 {
-		if err := server.Send(big); err != nil {
-			if !errors.Is(err, signaling.ErrSlowPeer) {
+	big, _ := json.Marshal(signaling.Signal{SDP: strings.Repeat("x", 1<<18)})
+	for range 4000 {
+		if err := server.SendRaw(big); err != nil {
+			if !errors.Is(err, signaling.ErrSlowPeer) && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("cut off with %v", err)
 			}
 			return
 		}
 	}
-	t.Error("a peer that takes nothing was sent 2000 MiB")
+	t.Error("a peer that takes nothing was sent 1000 MiB")
 }
