@@ -33,8 +33,9 @@ type Cache struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	unused  *list.List // of *entry, least recently used first
-	bytes   int64      // of all volumes that are loaded or for which room was made
+	unused  *list.List      // of *entry, least recently used first
+	leaving map[*entry]bool // still loading, though everyone has left
+	bytes   int64           // of all volumes that are loaded or for which room was made
 	loading sync.WaitGroup
 }
 
@@ -72,7 +73,7 @@ func (s *Series) Release() { s.release() }
 // New returns an empty cache. The caller closes it.
 func New(cfg Config) *Cache {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Cache{cfg: cfg, ctx: ctx, stop: stop, entries: map[string]*entry{}, unused: list.New()}
+	return &Cache{cfg: cfg, ctx: ctx, stop: stop, entries: map[string]*entry{}, unused: list.New(), leaving: map[*entry]bool{}}
 }
 
 // Open returns a series, from memory or from its source, and tells progress while it loads. Its errors are
@@ -141,6 +142,7 @@ func (c *Cache) leave(e *entry, id int) {
 		}
 	default:
 		e.cancel()
+		c.leaving[e] = true
 		c.forget(e) // the next one to ask begins anew
 	}
 }
@@ -178,6 +180,7 @@ func (c *Cache) load(ctx context.Context, e *entry, from signaling.SourceAccess,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(e.ready)
+	delete(c.leaving, e)
 	c.bytes -= e.held
 	if err != nil {
 		e.err = err
@@ -211,21 +214,44 @@ func (c *Cache) drop(e *entry) {
 	e.volume.Free()
 }
 
-// makeRoom drops unused volumes until an entry may hold need bytes, or says that it may not.
-func (c *Cache) makeRoom(e *entry, need int64) error {
+// makeRoom drops unused volumes until an entry may hold need bytes instead of what it holds, or says that it may not.
+// Room that loadings take which everyone has left is waited for.
+func (c *Cache) makeRoom(ctx context.Context, e *entry, need int64) error {
+	for {
+		leaving, err := c.tryRoom(e, need)
+		if leaving == nil {
+			return err
+		}
+		select {
+		case <-leaving.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tryRoom is one attempt of makeRoom; it returns an entry that is about to give room back, where there is one.
+func (c *Cache) tryRoom(e *entry, need int64) (leaving *entry, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.bytes -= e.held
+	e.held = 0
 	for c.bytes+need > c.cfg.MaxBytes && c.unused.Len() > 0 {
 		c.drop(c.unused.Front().Value.(*entry))
 	}
 	if c.bytes+need > c.cfg.MaxBytes {
-		return &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "The series is too large for this edge",
+		for other := range c.leaving {
+			if other != e && other.held > 0 {
+				return other, nil
+			}
+		}
+		return nil, &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "The series is too large for this edge",
 			Detail: fmt.Sprintf("It takes %.1f MiB of voxels; %.1f MiB of the %.1f MiB allowed are in use. Ask the operator for more (--volume-memory), or close other studies",
 				mib(need), mib(c.bytes), mib(c.cfg.MaxBytes))}
 	}
 	e.held = need
 	c.bytes += need
-	return nil
+	return nil, nil
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

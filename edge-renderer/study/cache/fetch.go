@@ -27,12 +27,8 @@ func (c *Cache) fetch(ctx context.Context, e *entry, from signaling.SourceAccess
 	}
 	series := &counted{Series: client.Source(ref.StudyInstanceUID, ref.SeriesInstanceUID)}
 	series.planned = func(list []source.Instance) error {
-		var need int64
-		for i := range list {
-			need += int64(list[i].Rows) * int64(list[i].Columns) * int64(max(list[i].BitsAllocated/8, 2))
-		}
-		series.total = need
-		return c.makeRoom(e, need)
+		series.total = voxelBytes(list)
+		return c.makeRoom(ctx, e, series.total)
 	}
 	result, err := study.Build(ctx, series, study.Options{MaxBytes: c.cfg.MaxBytes, Progress: func(done, total int) {
 		bytes := series.bytes.Load()
@@ -41,7 +37,26 @@ func (c *Cache) fetch(ctx context.Context, e *entry, from signaling.SourceAccess
 	if err != nil {
 		return nil, signaling.SeriesInfo{}, asProblem(err)
 	}
+	if err := c.makeRoom(ctx, e, int64(result.Volume.Bytes())); err != nil { // the listing said too little
+		result.Volume.Free()
+		return nil, signaling.SeriesInfo{}, err
+	}
 	return result.Volume, Info(result, from.Name), nil
+}
+
+// voxelBytes is what the voxels of a series will take, as far as its listing says: 16 bits each, or 32 where pixels
+// have more or slices have modality transforms of their own.
+func voxelBytes(list []source.Instance) int64 {
+	var voxels int64
+	each := int64(2)
+	for i := range list {
+		voxels += int64(list[i].Rows) * int64(list[i].Columns)
+		a, b := list[0].Rescale, list[i].Rescale
+		if list[i].BitsAllocated > 16 || (a == nil) != (b == nil) || a != nil && *a != *b {
+			each = 4
+		}
+	}
+	return voxels * each
 }
 
 // counted counts the bytes of a series as they come, and lets its size be judged before they do.
