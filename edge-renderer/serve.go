@@ -171,7 +171,7 @@ func (s *serveFlags) node(renderer string) (signaling.Node, error) {
 		ID: signaling.NodeID(*s.id), Tier: signaling.Tier(*s.tier), State: signaling.NodeStarting, Version: service.Version(),
 		Zone: *s.zone, DistanceMs: *s.distance, Renderer: renderer,
 		Types: []signaling.TaskType{signaling.Rendering},
-		Capacity: signaling.Resources{GPUMemoryMB: *s.gpuMemory, GPUMilli: 1000, EncoderSessions: int64(*s.sessions),
+		Capacity: signaling.Resources{GPUMemoryMB: *s.gpuMemory, GPUMilli: max(1000, int64(*s.sessions)*signaling.DefaultResources(signaling.Rendering).GPUMilli), EncoderSessions: int64(*s.sessions),
 			CPUMilli: int64(max(runtime.NumCPU(), (*s.sessions+1)/2)) * 1000, MemoryMB: *s.volumeMemory},
 	}
 	if n.ID == "" {

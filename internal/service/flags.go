@@ -32,6 +32,7 @@ type Flags struct {
 	commands         [][2]string
 	arguments        *argument
 	secrets          []secret
+	args             []string // after Parse
 }
 
 type flagGroup struct {
@@ -73,7 +74,7 @@ func (f *Flags) Arguments(name, usage string, min, max int) {
 }
 
 // Args are the arguments after the flags.
-func (f *Flags) Args() []string { return f.set.Args() }
+func (f *Flags) Args() []string { return f.args }
 
 func (f *Flags) add(name string) {
 	if len(f.groups) == 0 {
@@ -167,12 +168,23 @@ func (f *Flags) parse(args []string, env func(string) (string, bool), out io.Wri
 			*l = nil
 		}
 	})
-	if err := f.set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			f.help(out)
-			return ErrHelp
+	f.args = nil
+	for rest := args; ; {
+		if err := f.set.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				f.help(out)
+				return ErrHelp
+			}
+			return fmt.Errorf("%w: %w; %s --help lists what there is", ErrUsage, err, f.command)
 		}
-		return fmt.Errorf("%w: %w; %s --help lists what there is", ErrUsage, err, f.command)
+		// Flags may stand behind arguments, too, unless a -- ends them.
+		n := len(rest) - f.set.NArg()
+		if f.set.NArg() == 0 || (n > 0 && rest[n-1] == "--") {
+			f.args = append(f.args, f.set.Args()...)
+			break
+		}
+		f.args = append(f.args, f.set.Arg(0))
+		rest = f.set.Args()[1:]
 	}
 	if bad != nil {
 		return bad
@@ -189,15 +201,15 @@ func (f *Flags) parse(args []string, env func(string) (string, bool), out io.Wri
 }
 
 func (f *Flags) checkArguments() error {
-	n := f.set.NArg()
+	n := len(f.args)
 	a := f.arguments
 	switch {
 	case a == nil && n > 0:
-		return fmt.Errorf("%w: unexpected argument %.60q; %s --help lists what there is", ErrUsage, f.set.Arg(0), f.command)
+		return fmt.Errorf("%w: unexpected argument %.60q; %s --help lists what there is", ErrUsage, f.args[0], f.command)
 	case a != nil && n < a.min:
 		return fmt.Errorf("%w: %s is missing (%s)", ErrUsage, a.name, a.usage)
 	case a != nil && n > a.max:
-		return fmt.Errorf("%w: unexpected argument %.60q; flags stand before arguments", ErrUsage, f.set.Arg(a.max))
+		return fmt.Errorf("%w: unexpected argument %.60q; %s --help lists what there is", ErrUsage, f.args[a.max], f.command)
 	}
 	return nil
 }
