@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -228,6 +229,7 @@ type slow struct {
 	http.RoundTripper
 	arrived, letGo chan struct{}
 	first          atomic.Bool
+	asked          chan string // the last parts of paths of answers that have come
 }
 
 func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -235,13 +237,15 @@ func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
 		close(s.arrived)
 		<-s.letGo
 	}
-	return s.RoundTripper.RoundTrip(r)
+	resp, err := s.RoundTripper.RoundTrip(r)
+	s.asked <- path.Base(path.Dir(r.URL.Path))
+	return resp, err
 }
 
 // Room that a loading takes which everyone has left is waited for: who loads a page again is not refused.
 func TestRoomOfTheLeft(t *testing.T) {
 	s := newSite(t, size, nil)
-	transport := &slow{RoundTripper: http.DefaultTransport, arrived: make(chan struct{}), letGo: make(chan struct{})}
+	transport := &slow{RoundTripper: http.DefaultTransport, arrived: make(chan struct{}), letGo: make(chan struct{}), asked: make(chan string, 100)}
 	renderer := cpu.New()
 	defer renderer.Close()
 	c := cache.New(cache.Config{Renderer: renderer, MaxBytes: size, HTTP: &http.Client{Transport: transport}})
@@ -255,13 +259,17 @@ func TestRoomOfTheLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := make(chan opened, 1)
-	before := make(chan struct{})
 	go func() {
-		close(before)
 		got, err := c.Open(t.Context(), s.from, s.ref(2), ignore)
 		again <- opened{got, err}
 	}()
-	<-before
+	for uid := ""; uid != series(2); uid = <-transport.asked {
+	}
+	for range 20 { // meanwhile the other has read the answer and would have been refused
+		if _, err := s.Open(t.Context(), s.from, s.ref(99), ignore); err == nil {
+			t.Error("there is no such series")
+		}
+	}
 	// One who has no patience is let go while the room is still taken.
 	hurry, end := context.WithCancel(t.Context())
 	end()
