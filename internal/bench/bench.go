@@ -89,12 +89,13 @@ func Table(w io.Writer, rows []Row) error {
 	return t.Flush()
 }
 
-// figure writes a value with three significant digits, whole numbers as they are.
+// figure writes a value with four significant digits, so that what misses its bar by little looks like it, and
+// whole numbers as they are.
 func figure(v float64) string {
 	if math.Abs(v) >= 1000 || v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 // JSON returns the rows as an array of Row with "met" added. Values that are no numbers (NaN) are null there.

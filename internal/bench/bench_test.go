@@ -52,7 +52,7 @@ func TestWrite(t *testing.T) {
 	table, text, _ := strings.Cut(b.String(), "\n\n")
 	want := strings.Join([]string{
 		"measurement  value      bar             ",
-		"claim        1.23 x     at most 2 x     met",
+		"claim        1.234 x    at most 2 x     met",
 		"likeness     29 dB      at least 30 dB  MISSED",
 		"failed       NaN ms     at most 30 ms   MISSED",
 		"rate         31234 1/s                  ",
