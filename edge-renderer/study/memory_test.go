@@ -1,6 +1,7 @@
 package study_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -60,11 +61,11 @@ func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) 
 				}
 				d := g.slice(k)
 				d.SetBytes(dicom.PixelData, dicom.OW, px)
-				var b buffer
+				var b bytes.Buffer
 				if errs[w] = errors.Join(errs[w], dicom.Write(&b, d)); errs[w] != nil {
 					continue
 				}
-				if err := fn(source.Object{Name: fmt.Sprint(k), Data: b}); err != nil {
+				if err := fn(source.Object{Name: fmt.Sprint(k), Data: b.Bytes()}); err != nil {
 					errs[w] = err
 				}
 			}
@@ -88,10 +89,6 @@ func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) 
 	}
 	return nil
 }
-
-type buffer []byte
-
-func (b *buffer) Write(p []byte) (int, error) { *b = append(*b, p...); return len(p), nil }
 
 const peakEnv = "TOMOCAST_TEST_PEAK"
 
