@@ -12,6 +12,14 @@ layout(location = 24) uniform vec3 gramDiagonal; // xx, yy, zz of render.Gram
 layout(location = 25) uniform vec3 gramRest;     // xy, xz, yz
 
 const float OPAQUE = 0.995;
+const float SURFACE = 1.0 / 32.0; // opacity of samples that look for the surface before them
+const float FINEST = 1.0 / 64.0;  // of a step, to which they find it
+
+// classify is the entry of the transfer function for the value in a cell; nothing where that is no number.
+vec4 classify(Cell c) {
+	float x = value(c) * entry.x + entry.y;
+	return isnan(x) ? vec4(0.0) : texelFetch(table, int(clamp(x, 0.0, 4095.0) + 0.5));
+}
 
 // shade returns the factor of the colour and the white part.
 vec2 shade(Ray r, vec3 g) {
@@ -36,7 +44,7 @@ void main() {
 		vec4 e = vec4(0.0);
 		while (k < r.n) {
 			while (k < r.n) {
-				c = locate(r, k);
+				c = locate(r, float(k));
 				ivec3 b = c.at >> 2;
 				int d = int(texelFetch(distances, (b.z * bricks.y + b.y) * bricks.x + b.x).r);
 				if (d == 0) break;
@@ -44,13 +52,29 @@ void main() {
 			}
 			if (k >= r.n) break;
 			k++;
-			float x = value(c) * entry.x + entry.y;
-			if (isnan(x)) continue;
-			e = texelFetch(table, int(clamp(x, 0.0, 4095.0) + 0.5));
+			e = classify(c);
 			if (e.a > 0.0) break;
 		}
 		if (!(e.a > 0.0)) break;
 		float w = e.a * (1.0 - alpha);
+#ifdef STEEP
+		// Colour and normal are those behind the surface, see rays.go. The first turn, a whole step back,
+		// finds out whether there is one.
+		float least = 0.5 * e.a, back = 0.0;
+		bool found = false;
+		for (float part = e.a > SURFACE && k > 1 ? 1.0 : 0.0; part >= FINEST; part *= 0.5) {
+			bool inside = classify(locate(r, float(k - 1) - back - part)).a >= least;
+			if (inside && part == 1.0) break;
+			if (inside) back += part;
+			found = true;
+		}
+		for (float voxel = 1.0 / length(r.delta), depth = voxel; found; depth *= depth > voxel / 4.0 ? 0.5 : 0.0) {
+			float at = float(k - 1) - back;
+			c = locate(r, at);
+			e = classify(locate(r, at + depth));
+			found = e.a < least && depth > 0.0;
+		}
+#endif
 #ifdef SHADE
 		vec2 s = shade(r, gradient(c));
 		color += w * (e.rgb * s.x + s.y);

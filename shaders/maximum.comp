@@ -19,7 +19,7 @@ void main() {
 	while (k < r.n && top < window.y) {
 		Cell c;
 		while (k < r.n) {
-			c = locate(r, k);
+			c = locate(r, float(k));
 			ivec3 b = c.at >> 2, e = b >> 2;
 			if (texelFetch(blocks, e, 0).r <= top) {
 				k = leave(r, k, e << 2, (e + 1) << 2);

@@ -105,8 +105,9 @@ struct Cell {
 	vec3 weight;
 };
 
-Cell locate(Ray r, int k) {
-	ivec3 q = ivec3(floor((r.base + float(k) * r.delta) * SUB));
+// locate finds the cell of a sample, or of what lies between samples.
+Cell locate(Ray r, float k) {
+	ivec3 q = ivec3(floor((r.base + k * r.delta) * SUB));
 	q = clamp(q, ivec3(0), (size - 1) * int(SUB));
 	Cell c;
 	c.at = min(q >> 8, max(size - 2, ivec3(0)));

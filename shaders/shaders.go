@@ -20,6 +20,7 @@ func Programs() []string { return []string{"composite", "maximum"} }
 type Definitions struct {
 	Pairs bool // voxels.glsl: two int16 voxels in a texel and no texture filter
 	Shade bool // composite.comp: gradient shading
+	Steep bool // composite.comp: rays look for surfaces
 }
 
 // All are the variants of a program.
@@ -27,7 +28,11 @@ func All(program string) []Definitions {
 	if program == "maximum" {
 		return []Definitions{{}, {Pairs: true}}
 	}
-	return []Definitions{{}, {Pairs: true}, {Shade: true}, {Pairs: true, Shade: true}}
+	var all []Definitions
+	for n := range 8 {
+		all = append(all, Definitions{Pairs: n&1 != 0, Shade: n&2 != 0, Steep: n&4 != 0})
+	}
+	return all
 }
 
 // Source is the text of a compute shader, GLSL 4.30.
@@ -37,7 +42,7 @@ func Source(program string, d Definitions) (string, error) {
 	for _, def := range []struct {
 		name string
 		on   bool
-	}{{"PAIRS", d.Pairs}, {"SHADE", d.Shade}} {
+	}{{"PAIRS", d.Pairs}, {"SHADE", d.Shade}, {"STEEP", d.Steep}} {
 		if def.on {
 			fmt.Fprintf(&s, "#define %s\n", def.name)
 		}

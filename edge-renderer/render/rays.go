@@ -29,6 +29,17 @@ const (
 // A composite ray ends at an accumulated opacity of Opaque, and the colour is then divided by the
 // opacity. Its normals are central differences at one voxel's distance, and the light stands at the camera
 // and lights both sides; where the difference vanishes only the ambient part remains.
+//
+// Where the transfer function is steep for the volume, Scene.Steep, a sample's colour would depend on how far
+// behind a surface it happens to lie, and rings would cover the surface, or noise where rays are jittered.
+// There a sample whose opacity is above Surface, with a sample before it on the ray that has less than half of
+// its opacity, keeps that opacity but takes its normal and its colour from places of their own. Bisecting the
+// step between the two six times finds the first position, in 64ths of the step, with at least half of the
+// sample's opacity. The normal is that of this position. The colour is that of a voxel's length further along
+// the ray, since values closer to a surface are mixtures of what lies on its two sides, and at the position
+// itself are all the same, at the foot of the ramp; where the opacity there is less than half of the
+// sample's, half a voxel further is taken, a quarter, or the position itself. The first sample of a ray,
+// which begins in a cut or at the volume's face, is left as it is.
 
 // Opaque is the accumulated opacity at which a ray ends.
 const Opaque = 0.995

@@ -42,6 +42,7 @@ type frame struct {
 	scale, offset float64      // from stored value to its entry
 	scaleInt      int64        // the same for integers, see entry
 	offsetInt     int64
+	steep         bool // rays look for surfaces
 	shaded        bool
 	ambient       float32 // times 255, as all three
 	diffuse       float32
@@ -85,6 +86,7 @@ func newFrame(s *render.Scene, l *loaded, r *Renderer) *frame {
 	scale, offset := t.Index()
 	f.scale, f.offset = scale*v.Slope, scale*v.Intercept+offset
 	f.setEntry()
+	f.steep = s.Steep()
 	for i, g := range render.Gram(v.Geometry) {
 		f.gram[i] = float32(g)
 		if i >= 3 {
@@ -181,6 +183,49 @@ func (f *frame) ray(x, y int, reach float64, r *ray) bool {
 		r.start[a], r.inv[a] = float64(r.base[a])/one*inv, inv*volume.BrickSide
 	}
 	return true
+}
+
+// position is where the k-th sample lies: the voxel index plus half of what it is rounded to, fixed point.
+func (r *ray) position(k int) [3]int64 {
+	return [3]int64{r.base[0] + int64(k)*r.delta[0], r.base[1] + int64(k)*r.delta[1], r.base[2] + int64(k)*r.delta[2]}
+}
+
+const bisections = 6
+
+// surface is where the k-th sample, of the given opacity, takes its normal and its colour from: the surface
+// between it and the sample before it, and what lies behind that. Where there is none both are its own place.
+// At is the opacity at a position.
+func (r *ray) surface(k int, opacity float32, at func(p [3]int64) float32) (normal, color [3]int64) {
+	p, least := r.position(k), opacity/2
+	if k == 0 || at(r.position(k-1)) >= least {
+		return p, p
+	}
+	back := int64(0) // from the sample, in the smallest parts of the step
+	for part := int64(1 << bisections >> 1); part > 0; part >>= 1 {
+		if at(r.before(p, back+part)) >= least {
+			back += part
+		}
+	}
+	p = r.before(p, back)
+	voxel := one / math.Sqrt(float64(r.unit[0]*r.unit[0]+r.unit[1]*r.unit[1]+r.unit[2]*r.unit[2]))
+	for depth := voxel; depth > voxel/8; depth /= 2 {
+		behind := p
+		for a := range 3 {
+			behind[a] += int64(float64(r.unit[a]) * depth)
+		}
+		if at(behind) >= least {
+			return p, behind
+		}
+	}
+	return p, p
+}
+
+// before is a number of the smallest parts of the step before a position.
+func (r *ray) before(p [3]int64, parts int64) [3]int64 {
+	for a := range 3 {
+		p[a] -= parts * r.delta[a] >> bisections
+	}
+	return p
 }
 
 // tile renders the pixels of one tile.

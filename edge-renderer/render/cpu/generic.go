@@ -18,11 +18,11 @@ type cell struct {
 	w    [3]float64
 }
 
-// locate finds the cell of the k-th sample.
-func (f *frame) locate(r *ray, k int) (c cell) {
+// locate finds the cell of a position.
+func (f *frame) locate(at [3]int64) (c cell) {
 	stride := [3]int{1, f.sy, f.sz}
 	for a := range 3 {
-		p := min(max(r.base[a]+int64(k)*r.delta[a], 0), f.last[a])
+		p := min(max(at[a], 0), f.last[a])
 		c.i[a] = int(p >> 32)
 		c.w[a] = float64(p>>24&255) / 256
 		if c.i[a] < f.size[a]-1 {
@@ -70,27 +70,43 @@ func (f *frame) brick(c cell) (at int, b [3]int) {
 	return b[0] + f.by*b[1] + f.bz*b[2], b
 }
 
+// nothing is how a value that is no number looks.
+var nothing [4]float32
+
+// classify is the entry of the transfer function for the value in a cell.
+func classify[T number](f *frame, voxels []T, c cell) *[4]float32 {
+	// max passes a NaN on, whose conversion is undefined; so compare.
+	x := value(f, voxels, c)*f.scale + f.offset + 0.5
+	switch {
+	case x > 0:
+		return &f.table[int(min(x, render.TableSize-1))]
+	case x != x:
+		return &nothing
+	}
+	return &f.table[0]
+}
+
 // composite renders a composite ray through voxels of any format.
 func composite[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 	var red, green, blue, alpha float32
+	opacity := func(p [3]int64) float32 { return classify(f, voxels, f.locate(p))[3] }
 	for k := r.k; k < r.n; {
-		c := f.locate(r, k)
+		c := f.locate(r.position(k))
 		at, b := f.brick(c)
 		if d := int(f.distance[at]); d > 0 {
 			k = r.leave(k, b[0]-d+1, b[1]-d+1, b[2]-d+1, 2*d-1)
 			continue
 		}
 		k++
-		// max passes a NaN on, whose conversion is undefined; so compare.
-		x, entry := value(f, voxels, c)*f.scale+f.offset+0.5, 0
-		if x > 0 {
-			entry = int(min(x, render.TableSize-1))
-		}
-		e := &f.table[entry]
-		if e[3] == 0 || x != x {
+		e := classify(f, voxels, c)
+		if e[3] == 0 {
 			continue
 		}
 		w := e[3] * (1 - alpha)
+		if f.steep && e[3] > render.Surface {
+			normal, color := r.surface(k-1, e[3], opacity)
+			c, e = f.locate(normal), classify(f, voxels, f.locate(color))
+		}
 		diffuse, specular := f.ambient, float32(0)
 		if f.shaded {
 			var g [3]float32
@@ -132,7 +148,7 @@ func maximum[T number](f *frame, voxels []T, r *ray, pix *[4]byte) {
 	// Values below the window are as black as its lower end, those above as white as its upper end.
 	top := f.low
 	for k := 0; k < r.n && top < f.high; {
-		c := f.locate(r, k)
+		c := f.locate(r.position(k))
 		at, b := f.brick(c)
 		lo, hi := float64(f.bricks.Min[at])*f.slope+f.intercept, float64(f.bricks.Max[at])*f.slope+f.intercept
 		if max(lo, hi) <= top && !f.keepAll {

@@ -87,6 +87,14 @@ func (f *frame) composite16(r *ray, pix *[4]byte) {
 			continue
 		}
 		w := e[3] * (1 - alpha)
+		if f.steep && e[3] > render.Surface {
+			normal, color := r.surface(k-1, e[3], f.opacity16)
+			ix, fx = place(normal[0], f.last[0])
+			iy, fy = place(normal[1], f.last[1])
+			iz, fz = place(normal[2], f.last[2])
+			at = ix + f.sy*iy + f.sz*iz
+			e = f.entry16(color)
+		}
 		diffuse, specular := f.ambient, float32(0)
 		if f.shaded {
 			var gx, gy, gz float32
@@ -107,6 +115,16 @@ func (f *frame) composite16(r *ray, pix *[4]byte) {
 	}
 	f.finish(red, green, blue, alpha, pix)
 }
+
+// entry16 is the entry of the transfer function at a position.
+func (f *frame) entry16(p [3]int64) *[4]float32 {
+	ix, fx := place(p[0], f.last[0])
+	iy, fy := place(p[1], f.last[1])
+	iz, fz := place(p[2], f.last[2])
+	return &f.table[f.entry(f.value16(ix+f.sy*iy+f.sz*iz, fx, fy, fz))]
+}
+
+func (f *frame) opacity16(p [3]int64) float32 { return f.entry16(p)[3] }
 
 // value16 interpolates in the cell at a voxel and returns the unsigned value times 2^24.
 func (f *frame) value16(at int, fx, fy, fz uint64) uint64 {

@@ -29,7 +29,7 @@ func (l *loaded) prepare(s *render.Scene) *pass {
 	p := &pass{scene: s, loaded: l, rays: s.Rays()}
 	p.variant = variant{"maximum", shaders.Definitions{Pairs: l.layout == pairs}}
 	if s.Mode == render.Composite {
-		p.variant.program, p.variant.Shade = "composite", s.Transfer.Lighting.Shade
+		p.variant.program, p.variant.Shade, p.variant.Steep = "composite", s.Transfer.Lighting.Shade, s.Steep()
 		p.step = s.Transfer.Table(s.Quality.Step)
 		p.distances = l.space.Distances(s.Transfer)
 		p.reaches = l.space.Reaches(&p.rays, s.Width, s.Height, s.Transfer)

@@ -124,14 +124,17 @@ func Scenes(t testing.TB) []Scene {
 		{"bone, jittered", options{head, "CT-Bone", nil, "right", true, nil, true, [2]int{160, 160}}},
 		{"soft tissue", options{head, "CT-Soft-Tissue", nil, "anterior", true, nil, false, [2]int{160, 160}}},
 		{"soft tissue, clipped", options{head, "CT-Soft-Tissue", nil, "inferior", false, clips, false, [2]int{160, 160}}},
+		{"soft tissue, jittered", options{head, "CT-Soft-Tissue", nil, "left", true, nil, true, [2]int{160, 160}}},
 		{"contrast", options{head, "CT-Chest-Contrast-Enhanced", nil, "posterior", true, nil, false, [2]int{160, 160}}},
 		{"bone, other window", options{head, "CT-Bone", &render.Window{Center: 60, Width: 300}, "left", true, nil, false, [2]int{160, 160}}},
 		{"maximum", options{head, "CT-MIP", nil, "anterior", true, nil, false, [2]int{160, 120}}},
 		{"maximum, orthographic, clipped", options{head, "CT-MIP", &render.Window{Center: 60, Width: 200}, "left", false, clips, false, [2]int{160, 120}}},
 		{"sheared", options{tilted, "CT-Bone", nil, "anterior", true, clips, false, [2]int{160, 160}}},
 		{"sheared, orthographic", options{tilted, "CT-Bone", nil, "inferior", false, nil, true, [2]int{160, 160}}},
+		{"sheared, steep", options{tilted, "CT-Bone", &render.Window{Center: 300, Width: 20}, "left", true, clips, true, [2]int{160, 160}}},
 		{"sheared, maximum", options{tilted, "CT-MIP", nil, "right", true, nil, false, [2]int{160, 160}}},
 		{"floats", options{floats, "MR-Default", nil, "anterior", true, nil, false, [2]int{160, 160}}},
+		{"floats, steep", options{floats, "MR-Default", &render.Window{Center: 300, Width: 8}, "left", true, nil, true, [2]int{160, 160}}},
 		{"floats, maximum", options{floats, "CT-MIP", nil, "left", false, nil, false, [2]int{160, 160}}},
 	} {
 		p, ok := preset.Lookup(o.preset)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) render.Renderer) {
 		{"perspective", testPerspective},
 		{"lighting", testLighting},
 		{"sheared grid", testSheared},
+		{"steep surfaces", testSteep},
 		{"formats", testFormats},
 		{"single slice", testSingleSlice},
 		{"not a number", testNaN},
@@ -258,6 +259,39 @@ func testSheared(t *testing.T, r render.Renderer) {
 			first = img
 		} else if db, err := phantom.PSNR(first, img); err != nil || db < 38 {
 			t.Errorf("%.1f dB between the grids, %v", db, err)
+		}
+	}
+}
+
+// A surface under a steep transfer function looks the same however far apart samples are and wherever they lie:
+// with samples in their own places, these pictures would be at 20 to 29 dB.
+func testSteep(t *testing.T, r render.Renderer) {
+	f := render.Function{
+		Color:   []render.ColorPoint{{-167, 0, 0, 0}, {-160, 0.06, 0.06, 0.06}, {240, 1, 0.8, 0.6}},
+		Opacity: []render.OpacityPoint{{-167, 0}, {-160, 1}},
+	}
+	for _, format := range []volume.Format{volume.Int16, volume.Float32} {
+		v := Fill(t, phantom.Grid(64, 1), format, func(p geom.Vec) float64 {
+			return -1000 + 1040*min(max((25-p.Norm())/3, 0), 1) // an edge of three voxels
+		})
+		l := Load(t, r, v)
+		for _, f.Shade = range []bool{false, true} {
+			f.Ambient, f.Diffuse, f.Specular, f.SpecularPower = 0.2, 0.7, 0.2, 10
+			transfer := Compile(t, f, nil)
+			picture := func(step float64, jitter bool) *render.Image {
+				s := scene(l, View(t, v.Geometry, "anterior", 1), transfer, 160, step)
+				s.Camera.Perspective, s.Quality.Jitter = true, jitter
+				return Render(t, r, s)
+			}
+			want := picture(1.0/16, false)
+			for _, step := range []float64{0.5, 1} {
+				for _, jitter := range []bool{false, true} {
+					db, err := phantom.PSNR(want, picture(step, jitter))
+					if err != nil || db < 45 {
+						t.Errorf("%s, shaded %v, step %g mm, jitter %v: %.1f dB to a step of 1/16 mm, %v", format, f.Shade, step, jitter, db, err)
+					}
+				}
+			}
 		}
 	}
 }
