@@ -16,25 +16,33 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// openRenderer opens the renderer of a backend: auto, gl or cpu. Where auto has to fall back to the
-// processor, fallback says why.
+// openRenderer opens the renderer of a backend: auto, gl or cpu. Where auto leaves OpenGL for the Go renderer,
+// fallback says why: there is none, or it is itself emulated on the processor, which measures slower.
 func openRenderer(backend string, log *slog.Logger) (r render.Renderer, fallback string, err error) {
 	switch backend {
 	case "cpu":
 		return cpu.New(), "", nil
-	case "gl", "auto":
-		r, err = gl.Open()
-		if err == nil {
-			return r, "", nil
-		}
-		if backend == "gl" {
+	case "gl":
+		if r, err = gl.Open(); err != nil {
 			return nil, "", fmt.Errorf("OpenGL cannot be used: %w", err)
 		}
-		fallback = fmt.Sprintf("OpenGL is missing on this edge: %v", err)
-		log.Warn("rendering on the processor, because OpenGL cannot be used", "err", err)
-		return cpu.New(), fallback, nil
+		return r, "", nil
+	case "auto":
+	default:
+		return nil, "", fmt.Errorf("%w: --backend %q: auto, gl or cpu", service.ErrUsage, backend)
 	}
-	return nil, "", fmt.Errorf("%w: --backend %q: auto, gl or cpu", service.ErrUsage, backend)
+	if r, err = gl.Open(); err != nil {
+		fallback = fmt.Sprintf("OpenGL is missing on this edge: %v", err)
+	} else if emulated, ok := r.(interface{ Software() bool }); ok && emulated.Software() {
+		fallback = "This edge has no GPU: its OpenGL is emulated, and the Go renderer is faster there"
+		if err := r.Close(); err != nil {
+			return nil, "", err
+		}
+	} else {
+		return r, "", nil
+	}
+	log.Warn("rendering on the processor", "reason", fallback)
+	return cpu.New(), fallback, nil
 }
 
 // sameSecret compares in a time that does not tell how much is right.

@@ -55,7 +55,7 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.zone = f.String("zone", "", "`name` of the site or zone this edge stands in")
 	s.distance = f.Float64("distance", 0, "round trip to its terminals in `milliseconds`; the nearest free edge is chosen")
 	f.Group("Work")
-	s.backend = f.String("backend", "auto", "`auto`, gl or cpu; auto renders with OpenGL and, where that is missing, on the processor")
+	s.backend = f.String("backend", "auto", "`auto`, gl or cpu; auto renders with OpenGL on a GPU, and on the processor where there is none")
 	s.sessions = f.Int("max-sessions", 4, "`number` of sessions at a time")
 	s.workers = f.Int("workers", 0, "`number` of resident compute workers; 0 is one less than the processors")
 	s.volumeMemory = f.Int64("volume-memory", 4096, "`MiB` of memory for volumes, which stay until it is needed")

@@ -91,6 +91,9 @@ func (r *Renderer) Name() string {
 	return fmt.Sprintf("OpenGL %s, %s", r.info.Version, r.info.Renderer)
 }
 
+// Software says that OpenGL itself is emulated on the processor here.
+func (r *Renderer) Software() bool { return r.info.Software }
+
 // Close waits for what runs and frees everything, loaded volumes included.
 func (r *Renderer) Close() error {
 	r.mu.Lock()
