@@ -9,7 +9,7 @@ const Surface = 1.0 / 32
 // volume's range of values. Ramps for tissues, of hundreds of Hounsfield units, are not steep.
 const (
 	steepJump  = 0.3
-	steepShare = 1.0 / 32
+	steepShare = 1.0 / 64
 )
 
 // Steep says whether rays look for surfaces in a scene that Check accepts: whether its transfer function is

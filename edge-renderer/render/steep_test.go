@@ -28,8 +28,9 @@ func TestSteep(t *testing.T) {
 		step     float64
 		want     bool
 	}{
-		{"ramp of 100", compile(t, ramp(), nil), 2, true},
-		{"ramp of 100, short step", compile(t, ramp(), nil), 0.3, false},
+		{"ramp of 50", compile(t, ramp(), &render.Window{Center: 500, Width: 2000}), 2, true},
+		{"ramp of 50, short step", compile(t, ramp(), &render.Window{Center: 500, Width: 2000}), 0.3, false},
+		{"ramp of 100", compile(t, ramp(), nil), 2, false},
 		{"ramp of 1000", compile(t, ramp(), &render.Window{Center: 10000, Width: 40000}), 2, false},
 		{"narrow band", compile(t, band, nil), 2, true},
 		{"falling edge", compile(t, falling, nil), 2, true},
