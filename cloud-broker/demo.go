@@ -12,7 +12,7 @@ import (
 )
 
 // demoFolder is raised when the demo study changes, so that a newer program does not serve an older one's.
-const demoFolder = "demo-1"
+const demoFolder = "demo-2"
 
 // folder is the folder of studies to serve.
 func (b *broker) folder() string {

@@ -104,8 +104,8 @@ func bone(p vec) float64 {
 	d = joined(d, ellipsoid(x, vec{0, -68, -56}, vec{27, 22, 16}), 12)         // upper jaw
 	d = joined(d, ellipsoid(x, vec{25, -76, 12}, vec{25, 9, 6}), 18)           // brow
 	d = joined(d, capsule(x, vec{0, -80, 0}, vec{0, -90, -16}, 5, 6), 8)       // bridge of the nose
-	d = joined(d, capsule(x, vec{40, -66, -26}, vec{64, -30, -22}, 7, 4.5), 7) // cheek
-	d = joined(d, capsule(x, vec{64, -30, -22}, vec{68, 0, -20}, 4.5, 5), 7)
+	d = joined(d, capsule(x, vec{38, -66, -26}, vec{61, -32, -22}, 7, 4.5), 7) // cheek
+	d = joined(d, capsule(x, vec{61, -32, -22}, vec{61, 0, -20}, 4.5, 4.5), 7)
 	d = joined(d, ellipsoid(x, vec{62, 20, -38}, vec{11, 13, 20}), 10)   // mastoid
 	d = without(d, ellipsoid(x, vec{30, -82, -6}, vec{18, 26, 15.5}), 5) // eye sockets
 	d = without(d, ellipsoid(x, vec{6, -88, -34}, vec{7, 22, 13}), 5)    // nasal opening
@@ -150,6 +150,9 @@ func cavity(p vec) float64 {
 	d := ellipsoid(p, cranium, vec{63.5, 83.5, 71.5})
 	return -joined(-d, -(-22 - p[2] + 0.25*p[1]), 10) // the base of the skull rises to the front
 }
+
+// cover is the least thickness of the tissue over bones, teeth and vessels, millimetres.
+const cover = 3.5
 
 // far stands for a distance that makes no difference any more.
 const far = 100.0
@@ -216,7 +219,7 @@ func (g *region) value(p vec, blur float64) float64 {
 	}
 	v := float64(air)
 	if depth < blur {
-		v = mix(v, g.inside(p, soft(p, depth), in), in(depth))
+		v = mix(v, g.inside(p, depth, soft(p, depth), in), in(depth))
 	}
 	if g.marker {
 		for _, b := range marker {
@@ -242,14 +245,14 @@ func airways(p vec) float64 {
 }
 
 // inside puts airways, bone, brain and vessels into the head.
-func (g *region) inside(p vec, v float64, in func(float64) float64) float64 {
+func (g *region) inside(p vec, depth, v float64, in func(float64) float64) float64 {
 	if g.cavities {
 		v = mix(v, air, in(airways(p)))
 	}
 	hole, b := far, far
 	if g.bones {
 		hole = capsule(p, burr.from, burr.to, burr.radius, burr.radius)
-		b = g.bone(p)
+		b = max(g.bone(p), depth+cover)
 		spongy := min(max(-1.5-b, 0), 1) * min(max((p[2]+24)/8, 0), 1)
 		v = mix(v, mix(cortex, diploe, spongy), in(without(b, hole, 1.5)))
 	}
@@ -265,11 +268,11 @@ func (g *region) inside(p vec, v float64, in func(float64) float64) float64 {
 		v = mix(v, brain(p, c), inner)
 	}
 	if g.teeth {
-		v = mix(v, teeth, in(tooth(p)))
+		v = mix(v, teeth, in(max(tooth(p), depth+cover)))
 	}
 	if b > -0.5 || c < 0 { // not through bone
 		for _, t := range g.vessels {
-			v = mix(v, blood, in(t.distance(p)))
+			v = mix(v, blood, in(max(t.distance(p), depth+cover)))
 		}
 	}
 	if g.lesion {
