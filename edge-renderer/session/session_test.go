@@ -489,6 +489,9 @@ func TestNothingChangedNothingSent(t *testing.T) {
 	b := start(t, nil)
 	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	still := next(ctx, t, "the first still", s.Stills(), any1)
+	for len(s.Stamps()) > 0 { // of what led to it
+		<-s.Stamps()
+	}
 	repeats := 0
 	quiet := time.After(repeatAfter * 4)
 	for {
@@ -502,7 +505,7 @@ func TestNothingChangedNothingSent(t *testing.T) {
 		}
 		break
 	}
-	if repeats > 4 { // first, refined after the resize, repeated, key frame on request
-		t.Errorf("%d pictures of one view", repeats)
+	if repeats > 2 { // the repeated one, and one that was under way beside the still
+		t.Errorf("%d pictures after the still, though nothing changed", repeats)
 	}
 }
