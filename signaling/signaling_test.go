@@ -221,6 +221,7 @@ func TestRequestsAreRefusedByField(t *testing.T) {
 		"cpuMilli":         {Type: signaling.Training, Resources: &signaling.Resources{CPUMilli: -1}},
 		"memoryMB":         {Type: signaling.Training, Resources: &signaling.Resources{MemoryMB: 1 << 40}},
 		"maxDistanceMs":    {Type: signaling.Training, MaxDistanceMs: -3},
+		"parameters.width": {Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2"}, Parameters: []byte(`{"width":-1,"height":99999999}`)},
 		"parameters":       {Type: signaling.Training, Parameters: make([]byte, signaling.MaxParameters+1)},
 	} {
 		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), field) {

@@ -142,6 +142,9 @@ type TaskRequest struct {
 	MaxDistanceMs float64         `json:"maxDistanceMs,omitempty" minimum:"0" doc:"take no node farther away than this, milliseconds of round trip"`
 }
 
+// MaxPictureSide bounds the width and height of a session's picture, pixels.
+const MaxPictureSide = 4096
+
 // MaxParameters bounds TaskRequest.Parameters, bytes.
 const MaxParameters = 64 << 10
 
@@ -165,6 +168,15 @@ func (r *TaskRequest) Validate() error {
 	}
 	if len(r.Parameters) > MaxParameters {
 		return fmt.Errorf("parameters has %d bytes: at most %d", len(r.Parameters), MaxParameters)
+	}
+	if r.Type == Rendering && len(r.Parameters) > 0 {
+		var p RenderingParameters
+		if err := json.Unmarshal(r.Parameters, &p); err != nil {
+			return fmt.Errorf("parameters: %w", err)
+		}
+		if p.Width < 0 || p.Height < 0 || p.Width > MaxPictureSide || p.Height > MaxPictureSide {
+			return fmt.Errorf("parameters.width and height are %d and %d: each 0 to %d pixels", p.Width, p.Height, MaxPictureSide)
+		}
 	}
 	if r.MaxDistanceMs < 0 {
 		return fmt.Errorf("maxDistanceMs is %g: it must not be negative", r.MaxDistanceMs)

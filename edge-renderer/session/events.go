@@ -354,9 +354,9 @@ func (l *loop) resetView(r signaling.Request) (bool, error) {
 
 // streamed is the size, even on both sides, of the stream for a wanted size.
 func streamed(width, height int) (w, h int, err error) {
-	if width < 64 || height < 64 || width > maxSide || height > maxSide || width*height > maxPixels {
+	if width < 64 || height < 64 || width > signaling.MaxPictureSide || height > signaling.MaxPictureSide || width*height > maxPixels {
 		return 0, 0, badRequest(fmt.Sprintf("A picture of %dx%d pixels cannot be streamed: 64 to %d on a side and %d pixels in all",
-			width, height, maxSide, maxPixels))
+			width, height, signaling.MaxPictureSide, maxPixels))
 	}
 	return width &^ 1, height &^ 1, nil
 }

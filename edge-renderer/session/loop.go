@@ -26,7 +26,6 @@ const (
 	maxFaults = 3
 
 	defaultWidth, defaultHeight = 1280, 720
-	maxSide                     = 4096
 	maxPixels                   = 4096 * 2304
 )
 
