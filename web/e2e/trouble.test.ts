@@ -34,6 +34,7 @@ describe("a broker with an edge", () => {
     await page.getByRole("alertdialog").waitFor();
     expect(await page.getByRole("alertdialog").innerText()).toMatch(/study|series/i);
     expect(await page.getByRole("button", { name: "Retry" }).count()).toBe(0);
+    expect(await page.locator("aside, tc-stats").count()).toBe(0);
     await page.getByRole("link", { name: "Back to studies" }).last().click();
     await page.locator(".row.study").first().waitFor();
     await page.close();
@@ -43,6 +44,11 @@ describe("a broker with an edge", () => {
     const page = await newPage(browser);
     await page.goto(`${stack.url}/viewer?StudyInstanceUIDs=%3Cscript%3E`);
     expect(await page.getByRole("alert").innerText()).toMatch(/names no study/);
+    await page.getByText("Not for diagnostic use").waitFor();
+    const heading = await page.getByRole("heading", { name: "The address names no study" }).boundingBox();
+    expect(heading?.y).toBeGreaterThan(64);
+    await page.getByRole("alert").getByRole("link", { name: "Back to studies" }).click();
+    await page.locator(".row.study").first().waitFor();
     await page.close();
   });
 
@@ -74,6 +80,7 @@ describe("a broker with an edge", () => {
     await page.getByRole("alertdialog").waitFor({ timeout: 15_000 });
     console.log(`the page reports a killed edge after ${Date.now() - killed} ms`);
     expect(await view.do((viewer) => viewer.state)).toBe("restoring");
+    expect(await view.text(".badge span")).toMatch(/^Not live/);
 
     await stack.startEdge("edge-2");
     const started = Date.now();

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { basisOf, limitsFor, panned, rotated, zoomed } from "../src/camera/camera.js";
 import { directionOf, lettersOf } from "../src/camera/letters.js";
 import { add, dot, length, scale, sub, type Vec } from "../src/camera/vec.js";
-import { rounded, windowed } from "../src/camera/window.js";
+import { numberOf, rounded, windowed } from "../src/camera/window.js";
 import type { Camera } from "../src/contract.js";
 
 // From the front: looking to the back (+y), head up.
@@ -126,5 +126,15 @@ describe("windowed", () => {
     expect(rounded(39.6, 400)).toBe("40");
     expect(rounded(-0.2, 400)).toBe("0");
     expect(rounded(1.234, 1.5)).toBe("1.23");
+  });
+});
+
+describe("numberOf", () => {
+  it.each([["400", 400], [" -50 ", -50], ["−50", -50], ["1,5", 1.5], [".5", 0.5], ["12.", 12]])("reads %j", (text, value) => {
+    expect(numberOf(text)).toBe(value);
+  });
+
+  it.each(["", " ", "abc", "4e2", "40 0", "1.2.3", "400 HU", "-", "."])("takes %j for no number", (text) => {
+    expect(numberOf(text)).toBeNaN();
   });
 });

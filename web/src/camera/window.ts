@@ -16,3 +16,9 @@ export function rounded(value: number, width: number): string {
   const digits = width >= 20 ? 0 : width >= 2 ? 1 : width >= 0.2 ? 2 : 3;
   return (Math.round(value * 10 ** digits) / 10 ** digits).toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1");
 }
+
+/** numberOf reads a number as people write one, with a point or a comma and either minus; what is none is NaN. */
+export function numberOf(text: string): number {
+  const plain = text.trim().replace(",", ".").replace("−", "-");
+  return /^[+-]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : Number.NaN;
+}

@@ -270,7 +270,7 @@ export class Session extends Emitter<SessionEvents> {
       else if (channel === "control") this.#event(JSON.parse(data) as EdgeEvent);
     });
     connection.on("interrupted", () => {
-      this.#problem = new ProblemError("unavailable", "The connection is interrupted", "It is being restored.");
+      this.#problem = new ProblemError("unavailable", "The connection is interrupted", "The same renderer is being tried again; where it does not answer, another one takes over.");
       this.#enter("restoring");
     });
     connection.on("restored", () => {

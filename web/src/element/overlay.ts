@@ -29,7 +29,11 @@ export function identity(series: SeriesInfo): TemplateResult {
   `;
 }
 
-const qualityWords: Record<Quality | "loading", [string, string]> = {
+/** Shown is what the picture on the screen is. */
+export type Shown = Quality | "loading" | "stale";
+
+const shownWords: Record<Shown, [string, string]> = {
+  stale: ["Not live", "The connection is interrupted; this is the last picture that came"],
   loading: ["Loading", "The series is not complete yet"],
   reduced: ["Reduced", "Drawn with fewer samples or pixels while it moves"],
   lossy: ["Lossy", "Drawn in full, sent as compressed video"],
@@ -37,23 +41,23 @@ const qualityWords: Record<Quality | "loading", [string, string]> = {
 };
 
 /** badge says what the picture is. */
-export function badge(quality: Quality | "loading"): TemplateResult {
-  const [word, meaning] = qualityWords[quality];
-  return html`<div class="badge ${quality}" part="badge" title=${meaning}>
+export function badge(shown: Shown): TemplateResult {
+  const [word, meaning] = shownWords[shown];
+  return html`<div class="badge ${shown}" part="badge" title=${meaning}>
     <span>${word}<span class="visually-hidden">: ${meaning}</span></span>
   </div>`;
 }
 
 /** footer is what the picture is, its window, and what it is not for. */
 export function footer(
-  quality: Quality | "loading" | undefined,
+  shown: Shown | undefined,
   window: Window | undefined,
   series: SeriesInfo | undefined,
   session: SessionInfo | undefined,
 ): TemplateResult {
   return html`
     <div class="corner bl">
-      ${quality === undefined ? nothing : badge(quality)}
+      ${shown === undefined ? nothing : badge(shown)}
       <div class="disclaimer" part="disclaimer">Not for diagnostic use</div>
     </div>
     <div class="corner br number">

@@ -138,6 +138,7 @@ export const viewerStyles = css`
   .badge.lossy {
     --dot: var(--tc-accent);
   }
+  .badge.stale,
   .badge.reduced {
     --dot: var(--tc-warn);
     color: var(--tc-warn);

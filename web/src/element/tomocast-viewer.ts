@@ -19,10 +19,11 @@ import type {
   Window,
 } from "../contract.js";
 import { buttons, theme } from "../parts/theme.js";
+import { choiceOf, patchOf } from "./asked.js";
 import { type Fit, watchSize } from "./fit.js";
 import { watchFrames } from "./frames.js";
 import { Gestures, type Handled, type Tool } from "./gestures.js";
-import { directions, footer, identity, situation } from "./overlay.js";
+import { directions, footer, identity, type Shown, situation } from "./overlay.js";
 import { pngOf } from "./snapshot.js";
 import { type Stats, noStats } from "./stats.js";
 import { Meter } from "./meter.js";
@@ -124,12 +125,16 @@ export class TomocastViewer extends LitElement {
     return this.#windowOf(this.view);
   }
 
-  /** load opens a series. It resolves when the edge has it complete, and rejects where that fails. */
+  /**
+   * load opens a series. It resolves when the edge has it complete, and rejects where that fails. A choice that names
+   * no study is refused, and what is open stays.
+   */
   async load(choice: SeriesChoice): Promise<void> {
+    const chosen = choiceOf(choice);
     this.close();
     await this.updateComplete;
     const api = new BrokerAPI(this.endpoint, this.getToken);
-    const session = new Session(api, { ...choice }, this.#opening);
+    const session = new Session(api, chosen, this.#opening);
     this.#opening = undefined;
     this.#session = session;
     this.#ready = false;
@@ -147,10 +152,9 @@ export class TomocastViewer extends LitElement {
     const session = this.#open();
     const view = session.view;
     if (view === undefined) throw new ProblemError("unavailable", "The series is still loading");
+    const patch = patchOf(view, change);
     this.#gestures?.forget();
-    const viewports = change.viewports.map((viewport, i) => ({ id: view.viewports[i]?.id, ...viewport }));
-    for (const viewport of viewports) delete viewport.series;
-    await session.setView({ viewports });
+    await session.setView(patch);
   }
 
   /** resetView looks from a standard side; without one, everything is as when the series was opened. */
@@ -237,7 +241,6 @@ export class TomocastViewer extends LitElement {
     const fit = this.fit;
     const size = fit === undefined ? "width:100%;height:100%" : `width:${fit.cssWidth}px;height:${fit.cssHeight}px`;
     const series = this.series;
-    const quality = this.state === "loading" ? "loading" : this.quality;
     return html`
       <div class="stage ${this.tool}" part="stage" tabindex="0" role="application" aria-roledescription="3D view"
         aria-label=${this.#label()}>
@@ -247,7 +250,7 @@ export class TomocastViewer extends LitElement {
           <div class="over">
             ${this.letters === undefined ? nothing : directions(this.letters)}
             ${series === undefined ? nothing : identity(series)}
-            ${footer(quality, series === undefined ? undefined : this.#windowOf(this.#session?.views.shown), series, this.session)}
+            ${footer(this.#shown, series === undefined ? undefined : this.#windowOf(this.#session?.views.shown), series, this.session)}
           </div>
         </div>
       </div>
@@ -264,6 +267,12 @@ export class TomocastViewer extends LitElement {
         <button class="button" @click=${() => { this.notice = ""; }}>Dismiss</button></div>`}
       <div class="visually-hidden" role="status" aria-live="polite">${this.#spoken()}</div>
     `;
+  }
+
+  /** shown is what the badge says of the picture: a picture that stands still for want of a connection is not live. */
+  get #shown(): Shown | undefined {
+    if (this.state === "loading") return "loading";
+    return this.quality === undefined || this.state === "running" ? this.quality : "stale";
   }
 
   /** handled is what gestures act on. */

@@ -4,35 +4,6 @@ export const listStyles = css`
   :host {
     display: block;
     height: 100%;
-    overflow: auto;
-    background: var(--tc-ground);
-  }
-  .page {
-    max-width: 1360px;
-    margin: 0 auto;
-    padding: 0 32px 64px;
-  }
-  header {
-    display: flex;
-    align-items: center;
-    justify-content: space-between;
-    height: 64px;
-  }
-  .brand {
-    display: flex;
-    align-items: center;
-    gap: 10px;
-    border-radius: 6px;
-    color: var(--tc-text);
-    font-size: 17px;
-    font-weight: 600;
-    letter-spacing: -0.01em;
-    text-decoration: none;
-  }
-  .disclaimer {
-    color: #ffd9a0;
-    font-size: 12px;
-    font-weight: 600;
   }
   .top {
     display: flex;
@@ -218,29 +189,6 @@ export const listStyles = css`
     color: var(--tc-faint);
     font-weight: 400;
   }
-  .empty {
-    display: grid;
-    justify-items: center;
-    padding: 72px 24px;
-    border: 1px dashed var(--tc-line-strong);
-    border-radius: 12px;
-    text-align: center;
-  }
-  .empty > svg {
-    width: 36px;
-    height: 36px;
-    color: var(--tc-faint);
-  }
-  .empty h2 {
-    margin: 14px 0 4px;
-    font-size: 18px;
-    font-weight: 600;
-  }
-  .empty p {
-    max-width: 52ch;
-    margin: 0 0 18px;
-    color: var(--tc-soft);
-  }
   .empty pre {
     margin: 0 0 20px;
     padding: 10px 16px;
@@ -264,12 +212,6 @@ export const listStyles = css`
     }
   }
   @media (max-width: 900px) {
-    .page {
-      padding: 0 16px 40px;
-    }
-    header {
-      height: 56px;
-    }
     .top {
       flex-wrap: wrap;
       margin: 12px 0 16px;

@@ -2,7 +2,8 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import type { BrokerAPI, Series, Study } from "../client/api.js";
 import { type Explanation, explain } from "../client/problem.js";
-import { icons, logo } from "../parts/icons.js";
+import { framed, frameStyles } from "../parts/frame.js";
+import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural } from "../text/amount.js";
 import { isoDate, personName, sexWord } from "../text/person.js";
@@ -12,7 +13,7 @@ const typingMs = 200;
 
 /** StudyListPage finds a study and opens it. */
 export class StudyListPage extends LitElement {
-  static override readonly styles = [theme, buttons, listStyles];
+  static override readonly styles = [theme, buttons, frameStyles, listStyles];
   static override readonly properties = {
     api: { attribute: false },
     studies: { state: true },
@@ -56,26 +57,18 @@ export class StudyListPage extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    return html`
-      <div class="page">
-        <header>
-          <a class="brand" href="/" aria-label="Tomocast, list of studies">${logo}<span>Tomocast</span></a>
-          <span class="disclaimer">Not for diagnostic use</span>
-        </header>
-        <main>
-          <div class="top">
-            <h1>Studies</h1>
-            <p class="quiet number" role="status">${this.#count()}</p>
-            <label class="search">
-              ${icons.search}
-              <span class="visually-hidden">Search</span>
-              <input type="search" placeholder="Name, ID, description, date, modality" autocomplete="off" spellcheck="false" @input=${this.#typed} />
-            </label>
-          </div>
-          ${this.#content()}
-        </main>
+    return framed(html`
+      <div class="top">
+        <h1>Studies</h1>
+        <p class="quiet number" role="status">${this.#count()}</p>
+        <label class="search">
+          ${icons.search}
+          <span class="visually-hidden">Search</span>
+          <input type="search" placeholder="Name, ID, description, date, modality" autocomplete="off" spellcheck="false" @input=${this.#typed} />
+        </label>
       </div>
-    `;
+      ${this.#content()}
+    `);
   }
 
   #count(): string {

@@ -105,24 +105,9 @@ export const viewerPageStyles = css`
   nav {
     display: none;
   }
-  .failed {
-    grid-column: 1 / -1;
-    display: grid;
-    place-content: center;
-    justify-items: center;
-    gap: 8px;
-    padding: 24px;
-    text-align: center;
-  }
-  .failed h2 {
-    margin: 0;
-    color: var(--tc-text);
-    font-size: 18px;
-  }
-  .failed p {
-    max-width: 52ch;
-    margin: 0 0 12px;
-    color: var(--tc-soft);
+  .page {
+    grid-area: 1 / 1 / -1 / -1;
+    min-height: 0;
   }
   @media (max-width: 1080px) {
     .back span,

@@ -6,6 +6,7 @@ import type { Tool } from "../element/gestures.js";
 import type { TomocastViewer } from "../element/tomocast-viewer.js";
 import { noStats, type Stats } from "../element/stats.js";
 import type { SeriesChoice } from "../element/types.js";
+import { frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural } from "../text/amount.js";
@@ -17,7 +18,7 @@ type Sheet = "" | "presets" | "views" | "window" | "session";
 
 /** ViewerPage opens the study that the address names. */
 export class ViewerPage extends LitElement {
-  static override readonly styles = [theme, buttons, viewerPageStyles];
+  static override readonly styles = [theme, buttons, frameStyles, viewerPageStyles];
   static override readonly properties = {
     query: { type: String },
     tool: { state: true },
@@ -33,6 +34,8 @@ export class ViewerPage extends LitElement {
   declare private panel: boolean;
   declare private saving: boolean;
 
+  /** opened says that the study was on the screen, if only once. */
+  #opened = false;
   readonly #auto = new AutoWindow(() => { this.requestUpdate(); });
 
   constructor() {
@@ -57,13 +60,16 @@ export class ViewerPage extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    if (chosen(this.query) === undefined) return this.#nothingToShow();
+    if (chosen(this.query) === undefined) {
+      return stranded("The address names no study",
+        "It has the form /viewer?StudyInstanceUIDs=1.2.3, with a UID of digits and dots. Choose a study from the list.");
+    }
     return html`
       ${this.#header()}
-      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#draw} @viewchange=${this.#draw} @still=${this.#draw}>
+      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}>
         <a slot="action" class="button" href="/">Back to studies</a>
       </tomocast-viewer>
-      ${this.panel ? this.#panel() : nothing} ${this.#bar()}
+      ${this.#hasTools ? html`${this.panel ? this.#panel() : nothing} ${this.#bar()}` : nothing}
     `;
   }
 
@@ -146,16 +152,14 @@ export class ViewerPage extends LitElement {
     </nav>`;
   }
 
-  #nothingToShow(): TemplateResult {
-    return html`<div class="failed" role="alert">
-      <h2>The address names no study</h2>
-      <p>It has the form /viewer?StudyInstanceUIDs=1.2.3, with a UID of digits and dots. Choose a study from the list.</p>
-      <a class="button primary" href="/">Back to studies</a>
-    </div>`;
-  }
-
   get #viewer(): TomocastViewer | null {
     return this.renderRoot.querySelector<TomocastViewer>("tomocast-viewer");
+  }
+
+  /** hasTools is false where nothing could be opened: there is nothing to set then, and nothing was measured. */
+  get #hasTools(): boolean {
+    const state = this.#viewer?.state;
+    return this.#opened || (state !== "failed" && state !== "ended");
   }
 
   get #running(): boolean {
@@ -165,6 +169,11 @@ export class ViewerPage extends LitElement {
   readonly #stats = (): Stats => this.#viewer?.stats ?? noStats;
 
   readonly #draw = (): void => {
+    this.requestUpdate();
+  };
+
+  readonly #ready = (): void => {
+    this.#opened = true;
     this.requestUpdate();
   };
 

@@ -1,6 +1,6 @@
 // Window and level in figures, and the auto-window with its histogram.
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
-import { rounded } from "../camera/window.js";
+import { numberOf, rounded } from "../camera/window.js";
 import type { Histogram, Window } from "../contract.js";
 import { histogramPlot } from "./histogram-plot.js";
 import { icons } from "./icons.js";
@@ -130,7 +130,7 @@ export class WindowPanel extends LitElement {
 
   protected override render(): TemplateResult {
     const { window } = this;
-    const text = (value: number | undefined): string => (window === undefined || value === undefined ? "" : rounded(value, window.width));
+    const text = (value: number | undefined): string => this.#text(value);
     return html`
       <div class="fields">
         <label>Width<span class="field"><input name="width" inputmode="decimal" autocomplete="off" .value=${text(window?.width)}
@@ -152,12 +152,22 @@ export class WindowPanel extends LitElement {
     `;
   }
 
+  #text(value: number | undefined): string {
+    return this.window === undefined || value === undefined ? "" : rounded(value, this.window.width);
+  }
+
   readonly #typed = (): void => {
-    const value = (name: string): number =>
-      Number.parseFloat(this.renderRoot.querySelector<HTMLInputElement>(`[name=${name}]`)?.value.replace(",", ".") ?? "");
-    const next: Window = { width: value("width"), center: value("center") };
-    if (Number.isFinite(next.center) && next.width > 0 && Number.isFinite(next.width)) this.#tell("window", next);
-    else this.requestUpdate(); // what is no number goes back to what it was
+    const width = this.renderRoot.querySelector<HTMLInputElement>("[name=width]");
+    const center = this.renderRoot.querySelector<HTMLInputElement>("[name=center]");
+    if (width === null || center === null) return;
+    const next: Window = { width: numberOf(width.value), center: numberOf(center.value) };
+    if (next.width > 0 && !Number.isNaN(next.center)) {
+      this.#tell("window", next);
+      return;
+    }
+    // Back to the window in force. The template has that text already, so it would not write it again.
+    width.value = this.#text(this.window?.width);
+    center.value = this.#text(this.window?.center);
   };
 
   #tell(name: string, detail?: Window): void {
