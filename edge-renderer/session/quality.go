@@ -18,10 +18,10 @@ type quality struct {
 // full says whether the picture has every pixel and every sample.
 func (q quality) full() bool { return q.scale == 1 && q.step == 1 && q.rung == 1 }
 
-// ladder is what moving pictures step down when rendering takes too long: first samples, as long as there is
-// one for each voxel, then pixels.
+// ladder is what moving pictures step down when rendering takes too long: first samples, as long as they
+// are not far apart, then pixels.
 var ladder = []struct{ scale, step float64 }{
-	{1, 1}, {1, 1.5}, {1, 2}, {0.8, 2}, {0.65, 2}, {0.5, 2}, {0.4, 2}, {0.3, 2}, {0.22, 2},
+	{1, 1}, {1, 1.25}, {1, 1.5}, {0.8, 1.5}, {0.65, 1.5}, {0.5, 1.5}, {0.4, 1.5}, {0.3, 1.5}, {0.22, 1.5},
 }
 
 const (

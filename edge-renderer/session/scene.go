@@ -14,12 +14,12 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// fullStep is the sampling step of full quality, millimetres: 0.8 of the smallest distance of voxels. Measured in
-// bone against a twelfth of the mean distance, that is 48 dB on the demo study and 34 dB on a chest with slices 2.5 mm
-// apart; shorter steps cost time in proportion and gain little.
+// fullStep is the sampling step of full quality, millimetres: the smallest distance of voxels. Measured in bone
+// against a twelfth of the mean distance, that is 45 dB on the demo study; half of it gains 7 dB for 1.7 times the
+// time.
 func fullStep(g volume.Geometry) float64 {
 	s := g.Spacing()
-	return 0.8 * min(s[0], s[1], s[2])
+	return min(s[0], s[1], s[2])
 }
 
 // InitialView is the view that a series opens with: the preset for its modality, seen from a standard side.
