@@ -80,7 +80,7 @@ describe("a broker with an edge", () => {
     await page.getByRole("alertdialog").waitFor({ timeout: 15_000 });
     console.log(`the page reports a killed edge after ${Date.now() - killed} ms`);
     expect(await view.do((viewer) => viewer.state)).toBe("restoring");
-    expect(await view.text(".badge span")).toMatch(/^Not live/);
+    expect(await view.text(".badge")).toMatch(/^Not live/);
 
     await stack.startEdge("edge-2");
     const started = Date.now();
