@@ -164,9 +164,12 @@ func TestARedisThatForgotEverything(t *testing.T) {
 	if len(e.registered.Ended) != 0 {
 		t.Errorf("ended %v", e.registered.Ended)
 	}
-	back := decode[signaling.Grant](t, b.ask("POST", "/api/v1/tasks/"+string(g.Task)+"/grant", ""), http.StatusOK)
-	if back.Attempt != g.Attempt {
-		t.Errorf("%+v", back)
+	path, lost := "/api/v1/tasks/"+string(g.Task)+"/grant", `{"lost":true,"parameters":{"width":640,"height":480}}`
+	for _, body := range []string{"", lost} {
+		back := decode[signaling.Grant](t, b.ask("POST", path, body), http.StatusOK)
+		if back.Attempt != g.Attempt {
+			t.Errorf("%s: %+v", body, back)
+		}
 	}
 	c, _, err := b.dialSignal(g.SignalingURL, nil)
 	if err != nil {
@@ -177,4 +180,10 @@ func TestARedisThatForgotEverything(t *testing.T) {
 	if next := b.submit(); next.Attempt.Fencing <= g.Attempt.Fencing {
 		t.Errorf("fencing %d after %d", next.Attempt.Fencing, g.Attempt.Fencing)
 	}
+	// Elsewhere it cannot go on: the ledger does not say which series it shows.
+	e.kill()
+	b.eventually("the task is known to be lost", func() bool {
+		r := b.ask("POST", path, lost)
+		return r.status == http.StatusNotFound && r.problem(t).Code == signaling.ProblemNotFound
+	})
 }

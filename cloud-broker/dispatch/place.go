@@ -303,6 +303,23 @@ func (d *Dispatcher) renew(ctx context.Context, p identity.Principal, id signali
 	if t.State.Ended() {
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemNotFound, Title: "The task has ended.", Detail: endedBecause(t) + " Start a new one."}
 	}
+	if t.Attempt != nil {
+		node := t.Attempt.Node
+		switch {
+		case t.State == signaling.TaskPlacing:
+			return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The task is being placed.", Detail: "Try again in a moment."}
+		case d.Edges.Linked(ctx, node):
+			return d.grant(id, *t.Attempt, t.Creator, []string{"it runs there"})
+		case !n.Lost && !d.Edges.Lost(node):
+			return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The edge is out of reach for the moment.",
+				Detail: "Its session goes on as long as its own connection holds. Try again in a few seconds."}
+		}
+	}
+	// Of a task that only its edge remembered, as after a loss of Redis, the pool knows no more than what it holds.
+	if err := t.Request.Validate(); err != nil {
+		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemNotFound, Title: "The task cannot go on elsewhere.",
+			Detail: "What it was asked for was lost with the edge that ran it. Start a new one."}
+	}
 	if len(n.Parameters) > 0 {
 		t.Request.Parameters = n.Parameters
 		if err := t.Request.Validate(); err != nil {
@@ -314,15 +331,6 @@ func (d *Dispatcher) renew(ctx context.Context, p identity.Principal, id signali
 		return d.place(ctx, j)
 	}
 	node := t.Attempt.Node
-	switch {
-	case t.State == signaling.TaskPlacing:
-		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The task is being placed.", Detail: "Try again in a moment."}
-	case d.Edges.Linked(ctx, node):
-		return d.grant(id, *t.Attempt, t.Creator, []string{"it runs there"})
-	case !n.Lost && !d.Edges.Lost(node):
-		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The edge is out of reach for the moment.",
-			Detail: "Its session goes on as long as its own connection holds. Try again in a few seconds."}
-	}
 	reason := "node " + string(node) + " is gone"
 	if _, err := d.Pool.Release(ctx, id, t.Attempt.ID, signaling.TaskPlacing, reason, nil); err != nil {
 		return signaling.Grant{}, d.unavailable("release", err)
