@@ -136,7 +136,7 @@ func (l *loop) run(ctx context.Context) {
 		case <-timer.C:
 		}
 	}
-	l.end(ctx, context.Cause(ctx))
+	l.end(context.Cause(ctx))
 }
 
 // plan starts what is due and says how long until something else is.
@@ -271,7 +271,7 @@ func (l *loop) stamp(o outcome, rtp uint32) {
 	}
 	s.Width, s.Height = rungSize(o.job.target, q.rung)
 	if l.series != nil {
-		s.StepMm = q.step * fullStep(l.series.Volume.Geometry)
+		s.StepMm = q.step * FullStep(l.series.Volume.Geometry)
 	}
 	if o.job.seq > l.stampedSeq {
 		s.Times.WaitMs = max(ms(o.job.at-l.touched), 0)
@@ -382,7 +382,7 @@ func span(ms int64) string {
 }
 
 // end releases everything, and says what became of the session.
-func (l *loop) end(_ context.Context, cause error) {
+func (l *loop) end(cause error) {
 	state, reason := ended(cause)
 	if l.running != nil {
 		l.running.cancel()

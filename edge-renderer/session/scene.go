@@ -14,10 +14,10 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// fullStep is the sampling step of full quality, millimetres: the smallest distance of voxels. Measured in bone
+// FullStep is the sampling step of full quality, millimetres: the smallest distance of voxels. Measured in bone
 // against a twelfth of the mean distance, that is 45 dB on the demo study; half of it gains 7 dB for 1.7 times the
 // time.
-func fullStep(g volume.Geometry) float64 {
+func FullStep(g volume.Geometry) float64 {
 	s := g.Spacing()
 	return min(s[0], s[1], s[2])
 }
@@ -83,7 +83,7 @@ func scene(v *signaling.Viewport, loaded render.Volume, t *render.Transfer, widt
 		s.Mode = render.MaximumIntensity
 	}
 	// Jitter trades rings for noise, which is the better deal only where samples are dense.
-	s.Quality = render.Quality{Step: step * fullStep(loaded.Source().Geometry), Jitter: s.Mode == render.Composite && step <= 1}
+	s.Quality = render.Quality{Step: step * FullStep(loaded.Source().Geometry), Jitter: s.Mode == render.Composite && step <= 1}
 	if v.Slab != nil {
 		at, forward := s.Camera.LookAt, s.Camera.LookAt.Sub(s.Camera.Position).Unit()
 		half := v.Slab.ThicknessMm / 2

@@ -17,6 +17,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
 	"github.com/tomocast/tomocast/edge-renderer/render/gl"
 	"github.com/tomocast/tomocast/edge-renderer/render/preset"
+	sessions "github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/internal/bench"
@@ -126,10 +127,7 @@ func open() ([]render.Renderer, error) {
 	return nil, err
 }
 
-const (
-	views    = 9 // pictures on a way around the volume, of which the first is not counted
-	fullStep = 0.5
-)
+const views = 9 // pictures on a way around the volume, of which the first is not counted
 
 // turn renders a volume at the full quality of a session from several sides.
 func turn(ctx context.Context, r render.Renderer, v *volume.Volume, name string) (float64, []render.Image, error) {
@@ -150,9 +148,8 @@ func turn(ctx context.Context, r render.Renderer, v *volume.Volume, name string)
 	if err != nil {
 		return 0, nil, err
 	}
-	spacing := v.Spacing()
 	scene := render.Scene{Volume: loaded, Transfer: transfer, Mode: p.Mode, Width: width, Height: height,
-		Quality: render.Quality{Step: fullStep * min(spacing[0], spacing[1], spacing[2]), Jitter: p.Mode == render.Composite}}
+		Quality: render.Quality{Step: sessions.FullStep(v.Geometry), Jitter: p.Mode == render.Composite}}
 	distance := camera.Position.Sub(camera.LookAt).Norm()
 	pictures := make([]render.Image, views)
 	var ms []float64
