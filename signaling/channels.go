@@ -54,6 +54,9 @@ const (
 	RequestTaskCancel RequestType = "task-cancel" // TaskID
 	RequestFinish     RequestType = "finish"      // end the session and release its resources (A11)
 	RequestDisplayed  RequestType = "displayed"   // Display: statistics of the page
+	RequestOpenSeries RequestType = "open-series" // Series: show another series or part of this session's study or files
+	RequestUpload     RequestType = "upload"      // Upload: files follow on "bulk", one transfer each
+	RequestUploaded   RequestType = "uploaded"    // all files of the upload have been sent; answered by the event "received"
 )
 
 // Request is a request of the page on "control". The answer is an Event of type "reply" with the same ID.
@@ -70,6 +73,51 @@ type Request struct {
 	Task        *TaskRequest `json:"task,omitempty"`
 	TaskID      TaskID       `json:"taskId,omitempty"`
 	Display     *Display     `json:"display,omitempty"`
+	Series      *SeriesRef   `json:"series,omitempty"`
+	Upload      *Upload      `json:"upload,omitempty"`
+}
+
+// Upload announces files that a terminal sends to its edge: each as a transfer on "bulk" whose header has the
+// format application/octet-stream and an UploadMeta. An edge that has no room for them refuses the request.
+type Upload struct {
+	Files int   `json:"files" jsonschema:"minimum=1"`
+	Bytes int64 `json:"bytes" jsonschema:"description=of all files"`
+}
+
+// UploadMeta is BulkHeader.Meta of a file that is uploaded.
+type UploadMeta struct {
+	Path string `json:"path" jsonschema:"description=of the file below what was dropped; only for messages to the one who sent it"`
+}
+
+// Received says what became of the files that a terminal sent: what series they hold, and what was left out.
+type Received struct {
+	Series []ReceivedSeries `json:"series"`
+	// LeftOut are the files, at most MaxLeftOut of LeftOutCount, that can't be shown.
+	LeftOut      []LeftOut `json:"leftOut,omitempty"`
+	LeftOutCount int       `json:"leftOutCount,omitempty"`
+}
+
+// ReceivedSeries is a series among uploaded files.
+type ReceivedSeries struct {
+	Series            SeriesRef `json:"series"`
+	PatientName       string    `json:"patientName"`
+	PatientID         string    `json:"patientId"`
+	StudyDate         string    `json:"studyDate,omitempty"`
+	StudyDescription  string    `json:"studyDescription,omitempty"`
+	SeriesDescription string    `json:"seriesDescription,omitempty"`
+	Modality          string    `json:"modality"`
+	Instances         int       `json:"instances"`
+	Volume            bool      `json:"volume" jsonschema:"description=looks like a volume"`
+	Reason            string    `json:"reason,omitempty" jsonschema:"description=why it does not"`
+}
+
+// MaxLeftOut bounds the files that are named as left out; the rest is counted.
+const MaxLeftOut = 100
+
+// LeftOut is a file that is not part of what is shown, and why.
+type LeftOut struct {
+	Name   string `json:"name" jsonschema:"description=path below the folder or the instance's UID"`
+	Reason string `json:"reason"`
 }
 
 // Orientation is a standard view, named by where the camera stands. Anterior to inferior follow radiological custom: from
@@ -108,6 +156,7 @@ const (
 	EventTaskDone     EventType = "task-done"     // TaskID, Transfer of the result on "bulk", or Problem
 	EventNotice       EventType = "notice"        // Problem: something the user should know, the session goes on
 	EventEnding       EventType = "ending"        // Problem: the session ends
+	EventReceived     EventType = "received"      // Received: the uploaded files have been looked at; the largest volume opens by itself
 )
 
 // Event is an answer or an event of the edge on "control".
@@ -122,6 +171,7 @@ type Event struct {
 	TaskID   TaskID       `json:"taskId,omitempty"`
 	Progress float64      `json:"progress,omitempty" jsonschema:"description=0 to 1"`
 	Transfer uint32       `json:"transfer,omitempty" jsonschema:"description=BulkHeader.Transfer of the result"`
+	Received *Received    `json:"received,omitempty"`
 }
 
 // SessionInfo describes the running session.
@@ -152,6 +202,8 @@ type Loading struct {
 	Bytes       int64  `json:"bytes"`
 	TotalBytes  int64  `json:"totalBytes" jsonschema:"description=0 while unknown"`
 	Stage       string `json:"stage"`
+	// Preview says that the picture shows a coarse volume while the rest arrives.
+	Preview bool `json:"preview,omitempty"`
 }
 
 // SeriesInfo is whose series it is and what the volume is like. Every viewport shows the identity of
@@ -177,6 +229,33 @@ type SeriesInfo struct {
 	Warnings          []string   `json:"warnings,omitempty"`
 	// LossySource says how the source images were compressed with loss, where they were (0028,2110).
 	LossySource string `json:"lossySource,omitempty"`
+	// Parts are the stacks and single images that the series was split into, where there is more than one.
+	// Series.Part says which of them this is.
+	Parts []PartInfo `json:"parts,omitempty"`
+	// TimePoints are those of a 4D series; empty for 3D.
+	TimePoints []TimePointInfo `json:"timePoints,omitempty"`
+	// Images is the number of images of a series that is no volume and is shown with the mode image; Why says why
+	// it is none.
+	Images int    `json:"images,omitempty"`
+	Why    string `json:"why,omitempty"`
+	// LeftOut are the files of the series, at most MaxLeftOut of LeftOutCount, that could not be used.
+	LeftOut      []LeftOut `json:"leftOut,omitempty"`
+	LeftOutCount int       `json:"leftOutCount,omitempty"`
+}
+
+// PartInfo is one of the parts that a series was split into.
+type PartInfo struct {
+	Part   int    `json:"part" jsonschema:"description=SeriesRef.part that opens it"`
+	Name   string `json:"name" jsonschema:"description=what tells it from the others"`
+	Slices int    `json:"slices"`
+	Volume bool   `json:"volume"`
+	Reason string `json:"reason,omitempty" jsonschema:"description=why it is no volume"`
+}
+
+// TimePointInfo is a time point of a 4D series.
+type TimePointInfo struct {
+	Label string  `json:"label"`
+	Ms    float64 `json:"ms" jsonschema:"description=after the first one, where the series says so"`
 }
 
 // Quality is what a picture is.
@@ -284,4 +363,6 @@ type RenderingParameters struct {
 	// (RequestResize). Without them the first picture may have another size than the terminal has room for.
 	Width  int `json:"width,omitempty"`
 	Height int `json:"height,omitempty"`
+	// Upload says that the terminal sends the files to show, which it announces with RequestUpload.
+	Upload bool `json:"upload,omitempty"`
 }

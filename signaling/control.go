@@ -1,6 +1,10 @@
 package signaling
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
 
 // ControlVersion is the version of the control link. A broker refuses an edge of another one by name.
 const ControlVersion = 1
@@ -22,6 +26,8 @@ const (
 	ControlRelease    ControlType = "release"    // broker: Release; end the attempt
 	ControlRelay      ControlType = "relay"      // both: Relay; one signalling message of a terminal
 	ControlDrain      ControlType = "drain"      // broker: take nothing new
+	ControlPrefetch   ControlType = "prefetch"   // broker, with ID: Fetch; answered confirm once the loading has begun, or refuse
+	ControlThumbnail  ControlType = "thumbnail"  // broker, with ID: Fetch; edge, same ID: Image, or refuse
 	ControlError      ControlType = "error"      // both: Problem
 )
 
@@ -37,7 +43,29 @@ type Control struct {
 	Release     *Release     `json:"release,omitempty"`
 	Relay       *Relay       `json:"relay,omitempty"`
 	Problem     *Problem     `json:"problem,omitempty"`
+	Fetch       *Fetch       `json:"fetch,omitempty"`
+	Image       *Thumbnail   `json:"image,omitempty"`
 }
+
+// Fetch names a series for an edge to load ahead of a task, or to make a thumbnail of.
+type Fetch struct {
+	Series SeriesRef    `json:"series"`
+	Source SourceAccess `json:"source"`
+	// Side is the side of the square that a thumbnail fits into, pixels.
+	Side int `json:"side,omitempty"`
+}
+
+// Thumbnail is a small picture of a series.
+type Thumbnail struct {
+	Format string `json:"format" jsonschema:"description=media type"`
+	Data   []byte `json:"data" jsonschema:"description=at most MaxThumbnail bytes"`
+}
+
+// MaxThumbnail bounds the bytes of a thumbnail, MaxThumbnailSide its side in pixels.
+const (
+	MaxThumbnail     = 128 << 10
+	MaxThumbnailSide = 256
+)
 
 // MaxControl bounds a control message, bytes.
 const MaxControl = 512 << 10
@@ -74,6 +102,18 @@ type Heartbeat struct {
 	State    NodeState   `json:"state"`
 	Load     Load        `json:"load"`
 	Attempts []AttemptID `json:"attempts,omitempty" jsonschema:"description=the ledger's attempts; their leases are renewed"`
+	// Volumes are the series whose volumes the edge has in memory or on disk, most recently used first, each as
+	// VolumeKey names it; at most MaxVolumes.
+	Volumes []string `json:"volumes,omitempty"`
+}
+
+// MaxVolumes bounds Heartbeat.Volumes.
+const MaxVolumes = 256
+
+// VolumeKey names a series among the volumes that edges hold, without its UID: 12 hexadecimal digits.
+func VolumeKey(s SeriesRef) string {
+	sum := sha256.Sum256([]byte(s.Source + " " + s.StudyInstanceUID + " " + s.SeriesInstanceUID))
+	return hex.EncodeToString(sum[:6])
 }
 
 // Load is what a node measured since its last heartbeat.
@@ -102,11 +142,22 @@ type Instruction struct {
 	GraceMs int64 `json:"graceMs"`
 }
 
-// SourceAccess is a DICOMweb service (PS3.18) and the credential for one study.
+// SourceAccess is a DICOMweb service (PS3.18) and how to log in there: with a credential for one study at the broker,
+// with those of its configuration at a PACS. An edge that has a folder of the source's name reads that instead.
 type SourceAccess struct {
 	Name     string `json:"name"`
 	DICOMweb string `json:"dicomweb" jsonschema:"description=root URL; a path alone is at the broker"`
 	Bearer   string `json:"bearer,omitempty"`
+	// Username and Password are for basic authentication (RFC 7617), where there is no Bearer.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// CA are the PEM certificates of the authorities that are trusted for it instead of the system's; Certificate
+	// and Key are the client's own, PEM.
+	CA          string `json:"ca,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// TimeoutMs is how long the server may send nothing; 0 is the edge's default.
+	TimeoutMs int64 `json:"timeoutMs,omitempty"`
 }
 
 // Update reports an attempt's state from its edge.

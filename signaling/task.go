@@ -110,7 +110,14 @@ type SeriesRef struct {
 	Source            string `json:"source,omitempty" doc:"name of the configured source; empty means the broker's own"`
 	StudyInstanceUID  string `json:"studyInstanceUID" doc:"DICOM UID of the study"`
 	SeriesInstanceUID string `json:"seriesInstanceUID,omitempty" doc:"DICOM UID of the series; empty lets the edge choose the study's largest volume"`
+	Part              int    `json:"part,omitempty" minimum:"0" doc:"part of a series that holds several stacks, from 1 (SeriesInfo.parts); 0 lets the edge choose the largest"`
 }
+
+// Uploads is the source whose files the terminal itself sends to its edge (RenderingParameters.Upload).
+const Uploads = "upload"
+
+// MaxPart bounds SeriesRef.Part.
+const MaxPart = 9999
 
 var uidPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*$`)
 
@@ -128,6 +135,9 @@ func (s SeriesRef) Validate() error {
 	}
 	if len(s.Source) > 64 {
 		return fmt.Errorf("source has %d characters: at most 64", len(s.Source))
+	}
+	if s.Part < 0 || s.Part > MaxPart {
+		return fmt.Errorf("part is %d: 0 to %d", s.Part, MaxPart)
 	}
 	return nil
 }
@@ -153,8 +163,11 @@ func (r *TaskRequest) Validate() error {
 	if !r.Type.Valid() {
 		return fmt.Errorf("type %.70q is unknown: it must be one of %v", string(r.Type), TaskTypes)
 	}
-	if r.Type == Rendering && r.Series == nil {
-		return fmt.Errorf("series is missing: a rendering task names the series it shows")
+	if r.Type == Rendering && r.Series == nil && !r.Uploads() {
+		return fmt.Errorf("series is missing: a rendering task names the series it shows, or asks with parameters.upload to send files")
+	}
+	if r.Series != nil && r.Uploads() {
+		return fmt.Errorf("series and parameters.upload exclude each other: the files that are sent say which series there are")
 	}
 	if r.Series != nil {
 		if err := r.Series.Validate(); err != nil {
@@ -182,6 +195,12 @@ func (r *TaskRequest) Validate() error {
 		return fmt.Errorf("maxDistanceMs is %g: it must not be negative", r.MaxDistanceMs)
 	}
 	return nil
+}
+
+// Uploads says whether the terminal sends the files to show itself.
+func (r *TaskRequest) Uploads() bool {
+	var p RenderingParameters
+	return r.Type == Rendering && len(r.Parameters) > 0 && json.Unmarshal(r.Parameters, &p) == nil && p.Upload
 }
 
 // Needs is what the task takes: what it names, else the default of its type.

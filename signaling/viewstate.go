@@ -22,8 +22,12 @@ type Viewport struct {
 	ID     string    `json:"id" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]{0\\,62}$"`
 	Rect   Rect      `json:"rect"`
 	Series SeriesRef `json:"series"`
-	Mode   ViewMode  `json:"mode"`
-	Camera Camera    `json:"camera"`
+	// TimePoint is which of the time points of a 4D series is shown, from 0 (SeriesInfo.timePoints).
+	TimePoint int `json:"timePoint,omitempty" jsonschema:"minimum=0"`
+	// Image is which of the images of a series that is no volume is shown, from 0 (SeriesInfo.images); only with mode image.
+	Image  int      `json:"image,omitempty" jsonschema:"minimum=0"`
+	Mode   ViewMode `json:"mode"`
+	Camera Camera   `json:"camera"`
 	// Preset names a published transfer function; Transfer, where present, is shown instead of it.
 	Preset   string            `json:"preset,omitempty"`
 	Transfer *TransferFunction `json:"transfer,omitempty"`
@@ -51,6 +55,10 @@ type ViewMode string
 const (
 	ViewComposite ViewMode = "composite"
 	ViewMIP       ViewMode = "mip" // maximum intensity projection
+	// ViewImage shows one image as it is, without a volume. Its plane has x along the image's rows and y down its
+	// columns, in millimetres where the image has a pixel spacing, else in pixels, the origin at its top left
+	// corner; the camera looks along +z with up (0,-1,0), at what lies in the middle of the viewport.
+	ViewImage ViewMode = "image"
 )
 
 // Point is a position or direction in DICOM patient space (LPS), millimetres.
@@ -115,7 +123,7 @@ type ViewportPatch map[string]json.RawMessage
 
 // viewportFields are the fields that a patch may set.
 var viewportFields = map[string]bool{
-	"rect": true, "series": true, "mode": true, "camera": true, "preset": true, "transfer": true,
+	"rect": true, "series": true, "timePoint": true, "image": true, "mode": true, "camera": true, "preset": true, "transfer": true,
 	"window": true, "slab": true, "clips": true,
 }
 
@@ -150,6 +158,10 @@ func (p ViewportPatch) Apply(v Viewport) (Viewport, error) {
 			v.Transfer = nil
 		case "window":
 			v.Window = nil
+		case "timePoint":
+			v.TimePoint = 0
+		case "image":
+			v.Image = 0
 		case "slab":
 			v.Slab = nil
 		case "clips":
@@ -199,8 +211,11 @@ func (v *Viewport) Validate() error {
 	if err := v.Series.Validate(); err != nil {
 		return fmt.Errorf("series: %w", err)
 	}
-	if v.Mode != ViewComposite && v.Mode != ViewMIP {
-		return fmt.Errorf("mode %.40q: composite or mip", string(v.Mode))
+	if v.Mode != ViewComposite && v.Mode != ViewMIP && v.Mode != ViewImage {
+		return fmt.Errorf("mode %.40q: composite, mip or image", string(v.Mode))
+	}
+	if v.TimePoint < 0 || v.Image < 0 {
+		return fmt.Errorf("timePoint %d and image %d: neither may be negative", v.TimePoint, v.Image)
 	}
 	if err := v.Camera.Validate(); err != nil {
 		return fmt.Errorf("camera: %w", err)

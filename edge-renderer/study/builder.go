@@ -23,6 +23,12 @@ type Options struct {
 	Progress func(done, total int)
 	// Limits bounds what each file may ask for.
 	Limits dicom.Limits
+	// Part is the part of the series to build, from 1; 0 is the largest volume.
+	Part int
+	// Preview, where it is set, is given coarse volumes of the whole extent while the rest arrives, each finer than
+	// the one before; it owns them. Calls come one at a time, and none after Build has returned. It is for a source
+	// that says beforehand where its slices lie.
+	Preview func(*Result)
 }
 
 func (o Options) maxBytes() int64 {

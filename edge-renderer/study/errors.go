@@ -54,6 +54,8 @@ type Error struct {
 	Reason string
 	// Err is the cause, where there is one.
 	Err error
+	// Parts are the parts of the series, where it was read so far. Those with images can be shown one by one.
+	Parts []Part
 }
 
 func (e *Error) Error() string {

@@ -125,6 +125,18 @@ func (m *memory) Each(ctx context.Context, workers int, fn func(source.Object) e
 	return m.fail
 }
 
+func (m *memory) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	return m.Each(ctx, workers, func(o source.Object) error {
+		d, err := dicom.Parse(o.Data, dicom.Options{StopAtPixelData: true})
+		for _, uid := range uids {
+			if err != nil || uid == d.String(dicom.SOPInstanceUID) {
+				return fn(o)
+			}
+		}
+		return nil
+	})
+}
+
 // build builds and frees at the end of the test.
 func build(t testing.TB, m *memory, opts study.Options) *study.Result {
 	t.Helper()

@@ -90,6 +90,14 @@ func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) 
 	return nil
 }
 
+// Fetch is Each: the listing is in the order of the slices.
+func (g *generated) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	if len(uids) != g.n {
+		return source.ErrNotFound
+	}
+	return g.Each(ctx, workers, fn)
+}
+
 const peakEnv = "TOMOCAST_TEST_PEAK"
 
 var peakCases = map[string]struct {

@@ -31,10 +31,58 @@ type Result struct {
 	Instances []string
 	// Warnings are what people should know about it.
 	Warnings []Warning
+	// Part is which of Parts, all that the series was split into, the volume is.
+	Part  Part
+	Parts []Part
+	// Phases are the time points of a 4D series in order, the first one Volume itself; empty for 3D. All of them
+	// have one geometry.
+	Phases []Phase
+	// LeftOut are the files that could not be used.
+	LeftOut []LeftOut
+	// Coarse says that it is a preview (Options.Preview).
+	Coarse bool
 
 	rescales  int // how many different modality transforms the slices have
 	bias      int
 	intercept float64
+}
+
+// Part is one of the stacks, or the single images, that a series was split into.
+type Part struct {
+	Number int    // from 1, as signaling.SeriesRef.Part has it
+	Name   string // what tells it from the others
+	Slices int    // of one time point
+	Volume bool
+	Reason string // why it is no volume
+	// Images are the frames that it is made of, in the order to show them in.
+	Images []ImageRef
+}
+
+// ImageRef names a DICOM frame.
+type ImageRef struct {
+	SOPInstanceUID string
+	Frame          int // from 0
+}
+
+// Phase is a time point.
+type Phase struct {
+	Volume *volume.Volume
+	Label  string
+	Ms     float64 // after the first one; 0 where the series does not say
+}
+
+// LeftOut is a file that is not part of a volume, and why.
+type LeftOut struct {
+	Name   string
+	Reason string
+}
+
+// Free frees every volume of it.
+func (r *Result) Free() {
+	r.Volume.Free()
+	for i := range r.Phases {
+		r.Phases[i].Volume.Free()
+	}
 }
 
 // newResult gathers what slices, in spatial order, say of their series.

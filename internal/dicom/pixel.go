@@ -118,39 +118,46 @@ func (d *Dataset) PixelData() (Pixels, error) {
 // is not copied. It returns ErrUnsupportedTransferSyntax, with the name and UID of the syntax, where this build
 // cannot decode the data, and ErrTruncated where there is less of it than the image needs.
 func (d *Dataset) Frame(n int) ([]byte, error) {
+	raw, _, err := d.DecodeFrame(n)
+	return raw, err
+}
+
+// DecodeFrame is Frame with the layout that the samples have now: compressed frames come out interleaved, and in RGB
+// where the codestream has undone its own colour transform, whatever the data set says.
+func (d *Dataset) DecodeFrame(n int) ([]byte, PixelFormat, error) {
 	f, err := d.PixelFormat()
 	if err != nil {
-		return nil, err
+		return nil, f, err
 	}
 	if n < 0 || n >= f.Frames {
-		return nil, fault(ErrCorrupt, NumberOfFrames, "frame %d was asked for, there are %d", n+1, f.Frames)
+		return nil, f, fault(ErrCorrupt, NumberOfFrames, "frame %d was asked for, there are %d", n+1, f.Frames)
 	}
 	px, err := d.PixelData()
 	if err != nil {
-		return nil, err
+		return nil, f, err
 	}
 	size := f.FrameBytes()
 	if px.Fragments == nil {
 		if !native(d.root().TransferSyntax) {
-			return nil, fault(ErrCorrupt, PixelData, "the transfer syntax is %s, but the pixel data is not encapsulated", SyntaxName(d.root().TransferSyntax))
+			return nil, f, fault(ErrCorrupt, PixelData, "the transfer syntax is %s, but the pixel data is not encapsulated", SyntaxName(d.root().TransferSyntax))
 		}
 		if f.BitsAllocated == 1 && f.FrameSamples()%8 != 0 && f.Frames > 1 {
-			return nil, fault(ErrCorrupt, BitsAllocated, "frames of 1 bit samples that share bytes cannot be read")
+			return nil, f, fault(ErrCorrupt, BitsAllocated, "frames of 1 bit samples that share bytes cannot be read")
 		}
 		if have := len(px.Native); have/size <= n { // by division: it cannot overflow
-			return nil, fault(ErrTruncated, PixelData, "%dx%d pixels of %d bits need %d bytes per frame, frame %d ends beyond the %d there are; export the file again",
+			return nil, f, fault(ErrTruncated, PixelData, "%dx%d pixels of %d bits need %d bytes per frame, frame %d ends beyond the %d there are; export the file again",
 				f.Columns, f.Rows, f.BitsAllocated*f.SamplesPerPixel, size, n+1, have)
 		}
-		return px.Native[n*size : (n+1)*size : (n+1)*size], nil
+		return px.Native[n*size : (n+1)*size : (n+1)*size], f, nil
 	}
 	uid := d.root().TransferSyntax
 	decode := decoderFor(uid)
 	if decode == nil {
-		return nil, UnsupportedSyntax(uid)
+		return nil, f, UnsupportedSyntax(uid)
 	}
 	frame, err := frameFragments(px.Fragments, f.Frames, n)
 	if err != nil {
-		return nil, err
+		return nil, f, err
 	}
 	return decode(frame, f)
 }

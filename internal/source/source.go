@@ -90,7 +90,24 @@ type Instance struct {
 	SliceThickness float64
 	RescaleType    string // for example HU
 	Units          string // of PET, for example BQML
+
+	// Media is the media type of a file that is no DICOM (MediaNIfTI, MediaNRRD); empty for DICOM. Such an
+	// instance is a whole volume by itself; its UIDs are made of its content.
+	Media string
+	// FrameOfReferenceUID tells which positions can be compared.
+	FrameOfReferenceUID string
+	ContentTime         string
+	// What tells the slices at one position apart: milliseconds of echo, inversion and trigger time, s/mm2 of the
+	// b-value; nil where the file has none.
+	EchoTime, InversionTime, TriggerTime, BValue *float64
+	EchoNumber                                   int
 }
+
+// Media types of files that are no DICOM.
+const (
+	MediaNIfTI = "application/x-nifti"
+	MediaNRRD  = "application/x-nrrd"
+)
 
 // IsImage says whether the instance has a picture.
 func (i *Instance) IsImage() bool { return i.Rows > 0 && i.Columns > 0 && i.Frames > 0 }
@@ -155,6 +172,9 @@ type Series interface {
 	// at a time, and returns when the last call has. The first error, of a source or of fn, ends it. It returns
 	// nil only when fn has seen every file: a file that can't be had is an error, never a gap.
 	Each(ctx context.Context, workers int, fn func(Object) error) error
+	// Fetch is Each for the instances of these UIDs alone, begun in the order given, so that some of them come
+	// before others. A UID that the series does not have is an error that wraps ErrNotFound.
+	Fetch(ctx context.Context, workers int, uids []string, fn func(Object) error) error
 }
 
 // CheckUID returns an error that names what, where s is no UID (PS3.5 9.1): digits in components separated by

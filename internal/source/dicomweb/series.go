@@ -115,6 +115,10 @@ func (s *remoteSeries) Instances(ctx context.Context) ([]source.Instance, error)
 	return s.instances, nil
 }
 
+func (s *remoteSeries) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	return s.client.RetrieveInstances(ctx, s.study, s.series, uids, workers, fn)
+}
+
 func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
 	list, err := s.Instances(ctx)
 	if err != nil {

@@ -179,6 +179,26 @@ func (s *seriesFiles) Instances(context.Context) ([]source.Instance, error) {
 	return out, nil
 }
 
+func (s *seriesFiles) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	byUID := make(map[string]*file, len(s.files))
+	for _, f := range s.files {
+		byUID[f.instance.SOPInstanceUID] = f
+	}
+	for _, uid := range uids {
+		if byUID[uid] == nil {
+			return fmt.Errorf("instance %.70q of the series: %w", uid, source.ErrNotFound)
+		}
+	}
+	names := func(yield func(string) bool) {
+		for _, uid := range uids {
+			if !yield(byUID[uid].path) {
+				return
+			}
+		}
+	}
+	return each(ctx, s.root, names, workers, fn)
+}
+
 func (s *seriesFiles) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
 	names := func(yield func(string) bool) {
 		for _, f := range s.files {
