@@ -119,7 +119,7 @@ func (l *link) update(ctx context.Context, u signaling.Update) bool {
 // heartbeat renews the node. Where the pool has forgotten it or an attempt of it (Redis came back empty), the link is
 // ended so that the edge registers again with its ledger as it is then; while Redis is away the link goes on.
 func (l *link) heartbeat(ctx context.Context, h *signaling.Heartbeat) {
-	err := l.hub.Pool.Heartbeat(ctx, l.node, h.State, h.Load, h.Attempts)
+	err := l.hub.Pool.Heartbeat(ctx, l.node, *h)
 	strayed := l.strayed
 	l.strayed = false
 	switch {
@@ -128,7 +128,7 @@ func (l *link) heartbeat(ctx context.Context, h *signaling.Heartbeat) {
 	case !errors.Is(err, pool.ErrUnknownNode):
 		l.hub.Log.Warn("heartbeat not kept", "node", l.node, "error", err)
 		return
-	case !strayed && l.hub.Pool.Heartbeat(ctx, l.node, h.State, h.Load, nil) == nil:
+	case !strayed && l.hub.Pool.Heartbeat(ctx, l.node, withoutAttempts(*h)) == nil:
 		// The node is known, one of its attempts is not. Most often the attempt was released while the heartbeat was
 		// under way; only one that is still there next time has to be made clear.
 		l.strayed = true
@@ -136,6 +136,11 @@ func (l *link) heartbeat(ctx context.Context, h *signaling.Heartbeat) {
 	}
 	l.hub.Log.Info("an edge has to register again", "node", l.node, "reason", err)
 	l.conn.Close(websocket.CloseServiceRestart, "register again")
+}
+
+func withoutAttempts(h signaling.Heartbeat) signaling.Heartbeat {
+	h.Attempts = nil
+	return h
 }
 
 // settle does something in the pool and says, where that fails, whether Redis is away (so that it may succeed later) or

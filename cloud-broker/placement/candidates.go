@@ -15,6 +15,9 @@ type Request struct {
 	Needs         signaling.Resources
 	MaxDistanceMs float64            // 0: any distance (A7)
 	Exclude       []signaling.NodeID // nodes not to take, for example because they refused
+	// Volume is the series that the task shows, as signaling.VolumeKey names it; empty for none. Nodes that hold it
+	// come first, up to nearEnoughMs behind the nearest.
+	Volume string
 }
 
 // query is a Request made ready for comparing.
@@ -31,6 +34,7 @@ type Candidate struct {
 	Node       signaling.NodeID
 	Tier       signaling.Tier
 	DistanceMs float64
+	Holds      bool     // it has the volume that was asked for
 	Reasons    []string // why this node at this place in the order, in words
 }
 
@@ -96,8 +100,9 @@ func (e Explanation) String() string {
 }
 
 // Candidates returns up to limit nodes for r in the order in which they are to be claimed: edges before the
-// cloud tier, nearest first, then by name. A cloud node is behind every edge that fits, so it is taken only
-// when none of them is free any more (A8).
+// cloud tier; in each, first those that hold the volume already and are hardly farther than the nearest, then by
+// distance, then by name. A cloud node is behind every edge that fits, so it is taken only when none of them is free
+// any more (A8).
 func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 	q := query{needs: amountsOf(r.Needs), far: r.MaxDistanceMs, exclude: r.Exclude}
 	for i, v := range q.needs {
@@ -129,6 +134,7 @@ func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 			why.Fit++
 			return len(cands) < limit
 		})
+		cands = s.holdersFirst(cands, edges, tiers[i], &r, &q, limit)
 		if !ended {
 			why.Complete = false
 			break

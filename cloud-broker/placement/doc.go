@@ -4,7 +4,9 @@
 //
 // The order is: type first (a list per task type, A1), edges before the cloud tier (A8), nearest first (A2),
 // and the node's name where two are equally near, so that every broker gives the same answer. A node is a
-// candidate when it is ready and every amount that the task takes fits into what it has free.
+// candidate when it is ready and every amount that the task takes fits into what it has free. Where a task shows a
+// series, nodes that hold its volume already come before the others of their tier, unless they are much farther: they
+// are found from an index by volume, which has the nearest holders first.
 //
 // Each list is kept sorted in blocks of some hundred nodes, and each block knows the largest free amount of
 // each kind among its ready nodes. A search walks the blocks in order, skips those in which something is

@@ -40,7 +40,7 @@ func TestOrderIsTypeThenTierThenDistance(t *testing.T) {
 		node("trainer", signaling.TierEdge, 1, signaling.Training),
 		full, draining,
 	} {
-		s.Apply(Change{Put, n})
+		s.Apply(Change{Kind: Put, Node: n})
 	}
 	r := Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering)}
 	tests := []struct {
@@ -88,7 +88,7 @@ func TestReasons(t *testing.T) {
 	full := node("full", signaling.TierEdge, 1, signaling.Rendering)
 	full.Free = signaling.Resources{}
 	s.Replace([]signaling.Node{full, node("e1", signaling.TierEdge, 2, signaling.Rendering),
-		node("e2", signaling.TierEdge, 3.5, signaling.Rendering), node("c", signaling.TierCloud, 30, signaling.Rendering)})
+		node("e2", signaling.TierEdge, 3.5, signaling.Rendering), node("c", signaling.TierCloud, 30, signaling.Rendering)}, nil)
 	r := Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering)}
 	cands, _ := s.Candidates(r, 10)
 	for i, want := range []string{"nearest free edge, 2 ms away", "number 2 by distance of the free edge nodes, 3.5 ms away",
@@ -160,23 +160,23 @@ func TestSameAnswerAsScan(t *testing.T) {
 				n := randomNode(r, i)
 				all, truth[n.ID] = append(all, n), n
 			}
-			s.Replace(all)
+			s.Replace(all, nil)
 		}
 		for step := range 4 * ids {
 			switch n := randomNode(r, r.IntN(ids)); r.IntN(4) {
 			case 0, 1:
-				s.Apply(Change{Put, n})
+				s.Apply(Change{Kind: Put, Node: n})
 				truth[n.ID] = n
 			case 2:
 				known, ok := truth[n.ID]
 				randomAmounts(r, &known)
 				known.ID = n.ID
-				s.Apply(Change{Amounts, known})
+				s.Apply(Change{Kind: Amounts, Node: known})
 				if ok {
 					truth[n.ID] = known
 				}
 			default:
-				s.Apply(Change{Remove, n})
+				s.Apply(Change{Kind: Remove, Node: n})
 				delete(truth, n.ID)
 			}
 			if step%(ids/10) != 0 {
@@ -216,7 +216,7 @@ func TestSameAnswerAsScan(t *testing.T) {
 			if got, ok := s.Get(id); !ok || got.Free != n.Free || got.State != n.State {
 				t.Fatalf("Get(%s) = %+v, %v, want %+v", id, got, ok, n)
 			}
-			s.Apply(Change{Remove, n})
+			s.Apply(Change{Kind: Remove, Node: n})
 		}
 		for typ, byTier := range s.lists {
 			for i := range byTier {
@@ -255,7 +255,7 @@ func TestReadersWhileWriting(t *testing.T) {
 	}
 	for range 2000 {
 		n := randomNode(r, r.IntN(300))
-		s.Apply(Change{Kind(r.IntN(3)), n})
+		s.Apply(Change{Kind: Kind(r.IntN(3)), Node: n})
 	}
 	close(stop)
 	readers.Wait()
@@ -280,7 +280,7 @@ func BenchmarkCandidates(b *testing.B) {
 			nodes := fleet(n, full)
 			b.Run(fmt.Sprintf("nodes=%d/full=%g", n, full), func(b *testing.B) {
 				s := NewSnapshot()
-				s.Replace(nodes)
+				s.Replace(nodes, nil)
 				for b.Loop() {
 					s.Candidates(r, 16)
 				}
@@ -301,12 +301,12 @@ func BenchmarkCandidates(b *testing.B) {
 func BenchmarkApplyAmounts(b *testing.B) {
 	nodes := fleet(100_000, 0)
 	s := NewSnapshot()
-	s.Replace(nodes)
+	s.Replace(nodes, nil)
 	i := 0
 	for b.Loop() {
 		n := nodes[i%len(nodes)]
 		n.Free.GPUMilli = int64(i % 1000)
-		s.Apply(Change{Amounts, n})
+		s.Apply(Change{Kind: Amounts, Node: n})
 		i++
 	}
 }

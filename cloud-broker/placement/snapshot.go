@@ -17,12 +17,16 @@ const (
 	Put     Kind = iota // the node is as given, known before or not
 	Amounts             // only State and Free are new; ignored where the node is not known
 	Remove              // the node with this ID is gone
+	Held                // State, Free and Volumes are new; ignored where the node is not known
 )
 
 // Change is one step of the pool as a snapshot follows it.
 type Change struct {
 	Kind Kind
 	Node signaling.Node
+	// Volumes are the series that the node holds as volumes, each as signaling.VolumeKey names it. Put and Held set
+	// them, also to none.
+	Volumes []string
 }
 
 // tiers are the parts of each type's list, in the order of choice.
@@ -34,6 +38,7 @@ type Snapshot struct {
 	mu    sync.RWMutex
 	nodes map[signaling.NodeID]*signaling.Node
 	lists map[signaling.TaskType]*[len(tiers)]list // all task types, always
+	held  holdings
 }
 
 // NewSnapshot returns an empty snapshot.
@@ -49,10 +54,11 @@ func (s *Snapshot) reset(size int) {
 	for _, t := range signaling.TaskTypes {
 		s.lists[t] = new([len(tiers)]list)
 	}
+	s.held = newHoldings()
 }
 
-// Replace makes the snapshot hold exactly these nodes.
-func (s *Snapshot) Replace(nodes []signaling.Node) {
+// Replace makes the snapshot hold exactly these nodes, with the volumes that each holds by their ID.
+func (s *Snapshot) Replace(nodes []signaling.Node, volumes map[signaling.NodeID][]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reset(len(nodes))
@@ -68,6 +74,12 @@ func (s *Snapshot) Replace(nodes []signaling.Node) {
 	for l, e := range entries {
 		l.build(e)
 	}
+	for id, names := range volumes {
+		if n := s.nodes[id]; n != nil {
+			s.held.load(keyOf(n), names)
+		}
+	}
+	s.held.sort()
 }
 
 // Apply makes the changes, in order, visible at once.
@@ -88,11 +100,18 @@ func (s *Snapshot) apply(c *Change) {
 		}
 		n := clone(&c.Node)
 		s.nodes[n.ID] = n
+		s.held.set(keyOf(n), c.Volumes)
 		for _, l := range s.listsOf(n) {
 			l.put(entryOf(n))
 		}
-	case Amounts:
-		if old == nil || old.State == c.Node.State && old.Free == c.Node.Free {
+	case Amounts, Held:
+		if old == nil {
+			return
+		}
+		if c.Kind == Held {
+			s.held.set(keyOf(old), c.Volumes)
+		}
+		if old.State == c.Node.State && old.Free == c.Node.Free {
 			return
 		}
 		// Readers hold copies, never this pointer, so it may change under the lock.
@@ -109,6 +128,7 @@ func (s *Snapshot) apply(c *Change) {
 }
 
 func (s *Snapshot) unlist(n *signaling.Node) {
+	s.held.set(keyOf(n), nil)
 	for _, l := range s.listsOf(n) {
 		l.remove(keyOf(n))
 	}

@@ -329,7 +329,7 @@ func TestSweep(t *testing.T) {
 		}
 
 		p.age(15 * time.Second) // past the unconfirmed lease
-		p.must(p.Heartbeat(p.ctx, "b", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{confirmed.Attempt.ID}))
+		p.must(p.Heartbeat(p.ctx, "b", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{confirmed.Attempt.ID}}))
 		released, lost := sweep()
 		if r := released["t1"]; len(released) != 1 || len(lost) != 0 || r.Attempt != unconfirmed.Attempt || r.State != signaling.TaskFailed ||
 			!strings.Contains(r.Reason, "did not confirm") {
@@ -346,7 +346,7 @@ func TestSweep(t *testing.T) {
 		}
 		_, err = p.Claim(p.ctx, claim("t4", "a"))
 		p.wantErr(err, pool.ErrNoneFits)
-		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, nil), pool.ErrUnknownNode)
+		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady}), pool.ErrUnknownNode)
 		p.wantErr(p.SetState(p.ctx, "a", signaling.NodeReady), pool.ErrUnknownNode)
 
 		p.age(10 * time.Second) // b is silent for 26 s, its lease holds
@@ -460,7 +460,7 @@ func TestRedisGone(t *testing.T) {
 		if err == nil || errors.Is(err, pool.ErrNoneFits) {
 			p.t.Fatalf("claim without Redis: %v", err)
 		}
-		if err := p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, nil); err == nil || errors.Is(err, pool.ErrUnknownNode) {
+		if err := p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady}); err == nil || errors.Is(err, pool.ErrUnknownNode) {
 			p.t.Fatalf("heartbeat without Redis: %v", err)
 		}
 		if p.Ping(p.ctx) == nil {

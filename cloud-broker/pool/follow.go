@@ -81,6 +81,7 @@ func (p *Pool) load(ctx context.Context, snap *placement.Snapshot) (at, generati
 		at = last[0].ID
 	}
 	var nodes []signaling.Node
+	volumes := map[signaling.NodeID][]string{}
 	var after signaling.NodeID
 	for {
 		page, err := p.Nodes(ctx, after, loadPage)
@@ -92,10 +93,13 @@ func (p *Pool) load(ctx context.Context, snap *placement.Snapshot) (at, generati
 		}
 		for i := range page {
 			nodes = append(nodes, page[i].Node)
+			if held := page[i].volumes; len(held) > 0 {
+				volumes[page[i].ID] = held
+			}
 		}
 		after = page[len(page)-1].ID
 	}
-	snap.Replace(nodes)
+	snap.Replace(nodes, volumes)
 	return at, generation, nil
 }
 
@@ -201,5 +205,8 @@ func decodeChange(values map[string]any) (placement.Change, error) {
 	var err error
 	c.Kind, c.Node.State = placement.Amounts, signaling.NodeState(f[1])
 	c.Node.Free, err = decodeAmounts(free)
+	if volumes, ok := values["v"].(string); ok {
+		c.Kind, c.Volumes = placement.Held, strings.Fields(volumes)
+	}
 	return c, err
 }

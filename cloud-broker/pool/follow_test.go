@@ -200,3 +200,54 @@ func TestFollowWithoutRedis(t *testing.T) {
 	default:
 	}
 }
+
+// What a node holds reaches every broker with its heartbeat, and is forgotten when it registers anew.
+func TestVolumesReachTheSnapshot(t *testing.T) {
+	onBothFollowed(t, func(p follower) {
+		key := signaling.VolumeKey(signaling.SeriesRef{Source: "s", StudyInstanceUID: "1.2", SeriesInstanceUID: "1.2.3"})
+		far := edge("far")
+		far.DistanceMs = 9
+		for _, n := range []signaling.Node{edge("near"), far} {
+			_, err := p.Register(p.ctx, n, 0, nil)
+			p.must(err)
+		}
+		first := func(snap *placement.Snapshot) signaling.NodeID {
+			c, _ := snap.Candidates(placement.Request{Type: signaling.Rendering, Needs: needs, Volume: key}, 1)
+			if len(c) == 0 {
+				return ""
+			}
+			return c[0].Node
+		}
+		p.until("both are known", func() bool { return p.snap.Len() == 2 && first(p.snap) == "near" })
+		beat := signaling.Heartbeat{State: signaling.NodeReady, Volumes: []string{"not a key", key}}
+		p.must(p.Heartbeat(p.ctx, "far", beat))
+		p.until("the farther one is preferred", func() bool { return first(p.snap) == "far" })
+		nodes, err := p.Nodes(p.ctx, "", 10)
+		p.must(err)
+		if nodes[0].ID != "far" || nodes[0].Volumes != 1 || nodes[1].Volumes != 0 {
+			t.Errorf("nodes %+v", nodes)
+		}
+		// A heartbeat that says the same, in another order, is no news.
+		length := func() int64 {
+			n, err := p.rdb.XLen(p.ctx, prefix+":changes").Result()
+			p.must(err)
+			return n
+		}
+		before := length()
+		beat.Volumes = []string{key, "not a key", key}
+		p.must(p.Heartbeat(p.ctx, "far", beat))
+		if after := length(); after != before {
+			t.Errorf("%d changes were told of nothing new", after-before)
+		}
+		// A broker that comes later reads it with the nodes.
+		late := follow(t, p.rdb)
+		if got := first(late.snap); got != "far" {
+			t.Errorf("a broker that came later prefers %q", got)
+		}
+		_, err = p.Register(p.ctx, far, 0, nil)
+		p.must(err)
+		p.until("its volumes are forgotten", func() bool { return first(p.snap) == "near" })
+		p.must(p.Heartbeat(p.ctx, "far", beat))
+		p.until("it is preferred again", func() bool { return first(p.snap) == "far" })
+	})
+}

@@ -332,7 +332,7 @@ func (s *steps) heartbeat() {
 		attempts = append(attempts, a)
 		unknown = unknown || s.held[a] == nil
 	}
-	err := s.Heartbeat(s.ctx, id, signaling.NodeReady, signaling.Load{}, attempts)
+	err := s.Heartbeat(s.ctx, id, signaling.Heartbeat{State: signaling.NodeReady, Attempts: attempts})
 	s.say("heartbeat of %s with %d attempts: %v", id, len(attempts), err)
 	if unknown != errors.Is(err, pool.ErrUnknownNode) || !unknown && err != nil {
 		s.fail("heartbeat of %s: %v, want unknown: %v", id, err, unknown)

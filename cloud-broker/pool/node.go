@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,18 +122,20 @@ func checkState(s signaling.NodeState) error {
 	return fmt.Errorf("state %.20q: starting, ready or draining", string(s))
 }
 
-// Heartbeat keeps a node in the pool and renews the leases of its attempts. ErrUnknownNode says that the edge must
-// register: the pool does not know it, had given it up, or does not hold one of its attempts.
-func (p *Pool) Heartbeat(ctx context.Context, id signaling.NodeID, state signaling.NodeState, load signaling.Load, attempts []signaling.AttemptID) error {
-	if err := checkState(state); err != nil {
+// Heartbeat keeps a node in the pool, renews the leases of its attempts, and notes which volumes it holds.
+// ErrUnknownNode says that the edge must register: the pool does not know it, had given it up, or does not hold one
+// of its attempts.
+func (p *Pool) Heartbeat(ctx context.Context, id signaling.NodeID, h signaling.Heartbeat) error {
+	if err := checkState(h.State); err != nil {
 		return fmt.Errorf("heartbeat of %s: %w", id, err)
 	}
-	if len(attempts) > maxLedger {
-		return fmt.Errorf("heartbeat of %s: %d attempts: at most %d", id, len(attempts), maxLedger)
+	if len(h.Attempts) > maxLedger {
+		return fmt.Errorf("heartbeat of %s: %d attempts: at most %d", id, len(h.Attempts), maxLedger)
 	}
-	args := []any{string(id), string(state), fmt.Sprintf("%d %d %d %d", load.GPUMilli, load.CPUMilli, load.MemoryMB, load.Sessions),
-		p.o.Lease.Milliseconds()}
-	for _, a := range attempts {
+	l := h.Load
+	args := []any{string(id), string(h.State), fmt.Sprintf("%d %d %d %d", l.GPUMilli, l.CPUMilli, l.MemoryMB, l.Sessions),
+		p.o.Lease.Milliseconds(), encodeVolumes(h.Volumes)}
+	for _, a := range h.Attempts {
 		args = append(args, string(a))
 	}
 	v, err := p.run(ctx, heartbeatScript, args...).Result()
@@ -149,6 +153,18 @@ func (p *Pool) Heartbeat(ctx context.Context, id signaling.NodeID, state signali
 	}
 	return nil
 }
+
+// encodeVolumes joins the volumes of a heartbeat with spaces, in an order that changes only when they do, so that the
+// brokers are told only then. What is no volume's key is left out.
+func encodeVolumes(names []string) string {
+	names = slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !volumeKey.MatchString(s) })
+	names = names[:min(len(names), signaling.MaxVolumes)]
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
+}
+
+// volumeKey is what signaling.VolumeKey makes.
+var volumeKey = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
 // SetState changes whether a node takes work, until its next heartbeat says otherwise. ErrUnknownNode where the
 // pool does not know it or has given it up.
@@ -174,7 +190,10 @@ func (p *Pool) Remove(ctx context.Context, id signaling.NodeID) error {
 // NodeStatus is a node with what only its heartbeats tell.
 type NodeStatus struct {
 	signaling.Node
-	Load signaling.Load `json:"load"`
+	Load    signaling.Load `json:"load"`
+	Volumes int            `json:"volumes" doc:"series that it has loaded, in memory or on disk"`
+
+	volumes []string // each as signaling.VolumeKey names it
 }
 
 // Nodes returns up to limit nodes in the order of their ids, beginning behind after (empty: from the first), read
@@ -199,7 +218,7 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 	// A node without a heartbeat (lost) answers redis.Nil; each command's own error is looked at below.
 	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
-			records[i] = pipe.HMGet(ctx, p.key("node", id), "doc", "state", "load", "f")
+			records[i] = pipe.HMGet(ctx, p.key("node", id), "doc", "state", "load", "f", "volumes")
 			beats[i] = pipe.ZScore(ctx, p.key("beats"), id)
 		}
 		return nil
@@ -224,7 +243,8 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 		if err != nil {
 			return nil, fmt.Errorf("read node %s: %w", id, err)
 		}
-		s := NodeStatus{Node: n}
+		s := NodeStatus{Node: n, volumes: strings.Fields(f[4])}
+		s.Volumes = len(s.volumes)
 		// Written by Heartbeat; a node that has sent none yet has an empty load.
 		_, _ = fmt.Sscanf(f[2], "%d %d %d %d", &s.Load.GPUMilli, &s.Load.CPUMilli, &s.Load.MemoryMB, &s.Load.Sessions)
 		if ms, err := beats[i].Result(); err == nil {

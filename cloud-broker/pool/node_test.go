@@ -11,21 +11,21 @@ import (
 
 func TestRegisterAndHeartbeat(t *testing.T) {
 	onBoth(t, pool.Options{}, func(p fixture) {
-		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, nil), pool.ErrUnknownNode)
+		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady}), pool.ErrUnknownNode)
 		n := edge("a")
 		n.State, n.Zone, n.DirectURL = signaling.NodeStarting, "ward-3", "wss://a.example/signal"
 		p.register(n, 0)
 		_, err := p.Claim(p.ctx, claim("t1", "a"))
 		p.wantErr(err, pool.ErrNoneFits) // not ready yet
 		load := signaling.Load{GPUMilli: 100, CPUMilli: 2500, MemoryMB: 900, Sessions: 2}
-		p.must(p.Heartbeat(p.ctx, "a", signaling.NodeReady, load, nil))
+		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Load: load}))
 		got := p.node("a")
 		if got.State != signaling.NodeReady || got.Zone != "ward-3" || got.DirectURL != n.DirectURL || got.Free != capacity || got.Capacity != capacity ||
 			got.Load != load || got.Tier != signaling.TierEdge || len(got.Types) != 2 || time.Since(got.SeenAt).Abs() > time.Minute {
 			p.t.Fatalf("node is %+v", got)
 		}
 		r := p.claim(claim("t1", "a"))
-		err = p.Heartbeat(p.ctx, "a", signaling.NodeReady, load, []signaling.AttemptID{r.Attempt.ID, "a-unknown"})
+		err = p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Load: load, Attempts: []signaling.AttemptID{r.Attempt.ID, "a-unknown"}})
 		p.wantErr(err, pool.ErrUnknownNode)
 		if !strings.Contains(err.Error(), "a-unknown") || strings.Contains(err.Error(), string(r.Attempt.ID)) {
 			p.t.Fatalf("error names the wrong attempts: %v", err)
@@ -40,7 +40,7 @@ func TestRegisterAndHeartbeat(t *testing.T) {
 			p.t.Fatalf("reason %q", task.Reason)
 		}
 		p.wantErr(p.Remove(p.ctx, "a"), pool.ErrUnknownNode)
-		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.NodeReady, load, nil), pool.ErrUnknownNode)
+		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Load: load}), pool.ErrUnknownNode)
 	})
 }
 
@@ -53,7 +53,7 @@ func TestHeartbeatRenewsOnlyItsOwn(t *testing.T) {
 			p.must(p.Confirm(p.ctx, r.Attempt.ID))
 		}
 		p.age(29 * time.Second)
-		err := p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{mine.Attempt.ID, foreign.Attempt.ID})
+		err := p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{mine.Attempt.ID, foreign.Attempt.ID}})
 		p.wantErr(err, pool.ErrUnknownNode)
 		p.age(2 * time.Second)
 		released, _, err := p.Sweep(p.ctx, 10)
@@ -127,7 +127,7 @@ func TestRedisLoss(t *testing.T) {
 		p.must(p.rdb.FlushAll(p.ctx).Err())
 		p.must(p.rdb.ScriptFlush(p.ctx).Err())
 
-		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{r.Attempt.ID}), pool.ErrUnknownNode)
+		p.wantErr(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{r.Attempt.ID}}), pool.ErrUnknownNode)
 		p.wantErr(p.Confirm(p.ctx, r.Attempt.ID), pool.ErrNotFound)
 		// Another edge, which has seen little, is the first to register with a broker that was not there before:
 		// until a comes back, nobody could know better.
@@ -142,7 +142,7 @@ func TestRedisLoss(t *testing.T) {
 		}
 		p.wantFree("a", 1)
 		p.wantTask("t1", signaling.TaskRunning)
-		p.must(p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{r.Attempt.ID}))
+		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{r.Attempt.ID}}))
 		if s := fresh.claim(claim("t3", "a")); s.Attempt.Fencing <= r.Attempt.Fencing {
 			p.t.Fatalf("token %d after the loss, %d before", s.Attempt.Fencing, r.Attempt.Fencing)
 		}
@@ -165,7 +165,7 @@ func TestNewerAttemptWinsAfterLoss(t *testing.T) {
 				p.register(edge("a"), 7, old)
 				p.wantFree("a", 1)
 				p.register(edge("b"), 9, newer)
-				p.wantErr(p.Heartbeat(p.ctx, "a", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{"a-old"}), pool.ErrUnknownNode)
+				p.wantErr(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{"a-old"}}), pool.ErrUnknownNode)
 			}
 			if ended := p.register(edge("a"), 7, old); len(ended) != 1 || ended[0] != "a-old" {
 				p.t.Fatalf("ended %v, want a-old", ended)
@@ -237,7 +237,7 @@ func TestBadRegistrations(t *testing.T) {
 		if len(nodes) != 0 {
 			p.t.Fatalf("a bad registration left %+v", nodes)
 		}
-		if err := p.Heartbeat(p.ctx, "a", signaling.NodeLost, signaling.Load{}, nil); err == nil {
+		if err := p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeLost}); err == nil {
 			p.t.Error("a heartbeat said lost")
 		}
 	})

@@ -46,7 +46,7 @@ func use(t *testing.T, url string) error {
 	c.Key = signaling.NewID("k")
 	r := f.claim(c)
 	f.must(p.Confirm(ctx, r.Attempt.ID))
-	f.must(p.Heartbeat(ctx, "a", signaling.NodeReady, signaling.Load{}, []signaling.AttemptID{r.Attempt.ID}))
+	f.must(p.Heartbeat(ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{r.Attempt.ID}}))
 	_, _, err = p.Sweep(ctx, 10)
 	f.must(err)
 	_, err = p.Release(ctx, r.Task, "", signaling.TaskFinished, "done", nil)

@@ -110,7 +110,7 @@ func choosing(snap *placement.Snapshot) []bench.Row {
 			all[i].Free.EncoderSessions = 0
 		}
 	}
-	full.Replace(all)
+	full.Replace(all, nil)
 	r := placement.Request{Type: request.Type, Needs: request.Needs()}
 	measure := func(s *placement.Snapshot) float64 {
 		var medians []float64

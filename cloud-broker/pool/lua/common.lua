@@ -4,7 +4,8 @@
 --   <prefix>:beats            sorted set  node -> its last heartbeat, ms
 --   <prefix>:lost             sorted set  node -> when it was found lost, ms
 --   <prefix>:node:<node>      hash        doc (as registered), state, types (",a,b,"), load, f (what is free, as
---                                         five numbers), and "a:<attempt>" for each reservation there
+--                                         five numbers), volumes (that it holds, as its heartbeat says), and
+--                                         "a:<attempt>" for each reservation there
 --   <prefix>:attempt:<id>     string      "task node fencing confirmed r1 r2 r3 r4 r5": confirmed is 0 or 1, r is
 --                                         what it holds
 --   <prefix>:leases           sorted set  attempt -> when its lease ends, ms
@@ -16,7 +17,7 @@
 --   <prefix>:keys             hash        idempotency key -> "<task> <digest of the request>"
 --   <prefix>:fencing          counter     the highest fencing token given
 --   <prefix>:changes          stream      c = "node state f1 f2 f3 f4 f5", and doc behind it after a registration;
---                                         "node gone" when it left
+--                                         "node gone" when it left; v = its volumes, where they are others now
 --   <prefix>:generation       string      made by the first registration; another one means another pool
 --   <prefix>:links            hash        node -> broker that holds its link
 --
@@ -39,14 +40,18 @@ local function ended(state)
   return state == 'finished' or state == 'failed' or state == 'expired'
 end
 
-local function change(text)
-  redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text)
+local function change(text, volumes)
+  if volumes then
+    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text, 'v', volumes)
+  else
+    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text)
+  end
 end
 
--- note tells the brokers a node's state and free amounts.
-local function note(node)
+-- note tells the brokers a node's state and free amounts, and its volumes where they are given.
+local function note(node, volumes)
   local n = redis.call('HMGET', P .. ':node:' .. node, 'state', 'f')
-  if n[1] then change(node .. ' ' .. n[1] .. ' ' .. n[2]) end
+  if n[1] then change(node .. ' ' .. n[1] .. ' ' .. n[2], volumes) end
 end
 
 -- token gives the next fencing token, above floor.

@@ -68,6 +68,7 @@ end
 for k = 1, 5 do free[k] = string.format('%.0f', tonumber(free[k])) end
 local f = table.concat(free, ' ')
 redis.call('HSET', node, 'doc', ARGV[2], 'state', ARGV[3], 'types', ARGV[4], 'f', f)
+redis.call('HDEL', node, 'volumes') -- its first heartbeat names them
 redis.call('ZADD', P .. ':nodes', 0, id)
 redis.call('ZADD', P .. ':beats', ms, id)
 redis.call('ZREM', P .. ':lost', id)
