@@ -3,6 +3,7 @@ package dicom
 import (
 	"slices"
 	"sort"
+	"sync/atomic"
 )
 
 // Dataset is a data set, or one item of a sequence: its elements in order of their tags. One goroutine may
@@ -18,6 +19,11 @@ type Dataset struct {
 	Warnings []string
 
 	parent *Dataset
+	// under is what shows through where the data set of a frame says nothing of its own; frame is which one it is.
+	under *Dataset
+	frame int
+	// shared is the data set under its shared functional groups, once a frame has been asked for.
+	shared atomic.Pointer[Dataset]
 }
 
 // Element is one element of a data set.
@@ -39,9 +45,16 @@ type Element struct {
 
 // Get finds an element; nil where there is none.
 func (d *Dataset) Get(t Tag) *Element {
-	if d == nil {
-		return nil
+	for ; d != nil; d = d.under {
+		if e := d.own(t); e != nil {
+			return e
+		}
 	}
+	return nil
+}
+
+// own is Get without what shows through from under the data set of a frame.
+func (d *Dataset) own(t Tag) *Element {
 	i := sort.Search(len(d.Elements), func(i int) bool { return d.Elements[i].Tag >= t })
 	if i < len(d.Elements) && d.Elements[i].Tag == t {
 		return &d.Elements[i]
@@ -71,8 +84,8 @@ func (d *Dataset) Delete(t Tag) {
 }
 
 // sortElements puts what a file holds out of order in order; of doubled elements only the last stays, as
-// the common toolkits have it.
-func (d *Dataset) sortElements() {
+// the common toolkits have it. It says whether anything was to do.
+func (d *Dataset) sortElements() bool {
 	inOrder := true
 	for i := 1; i < len(d.Elements); i++ {
 		if d.Elements[i-1].Tag >= d.Elements[i].Tag {
@@ -81,7 +94,7 @@ func (d *Dataset) sortElements() {
 		}
 	}
 	if inOrder {
-		return
+		return false
 	}
 	slices.SortStableFunc(d.Elements, func(a, b Element) int {
 		switch {
@@ -102,7 +115,7 @@ func (d *Dataset) sortElements() {
 	}
 	clear(d.Elements[n:])
 	d.Elements = d.Elements[:n]
-	d.root().warn("elements out of order or doubled")
+	return true
 }
 
 func (d *Dataset) root() *Dataset {

@@ -159,7 +159,11 @@ func printable(b byte) bool { return b >= 0x20 && b < 0x7F }
 
 // elements reads the elements of d up to end, or up to the delimiter of an item of undefined length.
 func (p *parser) elements(d *Dataset, end int, delimited, explicit bool, depth int) error {
-	defer d.sortElements()
+	defer func() {
+		if d.sortElements() {
+			d.root().warn("elements out of order or doubled")
+		}
+	}()
 	if p.pos+8 <= len(p.data) && p.tag(p.pos).Group() != 0xFFFE {
 		explicit = p.explicitAt(p.pos)
 	}

@@ -132,6 +132,13 @@ func (d *Dataset) DecodeFrame(n int) ([]byte, PixelFormat, error) {
 	if n < 0 || n >= f.Frames {
 		return nil, f, fault(ErrCorrupt, NumberOfFrames, "frame %d was asked for, there are %d", n+1, f.Frames)
 	}
+	if d.under != nil {
+		at := d.frame + n
+		for d.under != nil {
+			d = d.under
+		}
+		return d.DecodeFrame(at)
+	}
 	px, err := d.PixelData()
 	if err != nil {
 		return nil, f, err

@@ -214,7 +214,9 @@ func (p *parser) meta(d *Dataset) error {
 		d.warn("no file meta information")
 		return nil
 	}
-	d.Meta.sortElements()
+	if d.Meta.sortElements() {
+		d.warn("file meta information out of order or doubled")
+	}
 	d.TransferSyntax = strings.TrimSpace(d.Meta.String(TransferSyntaxUID))
 	return nil
 }
