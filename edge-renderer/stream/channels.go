@@ -42,13 +42,21 @@ func (p *Peer) openChannels(l *link) error {
 		l.channels[c.ID] = o
 		channel.OnOpen(p.opened)
 		channel.OnClose(func() { p.end(ErrTerminalLeft) })
+		receive := func(m webrtc.DataChannelMessage) { p.receive(c, m) }
+		if c.ID == signaling.ChannelBulk.ID && p.options.Bulk != nil {
+			receive = func(m webrtc.DataChannelMessage) {
+				if !p.uploads.take(m) {
+					p.counters.malformed.Add(1)
+				}
+			}
+		}
 		channel.OnBufferedAmountLow(func() {
 			select {
 			case o.low <- struct{}{}:
 			default:
 			}
 		})
-		channel.OnMessage(func(m webrtc.DataChannelMessage) { p.receive(c, m) })
+		channel.OnMessage(receive)
 	}
 	return nil
 }
@@ -72,7 +80,7 @@ func (p *Peer) receive(c signaling.Channel, m webrtc.DataChannelMessage) {
 		}
 		p.inbox.putRequest(r, p.ctx.Done())
 	default:
-		p.counters.malformed.Add(1) // the edge alone speaks there
+		p.counters.malformed.Add(1) // the edge alone speaks there, or wants nothing
 	}
 }
 

@@ -72,6 +72,7 @@ type edge struct {
 	server    *httptest.Server
 	codecs    []stream.Codec
 	servers   []signaling.ICEServer
+	bulk      func(signaling.BulkHeader) (stream.Transfer, error)
 	// rewrite changes or drops a signal on its way; toTerminal says which way.
 	rewrite func(s signaling.Signal, toTerminal bool) (signaling.Signal, bool)
 
@@ -130,7 +131,7 @@ func (e *edge) serve(w http.ResponseWriter, r *http.Request) {
 	e.conn = conn
 	peer := e.peer
 	if hello.Resume != "secret" {
-		peer, err = e.transport.NewPeer(stream.PeerOptions{Codecs: e.codecs, ICEServers: e.servers, Handler: e.handler, Signal: e.signal})
+		peer, err = e.transport.NewPeer(stream.PeerOptions{Codecs: e.codecs, ICEServers: e.servers, Handler: e.handler, Signal: e.signal, Bulk: e.bulk})
 		e.peer = peer
 	}
 	e.mu.Unlock()

@@ -40,6 +40,10 @@ type PeerOptions struct {
 	Signal func(signaling.Signal)
 	// Handler takes what comes from the terminal.
 	Handler Handler
+	// Bulk, where it is set, takes a transfer that the terminal begins, or refuses it: its chunks are then passed
+	// over. It is called, as its Transfer is, from one goroutine of the peer, while which nothing else is read from
+	// "bulk". Transfers come one after the other, and none begins or goes on after Close has returned.
+	Bulk func(signaling.BulkHeader) (Transfer, error)
 }
 
 // Peer is the connection to one terminal. Its methods may be called by several goroutines.
@@ -73,6 +77,7 @@ type Peer struct {
 	picture  pictureWriter
 	still    stillSender
 	bulk     bulkSender
+	uploads  bulkReceiver
 }
 
 // link is the connection once its codec is known.
@@ -104,6 +109,7 @@ func (t *Transport) NewPeer(o PeerOptions) (*Peer, error) {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.bulk.init()
 	p.still.init()
+	p.uploads.begin = o.Bulk
 	p.bitrate.Store(int64(t.config.StartBitrate))
 	if err := t.add(p); err != nil {
 		p.cancel()
@@ -134,6 +140,7 @@ func (p *Peer) Close(reason error) error {
 				p.closeErr = fmt.Errorf("close connection: %w", err)
 			}
 		}
+		p.uploads.close()
 		p.work.Wait()
 		p.transport.remove(p)
 		close(p.closed)

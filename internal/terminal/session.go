@@ -83,6 +83,7 @@ type Session struct {
 	offering   sync.Mutex
 	sequence   atomic.Uint64
 	requestID  atomic.Uint64
+	transfer   atomic.Uint32 // number of the transfer sent last
 	covered    atomic.Uint64 // highest sequence that a stamp covered
 	counters   counters
 	mime       atomic.Value // string
