@@ -1,10 +1,10 @@
 package dicom
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/tomocast/tomocast/internal/dicom/codec"
+	"github.com/tomocast/tomocast/internal/dicom/codec/jpeg"
 )
 
 // frameDecoder turns the joined fragments of one frame into samples, little endian, and says how they are laid out,
@@ -12,7 +12,14 @@ import (
 type frameDecoder func(frame []byte, f PixelFormat) ([]byte, PixelFormat, error)
 
 // compressed are the codecs, by the transfer syntax that they decode.
-var compressed = map[string]codec.Decoder{}
+var compressed = map[string]codec.Decoder{
+	"1.2.840.10008.1.2.4.50": jpeg.Decode,
+	"1.2.840.10008.1.2.4.51": jpeg.Decode,
+	"1.2.840.10008.1.2.4.53": jpeg.Decode,
+	"1.2.840.10008.1.2.4.55": jpeg.Decode,
+	"1.2.840.10008.1.2.4.57": jpeg.Decode,
+	"1.2.840.10008.1.2.4.70": jpeg.Decode,
+}
 
 // decoderFor finds the codec of a transfer syntax; nil where there is none.
 func decoderFor(uid string) frameDecoder {
@@ -50,44 +57,6 @@ func codecFault(err error) error {
 		kind = ErrLimit
 	}
 	return fault(kind, PixelData, "%v", err)
-}
-
-// fit brings a decoded image into the sample size of the data set.
-func fit(m *codec.Image, f PixelFormat) ([]byte, PixelFormat, error) {
-	f.Planar = false
-	if m.Transformed && f.SamplesPerPixel == 3 {
-		f.Photometric = "RGB"
-	}
-	have, want := m.SampleBytes(), f.BitsAllocated/8
-	if f.BitsAllocated < 8 || have > want {
-		return nil, f, fault(ErrCorrupt, BitsAllocated, "the compressed image has %d bits per sample, the data set allocates %d", m.Bits, f.BitsAllocated)
-	}
-	if have == want {
-		return m.Pix, f, nil
-	}
-	n := f.FrameSamples()
-	out := make([]byte, n*want)
-	for i := range n {
-		var v uint32
-		switch have {
-		case 1:
-			v = uint32(m.Pix[i])
-			if m.Signed {
-				v = uint32(int32(int8(m.Pix[i])))
-			}
-		default:
-			v = uint32(binary.LittleEndian.Uint16(m.Pix[2*i:]))
-			if m.Signed {
-				v = uint32(int32(int16(v)))
-			}
-		}
-		if want == 2 {
-			binary.LittleEndian.PutUint16(out[2*i:], uint16(v))
-		} else {
-			binary.LittleEndian.PutUint32(out[4*i:], v)
-		}
-	}
-	return out, f, nil
 }
 
 // decodeUncompressed takes a frame that is stored as it is (PS3.5 A.4.11).
