@@ -24,6 +24,8 @@ type Dataset struct {
 	frame int
 	// shared is the data set under its shared functional groups, once a frame has been asked for.
 	shared atomic.Pointer[Dataset]
+	// starts is the fragments with which the frames of encapsulated data begin, once they had to be found.
+	starts atomic.Pointer[[]int]
 }
 
 // Element is one element of a data set.
@@ -67,6 +69,7 @@ func (d *Dataset) Has(t Tag) bool { return d.Get(t) != nil }
 
 // Set puts an element in its place, instead of one with the same tag.
 func (d *Dataset) Set(e Element) {
+	d.forget()
 	i := sort.Search(len(d.Elements), func(i int) bool { return d.Elements[i].Tag >= e.Tag })
 	for _, item := range e.Items {
 		item.parent = d
@@ -80,7 +83,14 @@ func (d *Dataset) Set(e Element) {
 
 // Delete takes an element out.
 func (d *Dataset) Delete(t Tag) {
+	d.forget()
 	d.Elements = slices.DeleteFunc(d.Elements, func(e Element) bool { return e.Tag == t })
+}
+
+// forget drops what was found out of the elements before they changed.
+func (d *Dataset) forget() {
+	d.shared.Store(nil)
+	d.starts.Store(nil)
 }
 
 // sortElements puts what a file holds out of order in order; of doubled elements only the last stays, as

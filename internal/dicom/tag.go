@@ -152,6 +152,7 @@ const (
 	DoseGridScaling                   Tag = 0x3004000E
 	SharedFunctionalGroupsSequence    Tag = 0x52009229
 	PerFrameFunctionalGroupsSequence  Tag = 0x52009230
+	OverlayBitPosition                Tag = 0x60000102
 	ExtendedOffsetTable               Tag = 0x7FE00001
 	ExtendedOffsetTableLengths        Tag = 0x7FE00002
 	FloatPixelData                    Tag = 0x7FE00008
