@@ -227,6 +227,9 @@ type SeriesInfo struct {
 	Max               float64    `json:"max"`
 	Unit              string     `json:"unit,omitempty" jsonschema:"description=HU for CT"`
 	Warnings          []string   `json:"warnings,omitempty"`
+	// Unplaced says that nothing tells how the volume lies in the patient: left and right are not known, and no
+	// letters may be shown.
+	Unplaced bool `json:"unplaced,omitempty"`
 	// LossySource says how the source images were compressed with loss, where they were (0028,2110).
 	LossySource string `json:"lossySource,omitempty"`
 	// Parts are the stacks and single images that the series was split into, where there is more than one.
