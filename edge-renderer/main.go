@@ -7,11 +7,15 @@ package main
 import (
 	"context"
 
+	_ "github.com/tomocast/tomocast/internal/dicom/codec/native"
+	"github.com/tomocast/tomocast/internal/dicom/codec/worker"
 	"github.com/tomocast/tomocast/internal/service"
 )
 
 func main() {
+	worker.Main() // where this process is one that decodes images, it serves and ends there
 	service.Main(func(ctx context.Context, args []string) error {
+		defer worker.Close()
 		if len(args) > 0 {
 			switch args[0] {
 			case "render":

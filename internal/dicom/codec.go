@@ -5,6 +5,7 @@ import (
 
 	"github.com/tomocast/tomocast/internal/dicom/codec"
 	"github.com/tomocast/tomocast/internal/dicom/codec/jpeg"
+	"github.com/tomocast/tomocast/internal/dicom/codec/worker"
 )
 
 // frameDecoder turns the joined fragments of one frame into samples, little endian, and says how they are laid out,
@@ -21,6 +22,18 @@ var compressed = map[string]codec.Decoder{
 	"1.2.840.10008.1.2.4.70": jpeg.Decode,
 }
 
+// inWorker are the codecs that are C libraries, which decode in child processes. A program has those that it imports
+// (package codec/native).
+var inWorker = map[string]worker.Kind{
+	"1.2.840.10008.1.2.4.80":  worker.JPEGLS,
+	"1.2.840.10008.1.2.4.81":  worker.JPEGLS,
+	"1.2.840.10008.1.2.4.90":  worker.JPEG2000,
+	"1.2.840.10008.1.2.4.91":  worker.JPEG2000,
+	"1.2.840.10008.1.2.4.201": worker.JPEG2000,
+	"1.2.840.10008.1.2.4.202": worker.JPEG2000,
+	"1.2.840.10008.1.2.4.203": worker.JPEG2000,
+}
+
 // decoderFor finds the codec of a transfer syntax; nil where there is none.
 func decoderFor(uid string) frameDecoder {
 	switch uid {
@@ -33,6 +46,9 @@ func decoderFor(uid string) frameDecoder {
 		return decodeUncompressed
 	}
 	decode := compressed[uid]
+	if kind, ok := inWorker[uid]; ok && worker.Available(kind) {
+		decode = worker.Decoder(kind)
+	}
 	if decode == nil {
 		return nil
 	}
