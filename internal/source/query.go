@@ -37,6 +37,8 @@ type Query struct {
 	SOPClassUIDs   []string // any of
 	InstanceNumber string
 
+	// Sort is the order of studies and patients; empty is SortDate descending, the newest first.
+	Sort Sort
 	// Offset results are left out, then at most Limit are returned; Limit 0 is no limit of the query's.
 	Offset, Limit int
 }

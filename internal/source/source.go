@@ -1,8 +1,9 @@
 // Package source says what a study, a series and an instance are before their pixels are read, how they are
 // searched for, and how a consumer gets the files of a series, wherever they come from.
 //
-// The folder below it (package folder) indexes a directory of DICOM files; package dicomweb serves such an index
-// as QIDO-RS and WADO-RS (PS3.18) and fetches from any server that speaks them.
+// Below it: package catalog sorts the headers of files into studies; folder makes such a catalog of a directory, store
+// of a directory that files are added to, memory of files that lie in memory; archive reads zip files in place. Package
+// dicomweb serves a catalog as QIDO-RS and WADO-RS (PS3.18) and fetches from any server that speaks them.
 package source
 
 import (
@@ -40,6 +41,7 @@ type StudyAttributes struct {
 	ReferringPhysician string
 	PatientName        string
 	PatientID          string
+	IssuerOfPatientID  string
 	PatientBirthDate   string
 	PatientSex         string
 }
@@ -91,9 +93,15 @@ type Instance struct {
 	RescaleType    string // for example HU
 	Units          string // of PET, for example BQML
 
+	// Groups says that the frames of a multi-frame object have functional groups, which place each of them
+	// (PS3.3 C.7.6.16).
+	Groups bool
 	// Media is the media type of a file that is no DICOM (MediaNIfTI, MediaNRRD); empty for DICOM. Such an
-	// instance is a whole volume by itself; its UIDs are made of its content.
+	// instance is a whole volume by itself; its UIDs are made of its path and header. Rows, Columns and Frames (the
+	// product of the other axes) are what the header says, for lists only.
 	Media string
+	// Name is the file name of such an instance, without folders.
+	Name string
 	// FrameOfReferenceUID tells which positions can be compared.
 	FrameOfReferenceUID string
 	ContentTime         string
@@ -129,9 +137,27 @@ type Study struct {
 type SeriesInfo struct {
 	SeriesAttributes
 	InstanceCount int
+	// Images is the number of its DICOM frames; MultiFrame says that some of its instances have several.
+	Images     int
+	MultiFrame bool
+	// Kind says in words, with an article, what its first instance is: "a CT image", "a PDF document".
+	Kind          string
 	Rows, Columns int    // of its first image; 0 where it has none
 	Volume        bool   // looks like a volume (see VolumeReason)
 	Reason        string // why it does not; empty where it does
+	// Media is the media type of files that are no DICOM (MediaNIfTI, MediaNRRD); empty for DICOM.
+	Media string
+}
+
+// Patient is a patient with what is known of the studies. Studies belong to one patient when ID and issuer are the
+// same and not empty, or, without an ID, when name and birth date are.
+type Patient struct {
+	PatientID        string
+	IssuerOfPatient  string
+	PatientName      string // of the latest study
+	PatientBirthDate string
+	PatientSex       string
+	Studies          []*Study // the latest first
 }
 
 // Stored is an instance in a store, with everything above it. What it points to belongs to the store and must not
@@ -153,15 +179,22 @@ type File interface {
 	Check() error
 	// Open opens the file, after the same check.
 	Open() (io.ReadSeekCloser, error)
+	// Beside is the other files of an instance that is no DICOM, by the names that Object.Files has; nil else.
+	Beside() map[string]File
 }
 
-// Object is one DICOM file of a series.
+// Object is one file of a series.
 type Object struct {
-	// Name is how to name it to the one who asked: a path relative to the folder, or the instance's UID. It is
-	// not for logs.
+	// Name is how to name it to the one who asked: a path relative to the folder, or the instance's UID; of a file
+	// that is no DICOM, its file name. It is not for logs.
 	Name string
 	// Data is the whole file. It is valid only until the function that got it returns: the memory is used again.
 	Data []byte
+	// Media is the media type of a file that is no DICOM (MediaNIfTI, MediaNRRD), Files then the other files that
+	// belong to it (the .img of a NIfTI pair, the data files of a detached NRRD header), by the name that Data gives
+	// them, for a pair by their file name; as they are stored, compressed or not. Valid as long as Data.
+	Media string
+	Files map[string][]byte
 }
 
 // Series is a series whose files can be had.
@@ -223,39 +256,4 @@ func CompareInstances(a, b *Instance) int {
 		return 1
 	}
 	return 0
-}
-
-// minVolumeImages is the number of slices below which a series is shown as pictures, not as a volume.
-const minVolumeImages = 3
-
-// VolumeReason says why a series does not look like a volume, in a sentence for people, and nothing where it
-// does: at least three single-frame images with a position, an orientation and a pixel spacing. Whether a volume
-// can be built of them (gaps, mixed orientations) is known only when that is tried.
-func VolumeReason(instances []*Instance) string {
-	var images, multi, placed int
-	for _, i := range instances {
-		if !i.IsImage() {
-			continue
-		}
-		images++
-		switch {
-		case i.Frames > 1:
-			multi++
-		case i.Placed():
-			placed++
-		}
-	}
-	switch {
-	case placed >= minVolumeImages:
-		return ""
-	case images == 0:
-		return "The series has no images."
-	case multi > 0:
-		return "The series is a multi-frame object, which can't be shown as a volume yet."
-	case images < minVolumeImages:
-		return fmt.Sprintf("The series has %d of the at least %d images that a volume needs.", images, minVolumeImages)
-	default:
-		return fmt.Sprintf("Only %d of %d images say where in the patient they are (position, orientation, pixel spacing).",
-			placed, images)
-	}
 }

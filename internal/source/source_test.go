@@ -44,7 +44,7 @@ func TestHashUID(t *testing.T) {
 
 func TestVolumeReason(t *testing.T) {
 	slice := func() *Instance {
-		return &Instance{Rows: 2, Columns: 2, Frames: 1, Position: &[3]float64{}, Orientation: &[6]float64{1, 0, 0, 0, 1, 0}, Spacing: &[2]float64{1, 1}}
+		return &Instance{SOPClassUID: "1.2.840.10008.5.1.4.1.1.2", Rows: 2, Columns: 2, Frames: 1, Position: &[3]float64{}, Orientation: &[6]float64{1, 0, 0, 0, 1, 0}, Spacing: &[2]float64{1, 1}}
 	}
 	lost := slice()
 	lost.Position = nil
@@ -56,10 +56,17 @@ func TestVolumeReason(t *testing.T) {
 	}{
 		"three slices":         {[]*Instance{slice(), slice(), slice()}, ""},
 		"a scout among slices": {[]*Instance{lost, slice(), slice(), slice()}, ""},
-		"two slices":           {[]*Instance{slice(), slice()}, "2 of the at least 3"},
+		"two slices":           {[]*Instance{slice(), slice()}, ""},
+		"one slice":            {[]*Instance{slice()}, "single image: a CT image"},
 		"nowhere":              {[]*Instance{lost, lost, slice()}, "Only 1 of 3"},
-		"multi-frame":          {[]*Instance{multi}, "multi-frame"},
-		"report":               {[]*Instance{{}, {}, {}}, "no images"},
+		"a clip":               {[]*Instance{{SOPClassUID: "1.2.840.10008.5.1.4.1.1.3.1", Rows: 2, Columns: 2, Frames: 40}}, "an ultrasound clip of 40 images"},
+		"enhanced":             {[]*Instance{{SOPClassUID: enhancedMR, Rows: 2, Columns: 2, Frames: 40}}, ""},
+		"functional groups":    {[]*Instance{{Groups: true, Rows: 2, Columns: 2, Frames: 40}}, ""},
+		"segmentation":         {[]*Instance{{SOPClassUID: segmentation, Groups: true, Rows: 2, Columns: 2, Frames: 40}}, "a segmentation of 40 images"},
+		"multi-frame":          {[]*Instance{multi}, "of 30 images"},
+		"a document":           {[]*Instance{{SOPClassUID: "1.2.840.10008.5.1.4.1.1.104.1"}}, "a PDF document, without images"},
+		"reports":              {[]*Instance{{SOPClassUID: "1.2.840.10008.5.1.4.1.1.88.33"}, {}, {}}, "3 objects without images; the first is a structured report"},
+		"research":             {[]*Instance{{Media: MediaNIfTI}}, ""},
 		"nothing":              {nil, "no images"},
 	} {
 		got := VolumeReason(c.list)

@@ -25,10 +25,35 @@ type SeriesSummary struct {
 	Description       string `json:"description" doc:"Series description."`
 	BodyPart          string `json:"bodyPart" doc:"Body part examined."`
 	InstanceCount     int    `json:"instanceCount" doc:"Number of instances (files)."`
+	Images            int    `json:"images" doc:"Number of images: each DICOM frame is one."`
+	MultiFrame        bool   `json:"multiFrame,omitempty" doc:"Whether some of its instances have several images."`
+	Kind              string `json:"kind,omitempty" doc:"What its first instance is, in words: a CT image, a PDF document."`
+	Media             string `json:"media,omitempty" doc:"Media type of files that are no DICOM: application/x-nifti or application/x-nrrd."`
 	Rows              int    `json:"rows" doc:"Rows of the first image; 0 where there is none."`
 	Columns           int    `json:"columns" doc:"Columns of the first image; 0 where there is none."`
-	Volume            bool   `json:"volume" doc:"Whether it looks like a volume: at least three images with a position."`
+	Volume            bool   `json:"volume" doc:"Whether it looks like a volume: at least two images with a position, or one object whose images have them."`
 	Reason            string `json:"reason,omitempty" doc:"Why it does not look like a volume."`
+}
+
+// PatientSummary is a patient as the list of patients shows it.
+type PatientSummary struct {
+	Source           string         `json:"source" doc:"Name of the configured source that has the studies."`
+	PatientID        string         `json:"patientID" doc:"Patient ID (0010,0020)."`
+	Issuer           string         `json:"issuer,omitempty" doc:"Issuer of Patient ID (0010,0021)."`
+	PatientName      string         `json:"patientName" doc:"Patient's name of the latest study."`
+	PatientBirthDate string         `json:"patientBirthDate" doc:"Birth date as YYYYMMDD, or empty."`
+	PatientSex       string         `json:"patientSex" doc:"M, F, O, or empty."`
+	Studies          []StudySummary `json:"studies" nullable:"false" doc:"Studies, the latest first."`
+}
+
+// Summary is the patient as the list shows it; name is the configured source.
+func (p *Patient) Summary(name string) PatientSummary {
+	out := PatientSummary{Source: name, PatientID: p.PatientID, Issuer: p.IssuerOfPatient, PatientName: p.PatientName,
+		PatientBirthDate: p.PatientBirthDate, PatientSex: p.PatientSex, Studies: make([]StudySummary, len(p.Studies))}
+	for i, s := range p.Studies {
+		out.Studies[i] = s.Summary(name)
+	}
+	return out
 }
 
 // Summary is the study as the list shows it; name is the configured source.
@@ -63,6 +88,10 @@ func (s *SeriesInfo) Summary() SeriesSummary {
 		Description:       s.Description,
 		BodyPart:          s.BodyPart,
 		InstanceCount:     s.InstanceCount,
+		Images:            s.Images,
+		MultiFrame:        s.MultiFrame,
+		Kind:              s.Kind,
+		Media:             s.Media,
 		Rows:              s.Rows,
 		Columns:           s.Columns,
 		Volume:            s.Volume,

@@ -14,11 +14,12 @@ import (
 	"path/filepath"
 
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/catalog"
 )
 
 // cacheMagic begins a cached index. Its last byte is the version: it grows when a stored field changes its meaning
 // or when reading a header would now give something else.
-const cacheMagic = "TOMOIDX\x01"
+const cacheMagic = "TOMOIDX\x02"
 
 // maxCache is the longest cached index that is read: several times what DefaultMaxFiles files need.
 const maxCache = 4 << 30
@@ -37,8 +38,11 @@ type cached struct {
 type cachedFile struct {
 	Path          string
 	Size, ModTime int64
-	Kind          Kind
+	Kind          catalog.Kind
 	Problem       string
+	Archive       *catalog.Archived
+	Beside        map[string]string
+	Names         []string
 	Study, Series int
 	Instance      *source.Instance
 	Preamble      []byte
@@ -70,7 +74,7 @@ func (x *Index) cacheFile(dir string) string {
 
 // saveCache stores an index: magic, checksum and length of the rest, the rest. The file appears whole or not at all,
 // and only its owner may read it, since patients' names are in it.
-func saveCache(name, root string, files []*file) (err error) {
+func saveCache(name, root string, files []*catalog.File) (err error) {
 	var body bytes.Buffer
 	if err := gob.NewEncoder(&body).Encode(pack(root, files)); err != nil {
 		return fmt.Errorf("encode index: %w", err)
@@ -97,7 +101,7 @@ func saveCache(name, root string, files []*file) (err error) {
 }
 
 // loadCache reads a stored index of a folder.
-func loadCache(name, root string) ([]*file, error) {
+func loadCache(name, root string) ([]*catalog.File, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -136,16 +140,16 @@ func loadCache(name, root string) ([]*file, error) {
 	return unpack(&c)
 }
 
-func pack(root string, files []*file) *cached {
+func pack(root string, files []*catalog.File) *cached {
 	c := &cached{Root: root, Files: make([]cachedFile, len(files))}
 	studies := map[*source.StudyAttributes]int{}
 	series := map[*source.SeriesAttributes]int{}
 	for i, f := range files {
-		e := cachedFile{Path: f.path, Size: f.size, ModTime: f.modTime, Kind: f.kind, Problem: f.problem,
-			Instance: f.instance, Preamble: f.preamble}
-		if f.instance != nil {
-			e.Study = refer(studies, &c.Studies, f.study)
-			e.Series = refer(series, &c.Series, f.series)
+		e := cachedFile{Path: f.Path, Size: f.Size, ModTime: f.ModTime, Kind: f.Kind, Problem: f.Problem,
+			Archive: f.Archive, Beside: f.Beside, Names: f.Names, Instance: f.Instance, Preamble: f.Preamble}
+		if f.Instance != nil {
+			e.Study = refer(studies, &c.Studies, f.Study)
+			e.Series = refer(series, &c.Series, f.Series)
 		}
 		c.Files[i] = e
 	}
@@ -161,20 +165,20 @@ func refer[T any](places map[*T]int, list *[]T, v *T) int {
 	return places[v]
 }
 
-func unpack(c *cached) ([]*file, error) {
-	all := make([]file, len(c.Files))
-	files := make([]*file, len(c.Files))
-	t := newTables()
+func unpack(c *cached) ([]*catalog.File, error) {
+	all := make([]catalog.File, len(c.Files))
+	files := make([]*catalog.File, len(c.Files))
+	t := catalog.NewTables()
 	for i, e := range c.Files {
 		f := &all[i]
-		*f = file{path: e.Path, size: e.Size, modTime: e.ModTime, kind: e.Kind, problem: e.Problem,
-			instance: e.Instance, preamble: e.Preamble}
-		if f.instance != nil {
+		*f = catalog.File{Path: e.Path, Size: e.Size, ModTime: e.ModTime, Kind: e.Kind, Problem: e.Problem,
+			Archive: e.Archive, Beside: e.Beside, Names: e.Names, Instance: e.Instance, Preamble: e.Preamble}
+		if f.Instance != nil {
 			if e.Study < 1 || e.Study > len(c.Studies) || e.Series < 1 || e.Series > len(c.Series) {
 				return nil, errors.New("cached index: damaged (a reference is wrong)")
 			}
-			f.study, f.series = &c.Studies[e.Study-1], &c.Series[e.Series-1]
-			t.intern(f)
+			f.Study, f.Series = &c.Studies[e.Study-1], &c.Series[e.Series-1]
+			t.Intern(f)
 		}
 		files[i] = f
 	}

@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/catalog"
 )
-
-// MaxFile is the longest file that Files and a series read into memory.
-const MaxFile = 2 << 30
 
 // Files calls fn with every DICOM file below dir, or with dir itself where it is a file, from at most workers
 // goroutines at a time. What is plainly no DICOM file is left out; a file that can't be read is an error, and so is
@@ -26,7 +21,7 @@ const MaxFile = 2 << 30
 func Files(ctx context.Context, dir string, workers int, fn func(source.Object) error) error {
 	st, err := os.Stat(dir)
 	if err != nil {
-		return fmt.Errorf("studies at %s: %w; give an existing folder or file", dir, reason(err))
+		return fmt.Errorf("studies at %s: %w; give an existing folder or file", dir, catalog.Reason(err))
 	}
 	base, only := dir, ""
 	if !st.IsDir() {
@@ -37,11 +32,11 @@ func Files(ctx context.Context, dir string, workers int, fn func(source.Object) 
 	}
 	root, err := os.OpenRoot(base)
 	if err != nil {
-		return fmt.Errorf("studies at %s: %w", base, reason(err))
+		return fmt.Errorf("studies at %s: %w", base, catalog.Reason(err))
 	}
 	defer root.Close()
 	if only != "" {
-		return each(ctx, root, func(yield func(string) bool) { yield(only) }, 1, fn)
+		return each(ctx, root, []string{only}, 1, fn)
 	}
 	var names []string
 	if names, err = list(ctx, root); err != nil {
@@ -50,13 +45,7 @@ func Files(ctx context.Context, dir string, workers int, fn func(source.Object) 
 	if len(names) == 0 {
 		return fmt.Errorf("studies at %s: %w: there is no DICOM file in this folder", dir, source.ErrNotFound)
 	}
-	return each(ctx, root, func(yield func(string) bool) {
-		for _, n := range names {
-			if !yield(n) {
-				return
-			}
-		}
-	}, workers, fn)
+	return each(ctx, root, names, workers, fn)
 }
 
 // list is the DICOM files below root, by name.
@@ -68,7 +57,7 @@ func list(ctx context.Context, root *os.Root) ([]string, error) {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			return fmt.Errorf("%s: %w", name, reason(err))
+			return fmt.Errorf("%s: %w", name, catalog.Reason(err))
 		case d.IsDir() && strings.Count(name, "/") >= DefaultMaxDepth:
 			return fmt.Errorf("%s: folders nest deeper than %d: %w", name, DefaultMaxDepth, source.ErrLimit)
 		case d.Type()&fs.ModeSymlink != 0:
@@ -100,13 +89,13 @@ func looksLikeDICOM(root *os.Root, name string) (bool, error) {
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", name, reason(err))
+		return false, fmt.Errorf("%s: %w", name, catalog.Reason(err))
 	}
 	defer f.Close()
 	head := make([]byte, 132)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("%s: %w", name, reason(err))
+		return false, fmt.Errorf("%s: %w", name, catalog.Reason(err))
 	}
 	head = head[:n]
 	if strings.HasSuffix(base, ".DCM") || n == 132 && string(head[128:]) == "DICM" {
@@ -118,58 +107,29 @@ func looksLikeDICOM(root *os.Root, name string) (bool, error) {
 }
 
 // each reads files and hands them to fn. Every worker has one buffer, which grows to the largest file it met.
-func each(ctx context.Context, root *os.Root, names iter.Seq[string], workers int, fn func(source.Object) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan string)
-	g.Go(func() error {
-		defer close(jobs)
-		for n := range names {
-			select {
-			case jobs <- n:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
-	for range max(workers, 1) {
-		g.Go(func() error {
-			var buf []byte
-			for n := range jobs {
-				var err error
-				if buf, err = readInto(buf, root, n); err != nil {
-					return err
-				}
-				if err := fn(source.Object{Name: n, Data: buf}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
+func each(ctx context.Context, root *os.Root, names []string, workers int, fn func(source.Object) error) error {
+	return catalog.Each(ctx, workers, len(names), func(i int, buf []byte) (source.Object, []byte, error) {
+		buf, err := readInto(buf, root, names[i])
+		return source.Object{Name: names[i], Data: buf}, buf, err
+	}, fn)
 }
 
 // readInto reads a whole file into buf, or into a larger one.
 func readInto(buf []byte, root *os.Root, name string) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
-		return buf, fmt.Errorf("read %s: %w", name, reason(err))
+		return buf, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return buf, fmt.Errorf("read %s: %w", name, reason(err))
+		return buf, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
 	}
-	if st.Size() > MaxFile {
-		return buf, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", name, st.Size(), MaxFile, source.ErrLimit)
+	if st.Size() > catalog.MaxFile {
+		return buf, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", name, st.Size(), catalog.MaxFile, source.ErrLimit)
 	}
-	if int64(cap(buf)) < st.Size() {
-		buf = make([]byte, st.Size())
+	if buf, err = catalog.ReadFull(f, st.Size(), buf); err != nil {
+		err = fmt.Errorf("read %s: %w", name, err)
 	}
-	buf = buf[:st.Size()]
-	if _, err := io.ReadFull(f, buf); err != nil {
-		return buf, fmt.Errorf("read %s: %w (the file became shorter while it was read)", name, reason(err))
-	}
-	return buf, nil
+	return buf, err
 }

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tomocast/tomocast/internal/source/catalog"
 )
 
 // Limits of a scan. A folder with more is indexed up to there, and Problems says so.
@@ -29,8 +31,6 @@ const (
 	DefaultMaxFiles = 1_000_000
 	// DefaultMaxDepth is how deep directories may nest.
 	DefaultMaxDepth = 32
-	// MaxProblems is how many problems are kept with their path; the rest is counted.
-	MaxProblems = 1000
 )
 
 // Opener opens a file of the folder for reading its header.
@@ -79,7 +79,7 @@ type Index struct {
 	log   *slog.Logger
 
 	scanning sync.Mutex // one scan at a time
-	current  atomic.Pointer[snapshot]
+	current  atomic.Pointer[catalog.Catalog]
 }
 
 // Open indexes the folder root and keeps the index in a file in cacheDir, whose name is derived from the folder's
@@ -90,14 +90,14 @@ func Open(ctx context.Context, root, cacheDir string, logger *slog.Logger, opts 
 	if err != nil {
 		return nil, err
 	}
-	var known []*file
+	var known []*catalog.File
 	if x.cache = x.cacheFile(cacheDir); x.cache != "" {
 		known, err = loadCache(x.cache, x.path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			x.log.Warn("the cached index can't be used and is built anew", "error", withoutPath(err))
 		}
 	}
-	x.current.Store(newSnapshot(known, nil))
+	x.current.Store(catalog.New(known, nil, files{dir: x.root}))
 	if err := x.Rescan(ctx); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
@@ -114,7 +114,7 @@ func newIndex(root string, logger *slog.Logger, opts []Option) (*Index, error) {
 	}
 	dir, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, fmt.Errorf("study folder %s can't be opened: %w; give an existing folder that this user may read", root, reason(err))
+		return nil, fmt.Errorf("study folder %s can't be opened: %w; give an existing folder that this user may read", root, catalog.Reason(err))
 	}
 	x := &Index{root: dir, path: path, log: logger}
 	x.config = config{
@@ -139,37 +139,35 @@ func (x *Index) Rescan(ctx context.Context) error {
 	defer x.scanning.Unlock()
 	begin := time.Now()
 	before := x.current.Load()
-	result, err := x.scan(ctx, before.files)
+	result, err := x.scan(ctx, before.Files())
 	if err != nil {
 		return fmt.Errorf("index study folder: %w", err)
 	}
-	next := newSnapshot(result.files, result.problems)
+	next := catalog.New(result.files, result.problems, files{dir: x.root})
 	x.current.Store(next)
-	st := next.stats
+	st := next.Stats()
 	x.log.Info("study folder indexed", "source", x.name, "studies", st.Studies, "series", st.Series,
 		"instances", st.Instances, "read", result.read, "problems", st.Problems, "took", time.Since(begin).Round(time.Millisecond))
 	if x.cache != "" && result.changed {
-		if err := saveCache(x.cache, x.path, next.files); err != nil {
+		if err := saveCache(x.cache, x.path, next.Files()); err != nil {
 			x.log.Warn("the index can't be kept; the folder will be read again at the next start", "error", withoutPath(err))
 		}
 	}
 	return nil
 }
 
-// Stats counts what the last scan found.
-type Stats struct {
-	Studies, Series, Instances int
-	// Files is all files seen, Skipped those that are no DICOM file or a DICOMDIR, Problems all that are not
-	// served for another reason, or served but damaged.
-	Files, Skipped, Problems int
-}
+// Stats counts what a scan found.
+type Stats = catalog.Stats
+
+// Problem is a file that is not served, or one that is served as it is but damaged.
+type Problem = catalog.Problem
 
 // Stats counts what the last scan found.
-func (x *Index) Stats() Stats { return x.current.Load().stats }
+func (x *Index) Stats() Stats { return x.current.Load().Stats() }
 
-// Problems lists the files that are not served or damaged, by path, at most MaxProblems of them. It is for an
+// Problems lists the files that are not served or damaged, by path, at most catalog.MaxProblems of them. It is for an
 // operator, and not for logs.
-func (x *Index) Problems() []Problem { return x.current.Load().problems }
+func (x *Index) Problems() []Problem { return x.current.Load().Problems() }
 
 // withoutPath keeps the cause of an error of the file system without the path that it concerns.
 func withoutPath(err error) error {
@@ -180,15 +178,6 @@ func withoutPath(err error) error {
 	var le *os.LinkError
 	if errors.As(err, &le) {
 		return fmt.Errorf("%s: %w", le.Op, le.Err)
-	}
-	return err
-}
-
-// reason is the innermost cause of an error of the file system.
-func reason(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
 	}
 	return err
 }

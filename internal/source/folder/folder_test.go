@@ -18,6 +18,7 @@ import (
 
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/catalog"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
@@ -77,10 +78,10 @@ func TestIndex(t *testing.T) {
 		t.Fatal(series, err)
 	}
 	if got, want := series[0], (source.SeriesSummary{SeriesInstanceUID: seriesA, Number: 3, Modality: "CT", Description: "Axial",
-		InstanceCount: 4, Rows: 8, Columns: 8, Volume: true}); got != want {
+		InstanceCount: 4, Images: 4, Kind: "a CT image", Rows: 8, Columns: 8, Volume: true}); got != want {
 		t.Errorf("series %+v, want %+v", got, want)
 	}
-	if s, _ := x.Series(studyB); s[0].Volume || !strings.Contains(s[0].Reason, "1 of the at least 3") {
+	if s, _ := x.Series(studyB); s[0].Volume || !strings.Contains(s[0].Reason, "a single image") {
 		t.Errorf("a single image: %+v", s[0])
 	}
 	if _, err := x.Series("1.2.3.99"); !errors.Is(err, source.ErrNotFound) {
@@ -117,14 +118,14 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	x := open(t, root, "")
-	got := map[string]Kind{}
+	got := map[string]catalog.Kind{}
 	for _, p := range x.Problems() {
 		got[p.Path] = p.Kind
 		if p.Reason == "" || strings.Contains(p.Reason, root) || strings.Contains(p.Reason, outside) {
 			t.Errorf("reason %q", p.Reason)
 		}
 	}
-	want := map[string]Kind{"no-series": KindDamaged, "evil": KindDamaged, "twice": KindDuplicate, "out": KindLink, "outdir": KindLink, "nowhere": KindLink}
+	want := map[string]catalog.Kind{"no-series": catalog.KindDamaged, "evil": catalog.KindDamaged, "twice": catalog.KindDuplicate, "out": catalog.KindLink, "outdir": catalog.KindLink, "nowhere": catalog.KindLink}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("problems %v, want %v", got, want)
 	}
@@ -149,7 +150,7 @@ func TestDamagedFileStaysInItsSeries(t *testing.T) {
 	if s, err := x.Series(studyA); err != nil || s[0].InstanceCount != 4 {
 		t.Errorf("series %+v, %v", s, err)
 	}
-	if p := x.Problems(); len(p) != 1 || p[0].Path != "cut" || p[0].Kind != KindDamaged || !strings.Contains(p[0].Reason, "truncated") {
+	if p := x.Problems(); len(p) != 1 || p[0].Path != "cut" || p[0].Kind != catalog.KindDamaged || !strings.Contains(p[0].Reason, "truncated") {
 		t.Errorf("problems %v", p)
 	}
 }
@@ -261,7 +262,7 @@ func TestUnreadableFileIsTriedAgain(t *testing.T) {
 		return root.Open(name)
 	})
 	x := open(t, root, cache, opener)
-	if p := x.Problems(); len(p) != 2 || p[0].Kind != KindUnreadable || p[0].Reason != "Permission denied." {
+	if p := x.Problems(); len(p) != 2 || p[0].Kind != catalog.KindUnreadable || p[0].Reason != "Permission denied." {
 		t.Fatalf("problems %v", p)
 	}
 	refuse = false
@@ -323,7 +324,7 @@ func TestLimits(t *testing.T) {
 	root := t.TempDir()
 	sourcetest.WriteSeries(t, root, studyA, seriesA, 6)
 	x := open(t, root, "", WithLimits(4, 32))
-	if st, p := x.Stats(), x.Problems(); st.Instances != 4 || len(p) != 1 || p[0].Kind != KindLimit {
+	if st, p := x.Stats(), x.Problems(); st.Instances != 4 || len(p) != 1 || p[0].Kind != catalog.KindLimit {
 		t.Errorf("stats %+v, problems %v", st, p)
 	}
 	deep := t.TempDir()
@@ -569,21 +570,21 @@ func manyStudies(b *testing.B) (root, cache string) {
 		b.Fatal(err)
 	}
 	defer x.Close()
-	var files []*file
+	var files []*catalog.File
 	for i := range 10_000 {
 		study, n := i/5, i%5
 		name := fmt.Sprintf("%04d/%d", study, n)
 		sourcetest.WriteBytes(b, filepath.Join(root, filepath.FromSlash(name)), nil)
-		files = append(files, &file{path: name, modTime: sourcetest.Old.UnixNano(),
-			study: &source.StudyAttributes{StudyInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d", study),
+		files = append(files, &catalog.File{Path: name, ModTime: sourcetest.Old.UnixNano(),
+			Study: &source.StudyAttributes{StudyInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d", study),
 				PatientName: fmt.Sprintf("Name%d^Given", study), PatientID: fmt.Sprint(study), StudyDate: fmt.Sprint(20200101 + study%28)},
-			series: &source.SeriesAttributes{SeriesInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1", study), Modality: "CT"},
-			instance: &source.Instance{SOPInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1.%d", study, n), Number: n, Rows: 512, Columns: 512,
+			Series: &source.SeriesAttributes{SeriesInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1", study), Modality: "CT"},
+			Instance: &source.Instance{SOPInstanceUID: fmt.Sprintf("1.2.840.113619.2.55.3.%d.1.%d", study, n), Number: n, Rows: 512, Columns: 512,
 				Frames: 1, Position: &[3]float64{0, 0, float64(n)}, Orientation: &[6]float64{1, 0, 0, 0, 1, 0}, Spacing: &[2]float64{1, 1}}})
 	}
-	t := newTables()
+	t := catalog.NewTables()
 	for _, f := range files {
-		t.intern(f)
+		t.Intern(f)
 	}
 	if err := saveCache(x.cache, x.path, files); err != nil {
 		b.Fatal(err)

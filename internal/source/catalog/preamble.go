@@ -1,4 +1,4 @@
-package folder
+package catalog
 
 import (
 	"bytes"
@@ -38,28 +38,40 @@ func preambleFor(head []byte, d *dicom.Dataset, i *source.Instance) ([]byte, err
 	return b.Bytes()[:end], nil
 }
 
-// prefixed is a file with bytes before it.
+// prefixed is a file of size bytes with bytes before it.
 type prefixed struct {
-	*io.SectionReader
-	io.Closer
-}
-
-// prefixedAt reads bytes that stand before a file, and the file.
-type prefixedAt struct {
 	prefix []byte
-	file   io.ReaderAt
+	in     io.ReadSeekCloser
+	size   int64
+	at     int64
 }
 
-func (p prefixedAt) ReadAt(b []byte, off int64) (int, error) {
-	n := 0
-	if off < int64(len(p.prefix)) {
-		if n = copy(b, p.prefix[off:]); n == len(b) {
-			return n, nil
-		}
+func (p *prefixed) Read(b []byte) (int, error) {
+	if n := int64(len(p.prefix)); p.at < n {
+		n := copy(b, p.prefix[p.at:])
+		p.at += int64(n)
+		return n, nil
 	}
-	m, err := p.file.ReadAt(b[n:], off+int64(n)-int64(len(p.prefix)))
-	if n+m == len(b) && errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n + m, err
+	n, err := p.in.Read(b)
+	p.at += int64(n)
+	return n, err
 }
+
+func (p *prefixed) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += p.at
+	case io.SeekEnd:
+		offset += int64(len(p.prefix)) + p.size
+	}
+	if offset < 0 {
+		return p.at, errors.New("seek before the beginning")
+	}
+	if _, err := p.in.Seek(max(0, offset-int64(len(p.prefix))), io.SeekStart); err != nil {
+		return p.at, err
+	}
+	p.at = offset
+	return offset, nil
+}
+
+func (p *prefixed) Close() error { return p.in.Close() }

@@ -1,16 +1,18 @@
-package folder
+package catalog
 
 import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
+	"path"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/archive"
 )
 
 // maxText is the longest text that the index keeps of an attribute, bytes. The standard's limit for the texts
@@ -31,12 +33,39 @@ var headerLimits = dicom.Limits{MaxBytes: 64 << 20, MaxValue: 16 << 20}
 // mediaStorageDirectory is the SOP class of a DICOMDIR (PS3.4 annex I).
 const mediaStorageDirectory = "1.2.840.10008.1.3.10"
 
-// readHeader reads a file's attributes up to its pixel data. A damaged file of which it is certain where it belongs
-// comes back with a problem, so that its series is known not to be whole: h is then not nil.
-func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
+// Read reads a file's attributes up to its pixel data and fills in what the catalog keeps of it. f has its path and
+// size. A damaged file of which it is certain where it belongs gets a problem, so that its series is known not to be
+// whole, and its instance too. Of a zip archive only the kind is found out.
+func Read(r io.Reader, f *File) {
 	in := bufio.NewReaderSize(r, 32<<10)
-	head, _ := in.Peek(preambleLength + 4) // what is wrong with it, Read says
-	head = bytes.Clone(head)
+	head, _ := in.Peek(32 << 10) // what is wrong with it, dicom.Read says
+	var h *header
+	switch base := strings.ToUpper(path.Base(f.Path)); {
+	case archive.Sniff(head) && !marked(head):
+		f.Kind, f.Problem = KindArchive, "It is an archive, whose files are listed by themselves."
+		return
+	default:
+		if m := sniffMedia(f.Path, head); m != nil {
+			h, f.Kind, f.Problem = mediaHeader(m, f)
+			break
+		}
+		h, f.Kind, f.Problem = readHeader(in, bytes.Clone(head[:min(len(head), preambleLength+4)]), f)
+		if f.Kind == KindNotDICOM && base == "DICOMDIR" {
+			f.Kind, f.Problem = KindDirectory, "It is a DICOMDIR, which lists other files."
+		}
+	}
+	if h != nil {
+		f.Study, f.Series, f.Instance, f.Preamble = &h.study, &h.series, &h.instance, h.preamble
+	}
+}
+
+// marked says whether a file has the mark of PS3.10 7.1, whatever its preamble looks like.
+func marked(head []byte) bool {
+	return len(head) >= preambleLength+4 && string(head[preambleLength:preambleLength+4]) == "DICM"
+}
+
+// readHeader reads a DICOM file.
+func readHeader(in io.Reader, head []byte, f *File) (h *header, kind Kind, problem string) {
 	d, err := dicom.Read(in, dicom.Options{StopAtPixelData: true, Limits: headerLimits})
 	if err != nil {
 		kind, problem = classify(err)
@@ -44,7 +73,10 @@ func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
 	if d == nil {
 		return nil, kind, problem
 	}
-	if d.Meta.String(dicom.MediaStorageSOPClassUID) == mediaStorageDirectory || d.Has(dicom.DirectoryRecordSequence) {
+	if isDirectory(d) {
+		if reason := directoryNames(d, f); reason != "" {
+			return nil, KindRefused, reason
+		}
 		return nil, KindDirectory, "It is a DICOMDIR, which lists other files."
 	}
 	h, err = newHeader(d)
@@ -53,11 +85,16 @@ func readHeader(r io.Reader) (h *header, kind Kind, problem string) {
 	}
 	if err != nil {
 		if problem == "" {
-			kind, problem = KindDamaged, sentence(err.Error())
+			kind, problem = KindDamaged, Sentence(err.Error())
 		}
 		return nil, kind, problem
 	}
 	return h, kind, problem
+}
+
+// isDirectory says whether a data set is a DICOMDIR (PS3.3 annex F).
+func isDirectory(d *dicom.Dataset) bool {
+	return d.Meta.String(dicom.MediaStorageSOPClassUID) == mediaStorageDirectory || d.Has(dicom.DirectoryRecordSequence)
 }
 
 // classify says what kind of problem an error of dicom.Read is. It was not given a path, so none is in it.
@@ -65,16 +102,16 @@ func classify(err error) (Kind, string) {
 	var de *dicom.Error
 	switch {
 	case !errors.As(err, &de):
-		return KindUnreadable, sentence(reason(err).Error())
+		return KindUnreadable, Sentence(Reason(err).Error())
 	case errors.Is(err, dicom.ErrNotDICOM):
-		return KindNotDICOM, sentence(de.Error())
+		return KindNotDICOM, Sentence(de.Error())
 	default:
-		return KindDamaged, sentence(de.Error())
+		return KindDamaged, Sentence(de.Error())
 	}
 }
 
-// sentence makes a sentence of an error's text.
-func sentence(s string) string {
+// Sentence makes a sentence of an error's text.
+func Sentence(s string) string {
 	if s == "" {
 		return s
 	}
@@ -98,6 +135,7 @@ func newHeader(d *dicom.Dataset) (*header, error) {
 			ReferringPhysician: text(d, dicom.ReferringPhysicianName),
 			PatientName:        text(d, dicom.PatientName),
 			PatientID:          text(d, dicom.PatientID),
+			IssuerOfPatientID:  text(d, dicom.IssuerOfPatientID),
 			PatientBirthDate:   text(d, dicom.PatientBirthDate),
 			PatientSex:         text(d, dicom.PatientSex),
 		},
@@ -166,6 +204,21 @@ func image(d *dicom.Dataset, i *source.Instance) {
 	i.SliceThickness, _ = d.Float(dicom.SliceThickness)
 	i.RescaleType = text(d, dicom.RescaleType)
 	i.Units = text(d, dicom.Units)
+	i.Groups = d.Has(dicom.PerFrameFunctionalGroupsSequence)
+	i.FrameOfReferenceUID = text(d, dicom.FrameOfReferenceUID)
+	i.ContentTime = text(d, dicom.ContentTime)
+	i.EchoNumber = number(d, dicom.EchoNumbers)
+	i.EchoTime, i.InversionTime = real(d, dicom.EchoTime), real(d, dicom.InversionTime)
+	i.TriggerTime, i.BValue = real(d, dicom.TriggerTime), real(d, dicom.DiffusionBValue)
+}
+
+// real is a number where the data set has it.
+func real(d *dicom.Dataset, t dicom.Tag) *float64 {
+	f, ok := d.Float(t)
+	if !ok {
+		return nil
+	}
+	return &f
 }
 
 // text is an attribute's text, cut to what the index keeps.
@@ -200,5 +253,11 @@ func pair(d *dicom.Dataset, a, b dicom.Tag) *[2]float64 {
 	return &[2]float64{x, y}
 }
 
-// String is how a problem reads in a listing.
-func (p Problem) String() string { return fmt.Sprintf("%s: %s", p.Path, p.Reason) }
+// Reason is the innermost cause of an error of the file system, without the path that it concerns.
+func Reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
