@@ -19,6 +19,8 @@ type Dataset struct {
 	Warnings []string
 
 	parent *Dataset
+	// at is where an item began in the file.
+	at int64
 	// under is what shows through where the data set of a frame says nothing of its own; frame is which one it is.
 	under *Dataset
 	frame int

@@ -63,7 +63,7 @@ func file(syntax string, body ...[]byte) []byte {
 	return cat(make([]byte, 128), []byte("DICM"), ex(dicom.TransferSyntaxUID, "UI", []byte(syntax)), cat(body...))
 }
 
-func parse(t *testing.T, data []byte) *dicom.Dataset {
+func parse(t testing.TB, data []byte) *dicom.Dataset {
 	t.Helper()
 	d, err := dicom.Parse(data, dicom.Options{})
 	if err != nil {

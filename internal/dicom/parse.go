@@ -315,7 +315,7 @@ func (p *parser) sequence(d *Dataset, e *Element, end int, delimited, explicit b
 		if p.count++; p.count > p.lim.MaxElements {
 			return p.fail(ErrLimit, start, e.Tag, "more than %d elements; raise the limit if that is meant", p.lim.MaxElements)
 		}
-		item := &Dataset{parent: d}
+		item := &Dataset{parent: d, at: p.base + int64(start)}
 		e.Items = append(e.Items, item)
 		if length == undefined {
 			if err := p.elements(item, end, true, explicit, depth+1); err != nil {

@@ -137,10 +137,25 @@ func (p *parser) body(d *Dataset) error {
 		}
 	}
 	err := p.elements(d, len(p.data), false, explicit, 0)
-	if errors.Is(err, errPixels) {
-		err = nil
+	switch {
+	case errors.Is(err, errPixels):
+		return nil
+	case (errors.Is(err, ErrTruncated) || errors.Is(err, ErrCorrupt)) && p.whole(d):
+		d.warn("what stands behind the pixel data is damaged and was left out")
+		return nil
 	}
 	return err
+}
+
+// whole says whether the data set has all of its uncompressed pixel data, so that damage behind it costs nothing that
+// is shown.
+func (p *parser) whole(d *Dataset) bool {
+	e := d.Get(PixelData)
+	if e == nil || e.Value == nil {
+		return false
+	}
+	f, err := d.PixelFormat()
+	return err == nil && len(e.Value)/f.Frames >= f.FrameBytes()
 }
 
 // guess finds out how a data set without a transfer syntax is stored, from its first element.

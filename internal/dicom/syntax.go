@@ -1,5 +1,7 @@
 package dicom
 
+import "strings"
+
 // The transfer syntaxes that the parser treats apart from each other (PS3.5 annex A).
 const (
 	ImplicitVRLittleEndian         = "1.2.840.10008.1.2"
@@ -72,9 +74,29 @@ func native(uid string) bool {
 	return false
 }
 
-// UnsupportedSyntax is the error for pixel data that this build cannot decode; it wraps
-// ErrUnsupportedTransferSyntax.
+// UnsupportedSyntax is the error for pixel data that this build cannot decode: it names the syntax, says what is lacking
+// and what to do. It wraps ErrUnsupportedTransferSyntax.
 func UnsupportedSyntax(uid string) error {
-	return fault(ErrUnsupportedTransferSyntax, 0,
-		"%s is not supported yet by this build: re-export the series uncompressed (explicit VR little endian)", SyntaxName(uid))
+	advice := "re-export the series uncompressed (explicit VR little endian)"
+	switch {
+	case byLibrary(uid):
+		advice = "this program lacks the OpenJPEG and CharLS libraries, as one built without cgo does: use one built with cgo, or " + advice
+	case strings.HasPrefix(uid, "1.2.840.10008.1.2.4.10"):
+		advice = "it is a video, which is not played here: open it in a program for videos, or export single images of it"
+	case uid == "1.2.840.10008.1.2.4.94" || uid == "1.2.840.10008.1.2.4.95":
+		advice = "the pixels are not in the file but on another server: " + advice
+	case strings.HasPrefix(uid, "1.2.840.10008.1.2.4.11"):
+		advice = "there is no JPEG XL decoder in this build: " + advice
+	}
+	return fault(ErrUnsupportedTransferSyntax, 0, "%s is not supported by this build; %s", SyntaxName(uid), advice)
+}
+
+// byLibrary says whether a syntax is decoded by a C library in builds with cgo: JPEG-LS, JPEG 2000 and its
+// high-throughput kind.
+func byLibrary(uid string) bool {
+	switch strings.TrimPrefix(uid, "1.2.840.10008.1.2.4.") {
+	case "80", "81", "90", "91", "92", "93", "201", "202", "203":
+		return true
+	}
+	return false
 }

@@ -15,7 +15,16 @@ const (
 	ImplementationClassUID         Tag = 0x00020012
 	ImplementationVersionName      Tag = 0x00020013
 
+	firstRootRecord         Tag = 0x00041200
 	DirectoryRecordSequence Tag = 0x00041220
+	nextRecord               Tag = 0x00041400
+	recordInUse              Tag = 0x00041410
+	lowerRecord              Tag = 0x00041420
+	directoryRecordType      Tag = 0x00041430
+	ReferencedFileID         Tag = 0x00041500
+	referencedClassInFile    Tag = 0x00041510
+	referencedInstanceInFile Tag = 0x00041511
+	referencedSyntaxInFile   Tag = 0x00041512
 
 	SpecificCharacterSet           Tag = 0x00080005
 	ImageType                      Tag = 0x00080008

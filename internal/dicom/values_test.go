@@ -32,7 +32,7 @@ type truth struct {
 
 // lossy says which files may differ by 1 in each sample, since decoders round in different ways.
 func lossy(name string) bool {
-	for _, s := range []string{".4.50", ".4.51", ".51.dcm", "JPEG-Baseline", ".4.91", "sequence-delimiter"} {
+	for _, s := range []string{".4.50", ".4.51", ".51.dcm", "JPEG-Baseline", ".4.91", ".4.53", ".4.55"} {
 		if strings.Contains(name, s) {
 			return true
 		}
