@@ -389,8 +389,15 @@ func swapped(v []byte, unit int) []byte {
 		return v
 	}
 	out := make([]byte, len(v))
-	n := len(v) - len(v)%unit
-	for i := 0; i < n; i += unit {
+	n, i := len(v)-len(v)%unit, 0
+	if unit == 2 { // samples of pixel data: four at a time
+		const low = 0x00FF00FF00FF00FF
+		for ; i+8 <= n; i += 8 {
+			u := binary.LittleEndian.Uint64(v[i : i+8])
+			binary.LittleEndian.PutUint64(out[i:i+8], u&low<<8|u>>8&low)
+		}
+	}
+	for ; i < n; i += unit {
 		for j := range unit {
 			out[i+j] = v[i+unit-1-j]
 		}

@@ -37,7 +37,7 @@ func (f PixelFormat) Int16s(dst []int16, raw []byte) bool {
 	case f.BitsAllocated == 8:
 		mask := byte(1<<f.BitsStored - 1)
 		for i, b := range raw {
-			dst[i] = int16(b >> shift & mask)
+			dst[i] = int16(b >> (shift & 7) & mask)
 		}
 	case f.BitsAllocated != 16:
 		return false
@@ -46,7 +46,7 @@ func (f PixelFormat) Int16s(dst []int16, raw []byte) bool {
 	case f.Signed:
 		up, down := 16-f.BitsStored-shift, 16-f.BitsStored
 		for i := range dst {
-			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:])<<up) >> down
+			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:])<<(up&15)) >> (down & 15)
 		}
 	case f.BitsStored == 16:
 		for i := range dst {
@@ -55,7 +55,7 @@ func (f PixelFormat) Int16s(dst []int16, raw []byte) bool {
 	default:
 		mask := uint16(1<<f.BitsStored - 1)
 		for i := range dst {
-			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]) >> shift & mask)
+			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]) >> (shift & 15) & mask)
 		}
 	}
 	return true
