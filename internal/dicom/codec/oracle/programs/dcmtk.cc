@@ -8,7 +8,7 @@
 
 #include "serve.h"
 
-static std::string decode(const std::string &path, std::vector<char> &samples) {
+static std::string decode(const std::string &path, const Use &use) {
 	DcmFileFormat file;
 	OFCondition c = file.loadFile(path.c_str());
 	if (c.bad()) return c.text();
@@ -22,14 +22,12 @@ static std::string decode(const std::string &path, std::vector<char> &samples) {
 		const Uint16 *p = nullptr;
 		c = d->findAndGetUint16Array(DCM_PixelData, p, &n);
 		if (c.bad()) return c.text();
-		const char *b = reinterpret_cast<const char *>(p);
-		samples.assign(b, b + 2 * n);
+		use(reinterpret_cast<const char *>(p), 2 * n);
 	} else {
 		const Uint8 *p = nullptr;
 		c = d->findAndGetUint8Array(DCM_PixelData, p, &n);
 		if (c.bad()) return c.text();
-		const char *b = reinterpret_cast<const char *>(p);
-		samples.assign(b, b + n);
+		use(reinterpret_cast<const char *>(p), n);
 	}
 	return "";
 }

@@ -1,0 +1,258 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/tomocast/tomocast/internal/bench"
+	"github.com/tomocast/tomocast/internal/dicom"
+)
+
+// Row is how long reading and decoding a 512x512 slice takes, per transfer syntax, on one core, from the file to its
+// samples of 16 bits.
+type Row struct {
+	Syntax string // in words, with its UID
+	Files  int
+	// Ours, DCMTK and GDCM are milliseconds for a slice, medians; NaN for who does not read the syntax.
+	Ours, DCMTK, GDCM float64
+	// Ratio is our time over that of the faster oracle, the median of the runs' ratios; NaN where neither reads the
+	// syntax.
+	Ratio float64
+	// Bar is the most that Ratio may be; 0 where there is none.
+	Bar float64
+}
+
+// Bars of the ratio: none is quicker on uncompressed data, and others cost a third more at most.
+const (
+	barNative     = 1.0
+	barCompressed = 1.3
+)
+
+// syntax is one that is measured, and the command that brings a slice into it: "IN" and "OUT" stand for the files. Where
+// there is none, the slice of encoded is taken.
+type syntax struct {
+	uid     string
+	command []string
+	loss    int // by how much samples may differ from DCMTK's or GDCM's; 0 for lossless syntaxes
+}
+
+// HTJ2K is not among them: neither DCMTK nor GDCM, as Debian has them, reads it.
+var syntaxes = []syntax{
+	{dicom.ExplicitVRLittleEndian, []string{"dcmconv", "+te", "IN", "OUT"}, 0},
+	{dicom.ImplicitVRLittleEndian, []string{"dcmconv", "+ti", "IN", "OUT"}, 0},
+	{dicom.ExplicitVRBigEndian, []string{"dcmconv", "+tb", "IN", "OUT"}, 0},
+	{dicom.DeflatedExplicitVRLittleEndian, []string{"dcmconv", "+td", "IN", "OUT"}, 0},
+	{dicom.RLELossless, []string{"dcmcrle", "IN", "OUT"}, 0},
+	{"1.2.840.10008.1.2.4.50", []string{"dcmcjpeg", "+eb", "IN", "OUT"}, 1},
+	{"1.2.840.10008.1.2.4.51", []string{"dcmcjpeg", "+ee", "+bt", "IN", "OUT"}, 1},
+	{"1.2.840.10008.1.2.4.57", []string{"dcmcjpeg", "+el", "IN", "OUT"}, 0},
+	{"1.2.840.10008.1.2.4.70", []string{"dcmcjpeg", "+e1", "IN", "OUT"}, 0},
+	{"1.2.840.10008.1.2.4.80", []string{"dcmcjpls", "+el", "IN", "OUT"}, 0},
+	{"1.2.840.10008.1.2.4.81", nil, 1}, // DCMTK encodes no signed samples in it
+	{"1.2.840.10008.1.2.4.90", []string{"gdcmconv", "--j2k", "IN", "OUT"}, 0},
+	{"1.2.840.10008.1.2.4.91", []string{"gdcmconv", "--j2k", "--lossy", "-r", "8", "IN", "OUT"}, 1},
+}
+
+// slices are the uncompressed slices, below the folder of studies, that are brought into every syntax.
+var slices = []string{
+	"ts-ct-cornerstone/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
+	"ct-chest-contrast/1-050.dcm",
+}
+
+// encoded is the slice that the studies have in all syntaxes; "*" stands for a name and the UID.
+const encoded = "ts-ct-cornerstone/CTImage.dcm_*_%s.dcm"
+
+// Input is a file of one syntax.
+type Input struct {
+	syntax
+	Path string
+	// Source is the uncompressed file that it was made of; empty where it came encoded.
+	Source string
+}
+
+// Name is the syntax in words and the file.
+func (in Input) Name() string { return dicom.SyntaxName(in.uid) + " " + filepath.Base(in.Path) }
+
+// Inputs encodes slices of the studies in the folder data in every syntax, into dir. The tools of DCMTK and GDCM do so;
+// it returns an error that wraps ErrMissing where one is not installed.
+func Inputs(ctx context.Context, data, dir string) ([]Input, error) {
+	var all []Input
+	for _, s := range syntaxes {
+		if s.command == nil {
+			found, err := filepath.Glob(filepath.Join(data, fmt.Sprintf(encoded, s.uid)))
+			if err != nil || len(found) != 1 {
+				return nil, fmt.Errorf("find a slice in %s below %s: %d files, %v", dicom.SyntaxName(s.uid), data, len(found), err)
+			}
+			all = append(all, Input{syntax: s, Path: found[0]})
+			continue
+		}
+		for i, slice := range slices {
+			source := filepath.Join(data, slice)
+			in := Input{syntax: s, Path: filepath.Join(dir, fmt.Sprintf("%s-%d.dcm", s.uid, i)), Source: source}
+			tool, err := exec.LookPath(s.command[0])
+			if err != nil {
+				return nil, fmt.Errorf("%s is %w (Debian packages dcmtk and libgdcm-tools)", s.command[0], ErrMissing)
+			}
+			var args []string
+			for _, a := range s.command[1:] {
+				switch a {
+				case "IN":
+					a = source
+				case "OUT":
+					a = in.Path
+				}
+				args = append(args, a)
+			}
+			if out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("encode %s as %s: %w: %s", slice, dicom.SyntaxName(s.uid), err, out)
+			}
+			all = append(all, in)
+		}
+	}
+	return all, nil
+}
+
+// Decode reads a file as Tomocast's renderer does, and decodes its first frame to samples of 16 bits, into dst where that is
+// long enough.
+func Decode(path string, dst []int16) ([]int16, error) {
+	d, err := dicom.ReadFile(path, dicom.Options{})
+	if err != nil {
+		return nil, err
+	}
+	raw, f, err := d.DecodeFrame(0)
+	if err != nil {
+		return nil, err
+	}
+	n := f.FrameSamples()
+	if cap(dst) < n {
+		dst = make([]int16, n)
+	}
+	if dst = dst[:n]; !f.Int16s(dst, raw) {
+		return nil, fmt.Errorf("decode %s: samples of %d bits do not fit 16", filepath.Base(path), f.BitsAllocated)
+	}
+	return dst, nil
+}
+
+// Run measures every syntax on the studies in the folder data, in scratch files of its own. It takes one core: GOMAXPROCS is
+// 1 meanwhile. It returns an error that wraps ErrMissing where an oracle or a tool is not installed.
+func Run(ctx context.Context, data string) ([]Row, error) {
+	dir, err := os.MkdirTemp("", "oracle")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	inputs, err := Inputs(ctx, data, dir)
+	if err != nil {
+		return nil, err
+	}
+	oracles, err := Start(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer Close(oracles)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var rows []Row
+	for i := 0; i < len(inputs); {
+		n := i
+		for n < len(inputs) && inputs[n].uid == inputs[i].uid {
+			n++
+		}
+		row, err := measure(ctx, inputs[i:n], oracles)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, row)
+		i = n
+	}
+	return rows, nil
+}
+
+const (
+	rounds = bench.Runs + 4
+	// turn is about how long one decoder is at work before the next one has its turn.
+	turn = 40 * time.Millisecond
+)
+
+// measure lets us and the oracles decode the files of one syntax in turns, so that whatever else the machine does meets
+// all of them.
+func measure(ctx context.Context, inputs []Input, oracles []*Oracle) (Row, error) {
+	row := Row{Syntax: dicom.SyntaxName(inputs[0].uid), Files: len(inputs), Ours: math.NaN(), Ratio: math.NaN(), Bar: barCompressed}
+	if inputs[0].uid == dicom.ExplicitVRLittleEndian || inputs[0].uid == dicom.ImplicitVRLittleEndian || inputs[0].uid == dicom.ExplicitVRBigEndian {
+		row.Bar = barNative
+	}
+	dst := make([]int16, 0, 512*512)
+	ours := func(path string, runs int) (time.Duration, error) {
+		start := time.Now()
+		for range runs {
+			var err error
+			if dst, err = Decode(path, dst[:0]); err != nil {
+				return 0, err
+			}
+		}
+		return time.Since(start) / time.Duration(runs), nil
+	}
+	decoders := []func(string, int) (time.Duration, error){ours}
+	for _, o := range oracles {
+		decoders = append(decoders, o.Time)
+	}
+	times := make([][]float64, len(decoders)) // milliseconds for a slice, by round
+	for k, decode := range decoders {
+		if _, err := decode(inputs[0].Path, 1); err != nil { // this one does not read the syntax
+			if ctx.Err() != nil {
+				return row, ctx.Err()
+			}
+			continue
+		}
+		times[k] = make([]float64, rounds)
+	}
+	for round := range rounds {
+		for k, decode := range decoders {
+			if times[k] == nil {
+				continue
+			}
+			for _, in := range inputs {
+				took, err := decode(in.Path, 1)
+				if err == nil {
+					took, err = decode(in.Path, int(min(200, 1+turn/(took+1))))
+				}
+				if err != nil {
+					return row, fmt.Errorf("measure %s: %w", row.Syntax, err)
+				}
+				times[k][round] += took.Seconds() * 1e3 / float64(len(inputs))
+			}
+		}
+	}
+	row.Ours, row.DCMTK, row.GDCM = bench.Median(times[0]), bench.Median(times[1]), bench.Median(times[2])
+	fastest := times[1]
+	if fastest == nil || row.GDCM < row.DCMTK {
+		fastest = times[2]
+	}
+	row.Ratio = bench.Ratio(times[0], fastest)
+	return row, nil
+}
+
+// Rows is the outcome of Run as the benchmark reports it: for each syntax the three times, and the ratio with its bar.
+func Rows(rows []Row) []bench.Row {
+	var out []bench.Row
+	for _, r := range rows {
+		for _, t := range []struct {
+			who string
+			ms  float64
+		}{{"Tomocast", r.Ours}, {"DCMTK", r.DCMTK}, {"GDCM", r.GDCM}} {
+			if !math.IsNaN(t.ms) {
+				out = append(out, bench.Row{Name: fmt.Sprintf("decoding %s: %s", r.Syntax, t.who), Value: t.ms, Unit: "ms"})
+			}
+		}
+		if !math.IsNaN(r.DCMTK) || !math.IsNaN(r.GDCM) {
+			out = append(out, bench.Row{Name: fmt.Sprintf("decoding %s: Tomocast / the faster of DCMTK and GDCM", r.Syntax),
+				Value: r.Ratio, Unit: "x", Bar: r.Bar, BarIs: bench.AtMost})
+		}
+	}
+	return out
+}
