@@ -57,7 +57,7 @@ func decoderFor(uid string) frameDecoder {
 		if err != nil {
 			return nil, f, codecFault(err)
 		}
-		return fit(&m, f)
+		return fit(&m, f, uid)
 	}
 }
 

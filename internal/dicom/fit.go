@@ -6,15 +6,16 @@ import (
 	"github.com/tomocast/tomocast/internal/dicom/codec"
 )
 
-// fit brings a decoded image in line with what the data set says of it, or the other way round where the codestream
-// knows better, as DCMTK, GDCM and pydicom agree in doing:
+// fit brings a decoded image in line with what the data set says of it. Where the two differ it reads what DCMTK, GDCM
+// and pydicom agree on:
 //
-//   - More bits than the data set stores: overlays there are masked; else, where any sample needs them, the precision of
-//     the codestream counts.
-//   - Fewer bits, and a data set whose samples are signed: the codestream's sign bit is its own topmost one.
-//   - Signed samples under a data set that says unsigned: read where none is negative, else refused, for nobody can say
-//     which is right.
-func fit(m *codec.Image, f PixelFormat) ([]byte, PixelFormat, error) {
+//   - Fewer bits than the data set stores: they are the lower ones. A JPEG 2000 image without signs whose topmost bit is
+//     used, under a data set that says signed, is refused: some take that bit for the sign.
+//   - More bits: what does not fit under BitsStored is masked where overlays are said to be there, and in JPEG images;
+//     in JPEG 2000 images the precision of the codestream counts; JPEG-LS images are refused, for each reader sees
+//     other values in them.
+//   - Signed samples under a data set that says unsigned: read where none is negative, else refused.
+func fit(m *codec.Image, f PixelFormat, uid string) ([]byte, PixelFormat, error) {
 	f.Planar = false
 	switch {
 	case m.Transformed && f.SamplesPerPixel == 3:
@@ -32,16 +33,19 @@ func fit(m *codec.Image, f PixelFormat) ([]byte, PixelFormat, error) {
 	if m.Signed && !f.Signed && negative(m) {
 		return nil, f, fault(ErrCorrupt, PixelRepresentation, "the compressed image has negative samples, the data set says that there are none; export the file again")
 	}
-	switch shifted := f.HighBit + 1; {
-	case m.Bits == shifted:
+	switch {
+	case m.Bits == f.HighBit+1:
 		// The codestream holds samples as the data set describes them.
-	case m.Bits < shifted:
+	case m.Bits < f.BitsStored && f.Signed && !m.Signed && jpeg2000(uid) && wider(m, m.Bits-1, false):
+		return nil, f, fault(ErrCorrupt, PixelRepresentation, "the compressed image has samples of %d bits without sign, the data set says %d with sign, and nobody can say which is right; export the file again", m.Bits, f.BitsStored)
+	case m.Bits <= f.BitsStored:
+		f.HighBit = f.BitsStored - 1
+	case m.Bits < f.HighBit+1, f.HighBit > f.BitsStored-1, f.Overlays, jpegProcess(uid), !wider(m, f.BitsStored, f.Signed):
+		// What the data set describes is there, and other bits beside it.
+	case jpeg2000(uid):
 		f.BitsStored, f.HighBit = m.Bits, m.Bits-1
-		if m.Signed != f.Signed && m.Signed {
-			f.BitsStored, f.HighBit = f.BitsAllocated, f.BitsAllocated-1 // none is negative
-		}
-	case f.HighBit == f.BitsStored-1 && !f.Overlays && wider(m, f.BitsStored, f.Signed):
-		f.BitsStored, f.HighBit = m.Bits, m.Bits-1
+	default:
+		return nil, f, fault(ErrCorrupt, BitsStored, "the compressed image has samples of up to %d bits, the data set says %d, and nobody can say which of them count; export the file again", m.Bits, f.BitsStored)
 	}
 	if have == want {
 		return m.Pix, f, nil

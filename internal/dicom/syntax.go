@@ -100,3 +100,12 @@ func byLibrary(uid string) bool {
 	}
 	return false
 }
+
+// jpeg2000 says whether a syntax is JPEG 2000 or its high-throughput kind.
+func jpeg2000(uid string) bool { return byLibrary(uid) && uid[len(uid)-2] != '8' }
+
+// jpegProcess says whether a syntax is one of the first JPEG standard (ISO 10918-1).
+func jpegProcess(uid string) bool {
+	rest, ok := strings.CutPrefix(uid, "1.2.840.10008.1.2.4.")
+	return ok && len(rest) == 2 && rest >= "50" && rest <= "70"
+}
