@@ -25,7 +25,9 @@ func (d *Dataset) DecodeFrame(n int) ([]byte, PixelFormat, error) {
 		for d.under != nil {
 			d = d.under
 		}
-		return d.DecodeFrame(at)
+		raw, g, err := d.DecodeFrame(at)
+		g.Frames = f.Frames
+		return raw, g, err
 	}
 	px, err := d.PixelData()
 	if err != nil {

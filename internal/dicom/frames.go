@@ -84,7 +84,7 @@ func (d *Dataset) raise(groups *Dataset) {
 			n += len(e.Items[0].Elements)
 		}
 	}
-	d.Elements = make([]Element, 0, n+5)
+	d.Elements = make([]Element, 0, n+len(classic)+3) // and the date, the time and the number of frames
 	for i := range groups.Elements {
 		e := &groups.Elements[i]
 		if e.Tag.Private() || !perFrame(e.Tag) {
@@ -126,18 +126,22 @@ func perFrame(t Tag) bool {
 	return g != 0x0002 && g != 0x0010 && g != 0x7FE0
 }
 
-// classicNames adds the attributes of single-frame images that enhanced ones say under another name.
+// classic are the attributes of single-frame images that enhanced ones have under another name.
+var classic = [...]struct{ enhanced, single Tag }{
+	{EffectiveEchoTime, EchoTime},
+	{InversionTimes, InversionTime},
+	{NominalCardiacTriggerDelayTime, TriggerTime},
+	{FrameAcquisitionNumber, AcquisitionNumber},
+	{TemporalPositionIndex, TemporalPositionID},
+}
+
+// classicNames adds what is said under the names of enhanced images under those of single ones.
 func (d *Dataset) classicNames() {
-	var more []Element
-	for _, a := range [...]struct{ enhanced, classic Tag }{
-		{EffectiveEchoTime, EchoTime},
-		{InversionTimes, InversionTime},
-		{NominalCardiacTriggerDelayTime, TriggerTime},
-		{FrameAcquisitionNumber, AcquisitionNumber},
-		{TemporalPositionIndex, TemporalPositionID},
-	} {
-		if e := d.own(a.enhanced); e != nil && d.own(a.classic) == nil && len(e.Value) > 0 {
-			more = append(more, Element{Tag: a.classic, VR: e.VR, Value: e.Value, Offset: e.Offset})
+	var room [len(classic) + 2]Element
+	more := room[:0]
+	for _, a := range classic {
+		if e := d.own(a.enhanced); e != nil && d.own(a.single) == nil && len(e.Value) > 0 {
+			more = append(more, Element{Tag: a.single, VR: e.VR, Value: e.Value, Offset: e.Offset})
 		}
 	}
 	// A date and time is YYYYMMDDHHMMSS.FFFFFF&ZZXX, as much of it as is known (PS3.5 6.2).

@@ -15,8 +15,8 @@ const (
 	ImplementationClassUID         Tag = 0x00020012
 	ImplementationVersionName      Tag = 0x00020013
 
-	firstRootRecord         Tag = 0x00041200
-	DirectoryRecordSequence Tag = 0x00041220
+	firstRootRecord          Tag = 0x00041200
+	DirectoryRecordSequence  Tag = 0x00041220
 	nextRecord               Tag = 0x00041400
 	recordInUse              Tag = 0x00041410
 	lowerRecord              Tag = 0x00041420
@@ -159,6 +159,8 @@ const (
 	PresentationLUTShape              Tag = 0x20500020
 	GridFrameOffsetVector             Tag = 0x3004000C
 	DoseGridScaling                   Tag = 0x3004000E
+	SegmentSequence                   Tag = 0x00620002
+	ReferencedSegmentNumber           Tag = 0x0062000B
 	SharedFunctionalGroupsSequence    Tag = 0x52009229
 	PerFrameFunctionalGroupsSequence  Tag = 0x52009230
 	OverlayBitPosition                Tag = 0x60000102
