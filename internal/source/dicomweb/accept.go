@@ -17,6 +17,7 @@ const (
 	typeJSON      = "application/dicom+json"
 	typeDICOM     = "application/dicom"
 	typeMultipart = "multipart/related"
+	typeBytes     = "application/octet-stream"
 )
 
 // maxAccept is how many media ranges of a request are looked at.

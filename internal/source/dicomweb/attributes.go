@@ -5,6 +5,12 @@ import (
 	"github.com/tomocast/tomocast/internal/source"
 )
 
+// How a research file says what it is: as an encapsulated document does (PS3.3 C.24.2).
+const (
+	documentTitle dicom.Tag = 0x00420010
+	mimeType      dicom.Tag = 0x00420012
+)
+
 // result is one result of a search.
 func result() *dicom.Dataset {
 	d := &dicom.Dataset{}
@@ -23,6 +29,9 @@ func setStudy(d *dicom.Dataset, s *source.Study) {
 	d.SetString(dicom.StudyDescription, dicom.LO, s.Description)
 	d.SetString(dicom.PatientName, dicom.PN, s.PatientName)
 	d.SetString(dicom.PatientID, dicom.LO, s.PatientID)
+	if s.IssuerOfPatientID != "" {
+		d.SetString(dicom.IssuerOfPatientID, dicom.LO, s.IssuerOfPatientID)
+	}
 	d.SetString(dicom.PatientBirthDate, dicom.DA, s.PatientBirthDate)
 	d.SetString(dicom.PatientSex, dicom.CS, s.PatientSex)
 	d.SetString(dicom.StudyInstanceUID, dicom.UI, s.StudyInstanceUID)
@@ -44,6 +53,9 @@ func setSeries(d *dicom.Dataset, f source.Stored) {
 	d.SetString(dicom.FrameOfReferenceUID, dicom.UI, s.FrameOfReferenceUID)
 	d.SetInts(dicom.SeriesNumber, dicom.IS, s.Number)
 	d.SetInts(dicom.NumberOfSeriesRelatedInstances, dicom.IS, s.InstanceCount)
+	if s.Media != "" {
+		d.SetString(mimeType, dicom.LO, s.Media)
+	}
 }
 
 // setInstance puts the attributes of PS3.18 table 10.6.3-5, and those of the image that the index has.
@@ -56,6 +68,10 @@ func setInstance(d *dicom.Dataset, f source.Stored) {
 	d.SetString(dicom.SeriesInstanceUID, dicom.UI, f.Series.SeriesInstanceUID)
 	d.SetInts(dicom.InstanceNumber, dicom.IS, i.Number)
 	d.SetString(availableTransferSyntax, dicom.UI, i.TransferSyntaxUID)
+	if i.Media != "" {
+		d.SetString(mimeType, dicom.LO, i.Media)
+		d.SetString(documentTitle, dicom.ST, i.Name)
+	}
 	if !i.IsImage() {
 		return
 	}
@@ -88,5 +104,23 @@ func setInstance(d *dicom.Dataset, f source.Stored) {
 	if i.Window != nil {
 		d.SetFloats(dicom.WindowCenter, dicom.DS, i.Window[0])
 		d.SetFloats(dicom.WindowWidth, dicom.DS, i.Window[1])
+	}
+	if i.FrameOfReferenceUID != "" {
+		d.SetString(dicom.FrameOfReferenceUID, dicom.UI, i.FrameOfReferenceUID)
+	}
+	if i.EchoNumber != 0 {
+		d.SetInts(dicom.EchoNumbers, dicom.IS, i.EchoNumber)
+	}
+	for _, f := range []struct {
+		tag   dicom.Tag
+		vr    dicom.VR
+		value *float64
+	}{
+		{dicom.EchoTime, dicom.DS, i.EchoTime}, {dicom.InversionTime, dicom.DS, i.InversionTime},
+		{dicom.TriggerTime, dicom.DS, i.TriggerTime}, {dicom.DiffusionBValue, dicom.FD, i.BValue},
+	} {
+		if f.value != nil {
+			d.SetFloats(f.tag, f.vr, *f.value)
+		}
 	}
 }

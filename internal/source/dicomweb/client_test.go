@@ -77,15 +77,24 @@ func TestClient(t *testing.T) {
 	if !slices.Contains(got.names, seriesA+".4") {
 		t.Errorf("names %v", got.names)
 	}
-	for _, separately := range []bool{false, true} {
+	ask := func(separately bool) source.Series {
 		c := *c
-		c.Separately = separately
+		c.Ahead = -1
+		s := c.Source(studyA, seriesA)
+		if separately {
+			if _, err := s.Instances(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	for _, separately := range []bool{false, true} {
 		var got collect
-		if err := c.Source(studyA, seriesA).Each(t.Context(), 2, got.add); err != nil || !slices.Equal(got.sorted(), oneToFive) {
+		if err := ask(separately).Each(t.Context(), 2, got.add); err != nil || !slices.Equal(got.sorted(), oneToFive) {
 			t.Errorf("separately %v: %v, %v", separately, got.numbers, err)
 		}
 		stop := errors.New("enough")
-		if err := c.Source(studyA, seriesA).Each(t.Context(), 2, func(source.Object) error { return stop }); !errors.Is(err, stop) {
+		if err := ask(separately).Each(t.Context(), 2, func(source.Object) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("separately %v: the consumer's error: %v", separately, err)
 		}
 	}
@@ -167,7 +176,7 @@ func answers(t *testing.T, status int, contentType, body string) *Client {
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	return &Client{BaseURL: server.URL}
+	return &Client{BaseURL: server.URL, Backoff: time.Microsecond}
 }
 
 const related = `multipart/related; type="application/dicom"; boundary=b`
@@ -188,7 +197,7 @@ func TestClientResists(t *testing.T) {
 		{"500 with HTML", 500, "text/html", html, "answered 500 Internal Server Error; the server failed"},
 		{"500 with a problem", 500, "application/problem+json", `{"detail":"disk is gone"}`, "(disk is gone)"},
 		{"503", 503, "text/plain", "later", "(later); the server is busy"},
-		{"403", 403, "text/plain", "", "does not open this study"},
+		{"403", 403, "text/plain", "", "do not open this study"},
 		{"206", 206, related, "--b--", "206"},
 		{"redirection", 302, "text/plain", "", "302 Found"},
 		{"empty", 200, related, "", "ends in the middle"},

@@ -208,18 +208,16 @@ func noEOF(err error) error {
 	return err
 }
 
-// multipartBoundary is the boundary of a multipart answer of DICOM instances. Its error says what the answer is
-// instead.
-func multipartBoundary(contentType string) (string, error) {
-	media, params := parseMedia(contentType)
+// multipartBoundary is the boundary of a multipart answer of parts of a kind. Its error says what the answer is instead.
+func multipartBoundary(a *answer, what, kind string) (string, error) {
+	media, params := parseMedia(a.Header.Get("Content-Type"))
 	switch {
 	case media != typeMultipart:
-		return "", fmt.Errorf("the server answered with %s instead of DICOM instances; check that the address is that of a DICOMweb service",
-			describe(contentType))
-	case params["type"] != "" && params["type"] != typeDICOM:
-		return "", fmt.Errorf("the server answered with parts of type %.60q instead of %s", params["type"], typeDICOM)
+		return "", instead(a, what, "DICOM instances")
+	case params["type"] != "" && params["type"] != kind:
+		return "", &StatusError{Status: a.StatusCode, What: what, Instead: fmt.Sprintf("with parts of type %.60q instead of %s", params["type"], kind)}
 	case params["boundary"] == "" || len(params["boundary"]) > 200:
-		return "", errors.New("the server's answer has no usable multipart boundary")
+		return "", &StatusError{Status: a.StatusCode, What: what, Instead: "without a usable multipart boundary"}
 	}
 	return params["boundary"], nil
 }

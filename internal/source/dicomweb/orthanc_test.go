@@ -106,7 +106,9 @@ func TestClientWithOrthanc(t *testing.T) {
 		t.Errorf("series %+v, %v", series, err)
 	}
 	for _, separately := range []bool{false, true} {
-		c.Separately = separately
+		if c.Ahead = DefaultAhead; separately {
+			c.Ahead = -1
+		}
 		s := c.Source(studyA, seriesA)
 		list, err := s.Instances(t.Context())
 		if err != nil || len(list) != 5 || !list[4].Placed() || *list[4].Position != [3]float64{-12.5, 3, 12.5} || *list[4].Rescale != [2]float64{1, -1024} {

@@ -5,91 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/catalog"
 )
 
-// RetrieveInstances fetches instances of a series one by one over at most workers connections and calls fn for each
-// on the goroutine that fetched it.
-func (c *Client) RetrieveInstances(ctx context.Context, study, series string, uids []string, workers int, fn func(source.Object) error) error {
-	const what = "retrieve an instance"
-	errs := []error{checkUIDs(study, series)}
-	for _, u := range uids {
-		errs = append(errs, source.CheckUID("the instance", u))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan string, len(uids))
-	for _, u := range uids {
-		jobs <- u
-	}
-	close(jobs)
-	for range max(min(workers, len(uids)), 1) {
-		g.Go(func() error {
-			var buf []byte
-			for uid := range jobs {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				var err error
-				if buf, err = c.instance(ctx, study, series, uid, buf); err != nil {
-					return err
-				}
-				if err := fn(source.Object{Name: uid, Data: buf}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// instance fetches one instance into buf, or a larger one. It asks for a multipart answer, as every server must give
-// one; some refuse a request that would also take the instance by itself.
-func (c *Client) instance(ctx context.Context, study, series, uid string, buf []byte) ([]byte, error) {
-	what := "retrieve the instance " + uid
-	a, err := c.get(ctx, what, acceptStored, "studies", study, "series", series, "instances", uid)
-	if err != nil {
-		return buf, err
-	}
-	defer a.Close()
-	if buf, err = onlyPart(a.body, buf, a.Header.Get("Content-Type"), c.maxPart()); err != nil {
-		err = fmt.Errorf("%s: %w", what, err)
-	}
-	return buf, err
-}
-
-// onlyPart reads a multipart body of one part.
-func onlyPart(in io.Reader, buf []byte, contentType string, limit int64) ([]byte, error) {
-	boundary, err := multipartBoundary(contentType)
-	if err != nil {
-		return buf, err
-	}
-	p := newPartReader(in, boundary, limit)
-	first, err := p.next(buf)
-	if errors.Is(err, io.EOF) {
-		return buf, errors.New("the answer has no part")
-	}
-	if err != nil {
-		return first.data, err
-	}
-	if _, err := p.next(nil); !errors.Is(err, io.EOF) {
-		if err == nil {
-			err = errors.New("the answer has more than one part")
-		}
-		return first.data, err
-	}
-	return first.data, nil
-}
-
-// Source is a series of the server. Its Each asks for the instances' metadata first, if that has not been done, and
-// makes sure that as many instances came as the server lists.
+// Source is a series of the server.
+//
+// Each takes the series in one answer, which is the fastest there is, and finds out beside whether that was all of it.
+// Instances begins to take it so too: where the server is quick, the files are there before it has said what it has,
+// and their own headers say it. Where it is not, Fetch gets the rest one by one, in the order that it is told. What
+// fails is asked for again, but nothing that came is.
 func (c *Client) Source(study, series string) source.Series {
 	return &remoteSeries{client: c, study: study, series: series}
 }
@@ -98,42 +28,218 @@ type remoteSeries struct {
 	client        *Client
 	study, series string
 
+	listing sync.Mutex // one listing at a time
+
 	mu        sync.Mutex
 	instances []source.Instance // nil until asked for
+	early     map[string][]byte // instances that came before they were asked for, by UID
 }
 
 func (s *remoteSeries) Instances(ctx context.Context) ([]source.Instance, error) {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	if list := s.known(); list != nil {
+		return list, nil
+	}
+	list, early, err := s.client.list(ctx, s.study, s.series)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.instances, s.early = list, early
+	s.mu.Unlock()
+	return list, nil
+}
+
+func (s *remoteSeries) known() []source.Instance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.instances == nil {
-		list, err := s.client.Metadata(ctx, s.study, s.series)
-		if err != nil {
-			return nil, err
-		}
-		s.instances = list
-	}
-	return s.instances, nil
+	return s.instances
+}
+
+// take is an instance that is there already; nil where it is not. It is given away once.
+func (s *remoteSeries) take(uid string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data := s.early[uid]
+	delete(s.early, uid)
+	return data
 }
 
 func (s *remoteSeries) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
-	return s.client.RetrieveInstances(ctx, s.study, s.series, uids, workers, fn)
-}
-
-func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
 	list, err := s.Instances(ctx)
 	if err != nil {
 		return err
 	}
-	if s.client.Separately {
-		uids := make([]string, len(list))
-		for i := range list {
-			uids[i] = list[i].SOPInstanceUID
+	byUID := make(map[string]*source.Instance, len(list))
+	for i := range list {
+		byUID[list[i].SOPInstanceUID] = &list[i]
+	}
+	for _, uid := range uids {
+		if byUID[uid] == nil {
+			return fmt.Errorf("instance %.70q of the series: %w", uid, source.ErrNotFound)
 		}
-		return s.client.RetrieveInstances(ctx, s.study, s.series, uids, workers, fn)
 	}
-	n, err := s.client.RetrieveSeries(ctx, s.study, s.series, workers, fn)
-	if err == nil && n != len(list) {
-		err = fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server lists; try again", source.ErrIncomplete, n, len(list))
+	return catalog.Each(ctx, workers, len(uids), func(i int, buf []byte) (source.Object, []byte, error) {
+		if data := s.take(uids[i]); data != nil {
+			return source.Object{Name: uids[i], Data: data}, buf, nil
+		}
+		accept := acceptStored
+		if byUID[uids[i]].Media != "" {
+			accept = acceptFiles
+		}
+		return s.client.fetch(ctx, s.study, s.series, uids[i], accept, buf)
+	}, fn)
+}
+
+func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
+	if list := s.known(); list != nil {
+		return s.Fetch(ctx, workers, uidsOf(list), fn)
 	}
-	return err
+	came := map[string]bool{}
+	n, expected, err := s.client.stream(ctx, s.study, s.series, workers, came, fn)
+	if err == nil && n == expected || err != nil && !recoverable(ctx, err) {
+		return err
+	}
+	// Not all of it came, or that is not certain: what has not come is asked for by itself.
+	list, listErr := s.Instances(ctx)
+	if listErr != nil {
+		return errors.Join(err, listErr)
+	}
+	missing := slices.DeleteFunc(uidsOf(list), func(uid string) bool { return came[uid] })
+	if len(list)-len(missing) < len(came) { // what came can't be told from what did not
+		return fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server lists, %d of them of other UIDs; try again",
+			source.ErrIncomplete, len(came), len(list), len(came)-len(list)+len(missing))
+	}
+	if len(missing) > 0 {
+		if err := s.Fetch(ctx, workers, missing, fn); err != nil {
+			return fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server lists: %w", source.ErrIncomplete, len(came), len(list), err)
+		}
+	}
+	if expected > len(list) {
+		return fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server counts; try again", source.ErrIncomplete, len(list), expected)
+	}
+	return nil
+}
+
+// recoverable says whether asking for instances one by one may succeed where the series at once did not.
+func recoverable(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	var status *StatusError
+	return passing(err) || errors.As(err, &status) && status.Status == 406
+}
+
+func uidsOf(list []source.Instance) []string {
+	uids := make([]string, len(list))
+	for i := range list {
+		uids[i] = list[i].SOPInstanceUID
+	}
+	return uids
+}
+
+// stream takes a series in one answer and calls fn for each instance from at most workers goroutines at a time. It notes
+// in came what fn was given, and returns its number and the number that the server counts, -1 where it does not say.
+func (c *Client) stream(ctx context.Context, study, series string, workers int, came map[string]bool, fn func(source.Object) error) (n, expected int, err error) {
+	expected = -1
+	counting, stop := context.WithCancel(ctx)
+	var count errgroup.Group
+	count.Go(func() error {
+		list, err := c.querySeries(counting, study, series)
+		if err == nil && len(list) == 1 && list[0].InstanceCount > 0 {
+			expected = list[0].InstanceCount
+		}
+		return nil // without a number the instances are listed
+	})
+	defer func() {
+		if err != nil {
+			stop()
+		}
+		_ = count.Wait()
+		stop()
+	}()
+	in, err := c.openSeries(ctx, study, series)
+	if err != nil {
+		return 0, expected, err
+	}
+	defer in.Close()
+	err = spread(ctx, workers, func(buf []byte) (source.Object, error) {
+		for {
+			o, err := in.next(buf)
+			if err != nil {
+				return o, err
+			}
+			if o.Name == "" {
+				o.Name = fmt.Sprintf("part %d", in.in.number)
+			}
+			if !came[o.Name] {
+				came[o.Name] = true
+				n++
+				return o, nil
+			}
+			buf = o.Data // it came before
+		}
+	}, func() { in.cancel(context.Canceled) }, fn)
+	return n, expected, err
+}
+
+// RetrieveSeries takes a series in one answer, once, and calls fn for each instance from at most workers goroutines at a
+// time, while the next ones arrive. It returns the number of instances that came; nil only after the answer's proper end.
+func (c *Client) RetrieveSeries(ctx context.Context, study, series string, workers int, fn func(source.Object) error) (int, error) {
+	in, err := c.openSeries(ctx, study, series)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	err = spread(ctx, workers, in.next, func() { in.cancel(context.Canceled) }, fn)
+	return in.in.number, err
+}
+
+// spread reads objects one after the other into buffers that are used again, and has workers deal with them. read
+// returns io.EOF after the last one. At an error abort is called, which must end a read that is under way.
+func spread(ctx context.Context, workers int, read func(buf []byte) (source.Object, error), abort func(), fn func(source.Object) error) error {
+	workers = max(workers, 1)
+	g, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, abort)()
+	jobs := make(chan source.Object)
+	free := make(chan []byte, workers+1) // one for each worker, one to read into meanwhile
+	for range cap(free) {
+		free <- nil
+	}
+	g.Go(func() error {
+		defer close(jobs)
+		for {
+			var buf []byte
+			select {
+			case buf = <-free:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			o, err := read(buf)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			select {
+			case jobs <- o:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+	for range workers {
+		g.Go(func() error {
+			for o := range jobs {
+				if err := fn(o); err != nil {
+					return err
+				}
+				free <- o.Data // never waits: there are no more buffers than places
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tomocast/tomocast/internal/source"
 )
+
+// errNoJSON: the answer is of another kind than its type says.
+var errNoJSON = errors.New("the answer is no DICOM JSON")
 
 // maxListed is how many data sets a client takes from one answer.
 const maxListed = 1_000_000
@@ -25,12 +29,12 @@ func decodeList[T any](in io.Reader, limit int64, each func(*T) error) error {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return errTruncated
 		}
-		return fmt.Errorf("the answer is no DICOM JSON: %w", err)
+		return fmt.Errorf("%w: %v", errNoJSON, err)
 	}
 	if t, err := dec.Token(); err != nil {
 		return fault(err)
 	} else if t != json.Delim('[') {
-		return errors.New("the answer is no DICOM JSON: it does not begin with an array")
+		return fmt.Errorf("%w: it does not begin with an array", errNoJSON)
 	}
 	for n := 0; dec.More(); n++ {
 		if n == maxListed {
@@ -126,6 +130,52 @@ func pair(a, b attr) *[2]float64 {
 	return &[2]float64{x[0], y[0]}
 }
 
+// wireStudy is a study as QIDO-RS lists it.
+type wireStudy struct {
+	Date         attr `json:"00080020"`
+	Time         attr `json:"00080030"`
+	Accession    attr `json:"00080050"`
+	Modalities   attr `json:"00080061"`
+	Referring    attr `json:"00080090"`
+	Description  attr `json:"00081030"`
+	PatientName  attr `json:"00100010"`
+	PatientID    attr `json:"00100020"`
+	Issuer       attr `json:"00100021"`
+	BirthDate    attr `json:"00100030"`
+	Sex          attr `json:"00100040"`
+	UID          attr `json:"0020000D"`
+	ID           attr `json:"00200010"`
+	NumSeries    attr `json:"00201206"`
+	NumInstances attr `json:"00201208"`
+}
+
+func (w *wireStudy) study() *source.Study {
+	s := &source.Study{
+		StudyAttributes: source.StudyAttributes{
+			StudyInstanceUID:   w.UID.text(),
+			StudyDate:          w.Date.text(),
+			StudyTime:          w.Time.text(),
+			StudyID:            w.ID.text(),
+			Description:        w.Description.text(),
+			AccessionNumber:    w.Accession.text(),
+			ReferringPhysician: w.Referring.text(),
+			PatientName:        w.PatientName.text(),
+			PatientID:          w.PatientID.text(),
+			IssuerOfPatientID:  w.Issuer.text(),
+			PatientBirthDate:   w.BirthDate.text(),
+			PatientSex:         w.Sex.text(),
+		},
+		SeriesCount: w.NumSeries.int(), InstanceCount: w.NumInstances.int(),
+	}
+	for m := range strings.FieldsFuncSeq(w.Modalities.text(), func(r rune) bool { return r == '\\' || r == ',' }) {
+		if m = strings.TrimSpace(m); m != "" && !slices.Contains(s.Modalities, m) {
+			s.Modalities = append(s.Modalities, m)
+		}
+	}
+	slices.Sort(s.Modalities)
+	return s
+}
+
 // wireSeries is a series as QIDO-RS lists it.
 type wireSeries struct {
 	Modality     attr `json:"00080060"`
@@ -137,6 +187,7 @@ type wireSeries struct {
 	FrameOfRef   attr `json:"00200052"`
 	Number       attr `json:"00200011"`
 	NumInstances attr `json:"00201209"`
+	Media        attr `json:"00420012"`
 }
 
 func (w *wireSeries) info() source.SeriesInfo {
@@ -152,7 +203,26 @@ func (w *wireSeries) info() source.SeriesInfo {
 			Number:              w.Number.int(),
 		},
 		InstanceCount: w.NumInstances.int(),
+		Media:         researchMedia(w.Media),
 	}
+}
+
+// researchMedia is the media type of research files, which travels as that of an encapsulated document.
+func researchMedia(a attr) string {
+	switch m := a.text(); m {
+	case source.MediaNIfTI, source.MediaNRRD:
+		return m
+	}
+	return ""
+}
+
+// real is a number where the attribute has one.
+func (a attr) real() *float64 {
+	f, ok := a.first().floats()
+	if !ok {
+		return nil
+	}
+	return &f[0]
 }
 
 // wireInstance is what a volume's plan needs of an instance's metadata.
@@ -183,6 +253,16 @@ type wireInstance struct {
 	Slope             attr `json:"00281053"`
 	RescaleType       attr `json:"00281054"`
 	Units             attr `json:"00541001"`
+	ContentTime       attr `json:"00080033"`
+	EchoTime          attr `json:"00180081"`
+	InversionTime     attr `json:"00180082"`
+	EchoNumber        attr `json:"00180086"`
+	TriggerTime       attr `json:"00181060"`
+	BValue            attr `json:"00189087"`
+	FrameOfRef        attr `json:"00200052"`
+	Title             attr `json:"00420010"`
+	Media             attr `json:"00420012"`
+	PerFrame          attr `json:"52009230"`
 }
 
 func (w *wireInstance) instance() source.Instance {
@@ -208,6 +288,19 @@ func (w *wireInstance) instance() source.Instance {
 		SliceThickness:    w.SliceThickness.float(),
 		RescaleType:       w.RescaleType.text(),
 		Units:             w.Units.text(),
+
+		Groups:              len(w.PerFrame.Value) > 0,
+		Media:               researchMedia(w.Media),
+		FrameOfReferenceUID: w.FrameOfRef.text(),
+		ContentTime:         w.ContentTime.text(),
+		EchoNumber:          w.EchoNumber.int(),
+		EchoTime:            w.EchoTime.real(),
+		InversionTime:       w.InversionTime.real(),
+		TriggerTime:         w.TriggerTime.real(),
+		BValue:              w.BValue.real(),
+	}
+	if i.Media != "" {
+		i.Name = w.Title.text()
 	}
 	if i.Frames <= 0 && i.Rows > 0 && i.Columns > 0 {
 		i.Frames = 1
