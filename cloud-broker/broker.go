@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +16,10 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/api"
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/cloud-broker/thumbnail"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
@@ -42,6 +43,7 @@ type broker struct {
 	nodes   *placement.Snapshot
 	health  *service.Health
 	metrics *prometheus.Registry
+	library *library.Library
 
 	identity identity.Authenticator
 	local    *identity.Local // nil where an issuer is configured
@@ -65,6 +67,9 @@ func newBroker(c *config, log *slog.Logger) (*broker, error) {
 		}
 	} else {
 		b.keys = control.NewKeys(b.prefix() + ":token-key")
+	}
+	if b.library, err = library.New(library.Config{Specs: b.specs(), Cache: c.cacheDir, Rescan: c.rescan, Log: log}); err != nil {
+		return nil, usage("--sources: %w", err)
 	}
 	if c.oidcIssuer != "" {
 		oidc := identity.NewOIDC(c.oidcIssuer, c.oidcAudience, c.oidcOperators)
@@ -112,9 +117,7 @@ func (b *broker) starting() http.Handler {
 
 // run serves until ctx ends.
 func (b *broker) run(ctx context.Context) error {
-	folder := b.folder()
-	library := api.NewLibrary(b.sourceName, folder, filepath.Join(b.cacheDir, "index"), b.rescan, b.log)
-	b.health.Check("studies", library.Ready)
+	b.health.Check("studies", b.library.Ready)
 	server := &service.Server{
 		Addr: b.listen, CertFile: b.certFile, KeyFile: b.keyFile, Log: b.log,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*b.handler.Load()).ServeHTTP(w, r) }),
@@ -127,12 +130,12 @@ func (b *broker) run(ctx context.Context) error {
 	}
 	return service.Run(ctx,
 		service.Part{Name: "HTTP", Run: server.Run},
-		service.Part{Name: "studies", Run: func(ctx context.Context) error { return b.keepStudies(ctx, folder, library) }},
-		service.Part{Name: "pool", Run: func(ctx context.Context) error { return b.serve(ctx, library) }})
+		service.Part{Name: "studies", Run: func(ctx context.Context) error { return b.keepStudies(ctx, b.library) }},
+		service.Part{Name: "pool", Run: func(ctx context.Context) error { return b.serve(ctx) }})
 }
 
 // serve opens the pool, waiting for Redis if need be, and then places tasks until ctx ends.
-func (b *broker) serve(ctx context.Context, library *api.Library) error {
+func (b *broker) serve(ctx context.Context) error {
 	rdb, stop, err := b.connect(ctx)
 	if err != nil {
 		return err
@@ -154,11 +157,13 @@ func (b *broker) serve(ctx context.Context, library *api.Library) error {
 	defer hub.Close()
 	defer b.answer(b.starting())
 	d := dispatch.New(dispatch.Config{
-		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Studies: library, Relays: b.relays,
+		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Library: b.library, Relays: b.relays,
 		Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
 	})
+	thumbnails := thumbnail.NewCache()
+	defer thumbnails.Close()
 	b.answer(api.New(api.Config{
-		Dispatcher: d, Hub: hub, Keys: b.keys, Library: library, Identity: b.identity, Local: b.local, Origins: b.origins,
+		Dispatcher: d, Hub: hub, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
 		MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
 	}))
 	b.pooled.Store(p)

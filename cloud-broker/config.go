@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/api"
+	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
@@ -24,6 +25,8 @@ type config struct {
 	metricsSecret             string
 
 	studies, sourceName, cacheDir string
+	sourcesFile                   string
+	sources                       []library.Spec // read from it
 	rescan                        time.Duration
 	demo                          bool
 
@@ -50,9 +53,12 @@ func parse(args []string) (*config, error) {
 		"and gives each session a place.")
 
 	f.Group("Studies")
-	studies := f.String("studies", "", "`folder` of DICOM files to serve, with all folders below it")
+	studies := f.String("studies", "", "`folder` of studies to serve, with all folders below it: DICOM, NIfTI, NRRD and zip files")
 	demo := f.Bool("demo", false, "serve a demo study that is made at start, where --studies is not given")
-	name := f.String("source", "local", "`name` of the source of studies, as tasks refer to it")
+	name := f.String("source", "local", "`name` of the source that --studies or --demo is, as tasks refer to it")
+	sources := f.String("sources", "", "YAML `file` that names more sources: folders, a store for what users keep, and PACS by DICOMweb, "+
+		"each with name, kind (folder, store or pacs), path or url, and for a PACS username, password-file, bearer-file, ca-file, "+
+		"client-cert-file, client-key-file, timeout and writable")
 	cache := f.String("cache-dir", "", "`folder` that the index of the studies and the demo study last in (default: tomocast in the user's cache folder)")
 	rescan := f.Duration("rescan", time.Minute, "how often new and changed files are looked for")
 
@@ -95,7 +101,7 @@ func parse(args []string) (*config, error) {
 	}
 	*c = config{
 		version: *version, listen: *listen, certFile: *cert, keyFile: *key, metricsSecret: *metricsSecret,
-		studies: *studies, sourceName: *name, cacheDir: *cache, rescan: *rescan, demo: *demo,
+		studies: *studies, sourceName: *name, sourcesFile: *sources, cacheDir: *cache, rescan: *rescan, demo: *demo,
 		redis: *redis, pool: *pool, tokenKeyFile: *tokenKey,
 		oidcIssuer: *issuer, oidcAudience: *audience, oidcOperators: *operators, localToken: *localToken,
 		edgeSecret: *edgeSecret, edgeSecrets: *edgeSecrets,
@@ -112,6 +118,12 @@ func parse(args []string) (*config, error) {
 		}
 		c.origins = append(c.origins, origin)
 	}
+	if c.sourcesFile != "" {
+		var err error
+		if c.sources, err = library.ReadConfig(c.sourcesFile); err != nil {
+			return nil, usage("--sources: %w", err)
+		}
+	}
 	return c, c.check()
 }
 
@@ -125,8 +137,8 @@ func (c *config) check() error {
 		return err
 	}
 	switch {
-	case c.studies == "" && !c.demo:
-		return usage("there are no studies to serve: give --studies with a folder of DICOM files, or --demo")
+	case c.studies == "" && !c.demo && len(c.sources) == 0:
+		return usage("there are no studies to serve: give --studies with a folder of DICOM files, --sources with a file that names sources, or --demo")
 	case c.certFile == "" != (c.keyFile == ""):
 		return usage("--tls-cert and --tls-key come together")
 	case c.oidcIssuer == "" != (c.oidcAudience == ""):

@@ -7,25 +7,31 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/tomocast/tomocast/cloud-broker/api"
+	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/internal/phantom"
 )
 
 // demoFolder is raised when the demo study changes, so that a newer program does not serve an older one's.
 const demoFolder = "demo-2"
 
-// folder is the folder of studies to serve.
-func (b *broker) folder() string {
-	if b.studies != "" {
-		return b.studies
+// specs are the sources to serve: the folder of studies or the demo first, then those of the configuration file.
+func (b *broker) specs() []library.Spec {
+	specs := b.sources
+	switch {
+	case b.studies != "":
+		specs = append([]library.Spec{{Name: b.sourceName, Kind: library.Folder, Path: b.studies}}, specs...)
+	case b.demo:
+		specs = append([]library.Spec{{Name: b.sourceName, Kind: library.Folder, Path: b.demoFolder()}}, specs...)
 	}
-	return filepath.Join(b.cacheDir, demoFolder)
+	return specs
 }
 
-// keepStudies makes the demo study where it is asked for and not there yet, and then serves the folder of studies until
-// ctx ends.
-func (b *broker) keepStudies(ctx context.Context, folder string, library *api.Library) error {
-	if _, err := os.Stat(folder); b.studies == "" && os.IsNotExist(err) {
+func (b *broker) demoFolder() string { return filepath.Join(b.cacheDir, demoFolder) }
+
+// keepStudies makes the demo study where it is asked for and not there yet, and then serves the sources until ctx ends.
+func (b *broker) keepStudies(ctx context.Context, l *library.Library) error {
+	folder := b.demoFolder()
+	if _, err := os.Stat(folder); b.demo && b.studies == "" && os.IsNotExist(err) {
 		b.log.Info("making the demo study, once")
 		start := time.Now()
 		if err := phantom.WriteSeries(ctx, folder, phantom.Options{}); err != nil {
@@ -33,5 +39,5 @@ func (b *broker) keepStudies(ctx context.Context, folder string, library *api.Li
 		}
 		b.log.Info("the demo study is made", "took", time.Since(start).Round(time.Millisecond))
 	}
-	return library.Run(ctx)
+	return l.Run(ctx)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
+	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -28,7 +29,8 @@ const (
 	study      = "1.2.826.0.1.3680043.10.99.1"
 	series     = study + ".1"
 	otherStudy = "1.2.826.0.1.3680043.10.99.2"
-	short      = study + ".9" // a series of two slices: no volume
+	report     = study + ".9" // a series that is a document: nothing to show
+	photo      = study + ".8" // a series that is a single image
 
 	waitMost = 10 * time.Second
 )
@@ -64,9 +66,22 @@ func (l *logs) String() string {
 func studies(t testing.TB) string {
 	dir := t.TempDir()
 	sourcetest.WriteSeries(t, filepath.Join(dir, "a"), study, series, 4)
-	sourcetest.WriteSeries(t, filepath.Join(dir, "b"), study, short, 2)
+	sourcetest.WriteSeries(t, filepath.Join(dir, "b"), study, photo, 1)
 	sourcetest.WriteSeries(t, filepath.Join(dir, "c"), otherStudy, otherStudy+".1", 4)
+	sourcetest.Write(t, filepath.Join(dir, "d"), document(study, report))
 	return dir
+}
+
+// document is an encapsulated PDF (PS3.3 A.45.1) without its contents.
+func document(study, series string) *dicom.Dataset {
+	d := sourcetest.Slice(study, series, 1)
+	for _, t := range []dicom.Tag{dicom.PixelData, dicom.Rows, dicom.Columns, dicom.SamplesPerPixel, dicom.BitsAllocated,
+		dicom.ImagePositionPatient, dicom.ImageOrientationPatient, dicom.PixelSpacing} {
+		d.Delete(t)
+	}
+	d.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.104.1")
+	d.SetString(dicom.Modality, dicom.CS, "DOC")
+	return d
 }
 
 // start runs a broker with more arguments until the test ends, and waits until it is ready.
@@ -229,8 +244,12 @@ type edge struct {
 	registered signaling.Registered
 	// instruct answers instructions; nil confirms them.
 	instruct func(signaling.Instruction) *signaling.Problem
+	// fetch answers prefetches and wishes for thumbnails, each on a goroutine of its own; nil confirms the ones and
+	// sends a picture for the others.
+	fetch func(signaling.ControlType, signaling.Fetch) signaling.Control
 
 	instructions chan signaling.Instruction
+	fetches      chan signaling.Fetch
 	releases     chan signaling.Release
 	relays       chan signaling.Relay
 	done         chan error // why the link ended
@@ -270,7 +289,7 @@ func (b *running) join(node signaling.Node, change ...func(*edge)) *edge {
 	b.t.Helper()
 	e := &edge{
 		t: b.t, b: b, node: node, instructions: make(chan signaling.Instruction, 64), releases: make(chan signaling.Release, 64),
-		relays: make(chan signaling.Relay, 64),
+		relays: make(chan signaling.Relay, 64), fetches: make(chan signaling.Fetch, 1024),
 	}
 	for _, c := range change {
 		c(e)
@@ -324,8 +343,29 @@ func (e *edge) serve(link *signaling.Conn, done chan<- error) {
 			e.releases <- *c.Release
 		case signaling.ControlRelay:
 			e.relays <- *c.Relay
+		case signaling.ControlPrefetch, signaling.ControlThumbnail:
+			e.fetches <- *c.Fetch
+			if e.fetch == nil {
+				_ = link.Send(fetched(c))
+				continue
+			}
+			go func() { // ends with the test, which lets all of them answer
+				answer := e.fetch(c.Type, *c.Fetch)
+				answer.ID = c.ID
+				_ = link.Send(answer)
+			}()
 		}
 	}
+}
+
+// fetched is a good answer to a prefetch or a wish for a thumbnail.
+func fetched(c signaling.Control) signaling.Control {
+	if c.Type == signaling.ControlPrefetch {
+		return signaling.Control{Type: signaling.ControlConfirm, ID: c.ID}
+	}
+	return signaling.Control{Type: signaling.ControlThumbnail, ID: c.ID, Image: &signaling.Thumbnail{
+		Format: "image/png", Data: []byte("picture of " + c.Fetch.Series.SeriesInstanceUID),
+	}}
 }
 
 func (e *edge) take(link *signaling.Conn, c signaling.Control) {
@@ -357,10 +397,13 @@ func (e *edge) send(c signaling.Control) {
 	}
 }
 
-// beat sends a heartbeat with the ledger.
-func (e *edge) beat() {
+// beat sends a heartbeat with the ledger and the series that the edge has loaded.
+func (e *edge) beat(held ...signaling.SeriesRef) {
 	e.t.Helper()
 	h := signaling.Heartbeat{State: signaling.NodeReady}
+	for _, s := range held {
+		h.Volumes = append(h.Volumes, signaling.VolumeKey(s))
+	}
 	e.mu.Lock()
 	for _, l := range e.ledger {
 		h.Attempts = append(h.Attempts, l.Attempt.ID)

@@ -231,7 +231,7 @@ func TestRequestsThatCannotBeServed(t *testing.T) {
 	}{
 		"unknown study":    {series("1.2.3", ""), 404, signaling.ProblemNotFound, "no such study"},
 		"unknown series":   {series(study, "1.2.3"), 404, signaling.ProblemNotFound, "no such series"},
-		"no volume":        {series(study, short), 422, signaling.ProblemNotAVolume, "2 of the at least 3"},
+		"a document":       {series(study, report), 422, signaling.ProblemNotAVolume, "PDF"},
 		"other source":     {`{"type":"rendering","series":{"source":"elsewhere","studyInstanceUID":"` + study + `"}}`, 404, signaling.ProblemNotFound, "elsewhere"},
 		"no series":        {`{"type":"rendering"}`, 400, signaling.ProblemBadRequest, "series is missing"},
 		"unknown type":     {`{"type":"cooking"}`, 422, signaling.ProblemBadRequest, "body.type"},

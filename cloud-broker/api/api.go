@@ -11,9 +11,10 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/cloud-broker/library"
+	"github.com/tomocast/tomocast/cloud-broker/thumbnail"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
-	"github.com/tomocast/tomocast/internal/source/dicomweb"
 )
 
 // Config is what the API serves and whom.
@@ -21,7 +22,8 @@ type Config struct {
 	Dispatcher *dispatch.Dispatcher
 	Hub        *control.Hub
 	Keys       *control.Keys
-	Library    *Library
+	Library    *library.Library
+	Thumbnails *thumbnail.Cache
 	// Identity recognises terminals and operators. Local, where it is set, is the same and gives the viewer's page
 	// its cookie.
 	Identity identity.Authenticator
@@ -49,6 +51,7 @@ type server struct {
 	Config
 	calls    *callMetrics
 	limits   *limiter
+	pictures *limiter
 	failures *limiter
 	hellos   chan struct{} // signalling connections that have not said who they are
 }
@@ -57,14 +60,15 @@ type server struct {
 func New(c Config) http.Handler {
 	s := &server{
 		Config: c, calls: newCallMetrics(c.Metrics, c.Hub), hellos: make(chan struct{}, maxHellos),
-		limits: newLimiter(callsPerSecond, callBurst), failures: newLimiter(failuresPerSecond, failureBurst),
+		limits: newLimiter(callsPerSecond, callBurst), pictures: newLimiter(picturesPerSecond, pictureBurst),
+		failures: newLimiter(failuresPerSecond, failureBurst),
 	}
 	mux := http.NewServeMux()
 	s.operations(mux)
 	mux.Handle("/api/v1/edges/link", s.Hub)
 	mux.HandleFunc("GET "+dispatch.SignalPath+"{attempt}", s.signal)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) { Refuse(w, noSuchResource(r)) })
-	mux.Handle(dispatch.DICOMwebPath+"/", http.StripPrefix(dispatch.DICOMwebPath, s.dicomweb()))
+	s.dicomweb(mux)
 	mux.HandleFunc("GET /healthz", s.Health.Live)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.guardMetrics(service.MetricsHandler(s.Metrics)))
@@ -93,6 +97,7 @@ func (s *server) operations(mux *http.ServeMux) {
 	config.AllowAdditionalPropertiesByDefault = true
 	a := humago.NewWithPrefix(mux, "/api/v1", config)
 	s.studyOperations(a)
+	s.seriesOperations(a)
 	s.taskOperations(a)
 	s.nodeOperations(a)
 	s.sessionOperation(a)
@@ -104,18 +109,6 @@ func operation(id, method, path, summary, description string, errors ...int) hum
 		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
 		Errors: append(errors, http.StatusUnauthorized, http.StatusTooManyRequests), MaxBodyBytes: maxBody, BodyReadTimeout: readWithin,
 	}
-}
-
-// dicomweb serves the studies to edges with their credentials, and to whoever may use the API.
-func (s *server) dicomweb() http.Handler {
-	h := dicomweb.NewHandler(dicomweb.Config{Store: s.Library, Authorize: s.authorizeStudy, Logger: s.Log})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.Library.Ready(r.Context()); err != nil {
-			Refuse(w, unavailable("The studies cannot be served yet.", err))
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
 }
 
 // ready answers GET /readyz, and GET /readyz?session=1: whether a session can really be opened.

@@ -3,15 +3,12 @@ package api
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/internal/identity"
-	"github.com/tomocast/tomocast/internal/source/dicomweb"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -52,7 +49,11 @@ func (s *server) identify(next http.Handler) http.Handler {
 			s.refuseStranger(w, r, err)
 			return
 		}
-		if !s.limits.allow(who.Method + ":" + who.Subject) {
+		limits := s.limits
+		if strings.HasSuffix(path, "/thumbnail") {
+			limits = s.pictures
+		}
+		if !limits.allow(who.Method + ":" + who.Subject) {
 			Refuse(w, tooMany)
 			return
 		}
@@ -73,28 +74,6 @@ func (s *server) refuseStranger(w http.ResponseWriter, r *http.Request, err erro
 		err = tooMany
 	}
 	Refuse(w, err)
-}
-
-// authorizeStudy lets an edge have the study of its credential, and who may use the API have them all.
-func (s *server) authorizeStudy(r *http.Request, study string) error {
-	err := identity.VerifyStudy(s.Keys.Public(), r, study, time.Now())
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, identity.ErrForbidden) {
-		return err
-	}
-	who, err := s.Identity.Authenticate(r)
-	if err != nil {
-		if errors.Is(err, identity.ErrUnauthenticated) {
-			return dicomweb.ErrUnauthenticated
-		}
-		return err
-	}
-	if !s.limits.allow("dicomweb:" + who.Method + ":" + who.Subject) {
-		return errors.New("too many requests")
-	}
-	return nil
 }
 
 // guardMetrics lets the collector with its secret, or an operator, read the metrics.

@@ -10,8 +10,11 @@ import (
 // What one principal may ask, and how often one address may fail to say who it is. A page asks a few times a second
 // at most; what these stop is a program that ran wild or guesses.
 const (
-	callsPerSecond    = 20
-	callBurst         = 100
+	callsPerSecond = 20
+	callBurst      = 100
+	// A list asks for the thumbnails of all that it shows at once; most come from memory.
+	picturesPerSecond = 100
+	pictureBurst      = 1000
 	failuresPerSecond = 2
 	failureBurst      = 30
 	// maxLimited bounds the principals and addresses that are remembered; a bucket that has been full again for a while

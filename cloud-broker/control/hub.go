@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,7 +54,7 @@ type Hub struct {
 	terminals map[string]*terminal
 }
 
-// waiter waits for the answer of node to one instruction.
+// waiter waits for the answer of node to one message.
 type waiter struct {
 	node   signaling.NodeID
 	answer chan signaling.Control
@@ -144,33 +145,63 @@ func (h *Hub) Lost(node signaling.NodeID) bool {
 // Instruct sends an instruction to node and waits for its confirmation (A6). A refusal is a *signaling.Problem,
 // a node without a link is ErrNoLink, no answer in time is ctx's error; then the caller releases the attempt.
 func (h *Hub) Instruct(ctx context.Context, node signaling.NodeID, i signaling.Instruction) error {
-	id := h.newName("i")
+	_, err := h.ask(ctx, node, signaling.Control{Type: signaling.ControlInstruct, Instruction: &i}, signaling.ControlConfirm)
+	return err
+}
+
+// Prefetch has node load a series ahead of a task, and waits until it has begun. Errors are as those of Instruct.
+func (h *Hub) Prefetch(ctx context.Context, node signaling.NodeID, f signaling.Fetch) error {
+	_, err := h.ask(ctx, node, signaling.Control{Type: signaling.ControlPrefetch, Fetch: &f}, signaling.ControlConfirm)
+	return err
+}
+
+// thumbnailFormats are what browsers show.
+var thumbnailFormats = []string{"image/jpeg", "image/png", "image/webp"}
+
+// Thumbnail has node make a small picture of a series. Errors are as those of Instruct.
+func (h *Hub) Thumbnail(ctx context.Context, node signaling.NodeID, f signaling.Fetch) (signaling.Thumbnail, error) {
+	c, err := h.ask(ctx, node, signaling.Control{Type: signaling.ControlThumbnail, Fetch: &f}, signaling.ControlThumbnail)
+	if err != nil {
+		return signaling.Thumbnail{}, err
+	}
+	i := c.Image
+	if i == nil || len(i.Data) == 0 || len(i.Data) > signaling.MaxThumbnail || !slices.Contains(thumbnailFormats, i.Format) {
+		return signaling.Thumbnail{}, &signaling.Problem{Code: signaling.ProblemInternal, Title: "The edge sent no picture that can be shown.",
+			Detail: fmt.Sprintf("A thumbnail is one of %s of at most %d bytes.", strings.Join(thumbnailFormats, ", "), signaling.MaxThumbnail)}
+	}
+	return *i, nil
+}
+
+// ask sends a message to node over whichever broker has its link, and waits for the answer of type want. Any other
+// answer is a refusal.
+func (h *Hub) ask(ctx context.Context, node signaling.NodeID, c signaling.Control, want signaling.ControlType) (signaling.Control, error) {
+	c.ID = h.newName("i")
 	w := waiter{node: node, answer: make(chan signaling.Control, 1)}
 	h.mu.Lock()
-	h.waiting[id] = w
+	h.waiting[c.ID] = w
 	h.mu.Unlock()
 	defer func() {
 		h.mu.Lock()
-		delete(h.waiting, id)
+		delete(h.waiting, c.ID)
 		h.mu.Unlock()
 	}()
-	gone, err := h.send(ctx, node, signaling.Control{Type: signaling.ControlInstruct, ID: id, Instruction: &i})
+	gone, err := h.send(ctx, node, c)
 	if err != nil {
-		return err
+		return signaling.Control{}, err
 	}
 	select {
-	case c := <-w.answer:
-		if c.Type == signaling.ControlConfirm {
-			return nil
+	case answer := <-w.answer:
+		if answer.Type == want {
+			return answer, nil
 		}
-		if c.Problem == nil {
-			return &signaling.Problem{Code: signaling.ProblemInternal, Title: "The edge refused without a reason."}
+		if answer.Problem == nil {
+			return answer, &signaling.Problem{Code: signaling.ProblemInternal, Title: "The edge refused without a reason."}
 		}
-		return c.Problem
+		return answer, answer.Problem
 	case <-gone:
-		return fmt.Errorf("%w: it was cut while the instruction was under way", ErrNoLink)
+		return signaling.Control{}, fmt.Errorf("%w: it was cut while the %s was under way", ErrNoLink, c.Type)
 	case <-ctx.Done():
-		return fmt.Errorf("no confirmation from node %s: %w", node, ctx.Err())
+		return signaling.Control{}, fmt.Errorf("no answer from node %s: %w", node, ctx.Err())
 	}
 }
 

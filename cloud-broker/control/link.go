@@ -231,7 +231,7 @@ func (l *link) handle(c signaling.Control) {
 		if !l.reports.update(*c.Update) {
 			l.hub.Log.Error("update lost: too many wait for Redis", "node", l.node, "task", c.Update.Task)
 		}
-	case c.Type == signaling.ControlConfirm || c.Type == signaling.ControlRefuse:
+	case c.Type == signaling.ControlConfirm || c.Type == signaling.ControlRefuse || c.Type == signaling.ControlThumbnail:
 		l.hub.answered(l.node, c)
 	case c.Type == signaling.ControlRelay && c.Relay != nil:
 		l.hub.answered(l.node, c)

@@ -10,11 +10,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tomocast/tomocast/cloud-broker/control"
+	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
-	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -28,20 +28,13 @@ const (
 	maxTries         = 5
 	// tokenTTL is how long a terminal may take to open signalling, or to come back, with one token.
 	tokenTTL = 10 * time.Minute
-	// studyTTL is how long an edge may read a study for one attempt.
-	studyTTL = time.Hour
+	// studyTTL is how long an edge may read a study for one attempt: a session may turn to another series of it as
+	// late as in the evening of a working day.
+	studyTTL = 12 * time.Hour
 	// sweepEvery and sweepLimit bound how late and how much at a time is freed that nobody renews.
 	sweepEvery = time.Second
 	sweepLimit = 256
 )
-
-// Studies says which studies there are.
-type Studies interface {
-	// Name is the source's name.
-	Name() string
-	// Series lists a study's series; its error wraps source.ErrNotFound where there is no such study.
-	Series(studyUID string) ([]source.SeriesSummary, error)
-}
 
 // Config is what a Dispatcher needs.
 type Config struct {
@@ -49,7 +42,7 @@ type Config struct {
 	Snapshot *placement.Snapshot
 	Edges    *control.Hub
 	Keys     *control.Keys
-	Studies  Studies
+	Library  *library.Library
 	Relays   identity.Relays
 	// Wait is how long a terminal may take to arrive, Idle ends a session without input, and Grace is how long a
 	// session waits for a terminal that is gone.
@@ -64,12 +57,13 @@ type Dispatcher struct {
 	granted *prometheus.CounterVec
 	refused *prometheus.CounterVec
 	took    prometheus.Histogram
+	busy    busy // with thumbnails
 }
 
 // New returns a Dispatcher. Its Run must run for it to know the nodes.
 func New(c Config) *Dispatcher {
 	d := &Dispatcher{
-		Config: c,
+		Config: c, busy: newBusy(),
 		granted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: service.MetricsNamespace, Name: "grants_total", Help: "Grants given, by kind of answer.",
 		}, []string{"answer"}),

@@ -13,7 +13,6 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/internal/identity"
-	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -41,8 +40,10 @@ func (d *Dispatcher) submit(ctx context.Context, p identity.Principal, key strin
 	if err := r.Validate(); err != nil {
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.", Detail: err.Error()}
 	}
-	if err := d.checkSeries(r); err != nil {
-		return signaling.Grant{}, err
+	if r.Series != nil {
+		if err := d.checkSeries(ctx, *r.Series); err != nil {
+			return signaling.Grant{}, err
+		}
 	}
 	return d.place(ctx, job{id: signaling.TaskID(signaling.NewID("t")), key: key, creator: p.Subject, request: r})
 }
@@ -58,46 +59,6 @@ func (d *Dispatcher) count(g signaling.Grant, err error, start time.Time) {
 	}
 }
 
-// checkSeries refuses a series that is not there or is no volume before an edge is troubled with it.
-func (d *Dispatcher) checkSeries(r signaling.TaskRequest) error {
-	if r.Series == nil {
-		return nil
-	}
-	if name := r.Series.Source; name != "" && name != d.Studies.Name() {
-		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such source of studies.",
-			Detail: fmt.Sprintf("The source %.70q is not configured here.", name)}
-	}
-	all, err := d.Studies.Series(r.Series.StudyInstanceUID)
-	if errors.Is(err, source.ErrNotFound) {
-		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such study.",
-			Detail: "It is not among the studies of this broker, or no longer. Look it up in the list of studies."}
-	}
-	if err != nil {
-		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The studies cannot be read now.", Detail: err.Error()}
-	}
-	uid, reason := r.Series.SeriesInstanceUID, ""
-	for _, s := range all {
-		if uid != "" && s.SeriesInstanceUID != uid {
-			continue
-		}
-		if s.Volume {
-			return nil
-		}
-		reason = s.Reason
-		if uid != "" {
-			return &signaling.Problem{Code: signaling.ProblemNotAVolume, Title: "This series cannot be shown in 3D.", Detail: reason}
-		}
-	}
-	if uid != "" {
-		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such series.",
-			Detail: "The study is here, but it has no series with this UID."}
-	}
-	if len(all) != 1 {
-		reason = fmt.Sprintf("None of its %d series is a stack of slices.", len(all))
-	}
-	return &signaling.Problem{Code: signaling.ProblemNotAVolume, Title: "This study has nothing that can be shown in 3D.", Detail: reason}
-}
-
 // place claims, instructs and grants, going on to the next candidates where a node refuses or does not answer.
 func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) {
 	select {
@@ -107,7 +68,7 @@ func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) 
 			Detail: "Try again in a few seconds."}
 	}
 	for range maxTries {
-		fit, _ := d.Snapshot.Candidates(j.search(slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
+		fit, _ := d.Snapshot.Candidates(d.search(&j, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
 		ids := make([]signaling.NodeID, len(fit))
 		for i, c := range fit {
 			ids[i] = c.Node
@@ -132,8 +93,12 @@ func (d *Dispatcher) place(ctx context.Context, j job) (signaling.Grant, error) 
 	return signaling.Grant{}, d.noFreeNode(j)
 }
 
-func (j *job) search(exclude []signaling.NodeID) placement.Request {
-	return placement.Request{Type: j.request.Type, Needs: j.request.Needs(), MaxDistanceMs: j.request.MaxDistanceMs, Exclude: exclude}
+func (d *Dispatcher) search(j *job, exclude []signaling.NodeID) placement.Request {
+	r := placement.Request{Type: j.request.Type, Needs: j.request.Needs(), MaxDistanceMs: j.request.MaxDistanceMs, Exclude: exclude}
+	if j.request.Series != nil {
+		r.Volume = d.volumeKey(*j.request.Series)
+	}
+	return r
 }
 
 func (d *Dispatcher) claimProblem(err error) error {
@@ -190,19 +155,16 @@ func (d *Dispatcher) instruct(ctx context.Context, j *job, r signaling.Reservati
 		WaitMs:     d.Wait.Milliseconds(), IdleMs: d.Idle.Milliseconds(), GraceMs: d.Grace.Milliseconds(),
 	}
 	if s := j.request.Series; s != nil {
-		bearer, err := identity.SignStudy(d.Keys.Private(), s.StudyInstanceUID, r.Attempt.Node, time.Now(), studyTTL)
+		access, err := d.access(*s, r.Attempt.Node)
 		if err != nil {
 			return err
 		}
-		i.Source = &signaling.SourceAccess{Name: d.Studies.Name(), DICOMweb: DICOMwebPath, Bearer: bearer}
+		i.Source = &access
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
 	defer cancel()
 	return d.Edges.Instruct(ctx, r.Attempt.Node, i)
 }
-
-// DICOMwebPath is where the broker serves its studies to edges.
-const DICOMwebPath = "/dicom-web"
 
 // giveUp releases a reservation that the edge did not confirm, and excludes the node from the next try.
 func (d *Dispatcher) giveUp(ctx context.Context, j *job, r signaling.Reservation, cause error) error {
@@ -237,7 +199,7 @@ func inWords(cause error) string {
 }
 
 func (d *Dispatcher) noFreeNode(j job) error {
-	_, why := d.Snapshot.Candidates(j.search(j.exclude), 1)
+	_, why := d.Snapshot.Candidates(d.search(&j, j.exclude), 1)
 	detail := why.String()
 	if why.Fit > 0 {
 		detail = "those that had room were taken by others just now"

@@ -255,7 +255,7 @@ func TestStudyCredentials(t *testing.T) {
 	other, otherPrivate, _ := ed25519.GenerateKey(nil)
 	now := time.Now()
 	sign := func(key ed25519.PrivateKey, at time.Time) string {
-		s, err := SignStudy(key, "1.2.3", "edge-1", at, time.Minute)
+		s, err := SignStudy(key, "pacs", "1.2.3", "edge-1", at, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,24 +267,26 @@ func TestStudyCredentials(t *testing.T) {
 	}
 	good := sign(private, now)
 	for _, c := range []struct {
-		name, token, study string
-		want               error
+		name, token, source, study string
+		want                       error
 	}{
-		{"good", good, "1.2.3", nil},
-		{"other study", good, "1.2.4", ErrForbidden},
-		{"search over all studies", good, "", ErrForbidden},
-		{"expired", sign(private, now.Add(-time.Hour)), "1.2.3", ErrUnauthenticated},
-		{"foreign key", sign(otherPrivate, now), "1.2.3", ErrUnauthenticated},
-		{"a terminal's token", terminal, "1.2.3", ErrUnauthenticated},
-		{"none", "", "1.2.3", ErrUnauthenticated},
+		{"good", good, "pacs", "1.2.3", nil},
+		{"other study", good, "pacs", "1.2.4", ErrForbidden},
+		{"the same study of another source", good, "kept", "1.2.3", ErrForbidden},
+		{"no source", good, "", "1.2.3", ErrForbidden},
+		{"search over all studies", good, "pacs", "", ErrForbidden},
+		{"expired", sign(private, now.Add(-time.Hour)), "pacs", "1.2.3", ErrUnauthenticated},
+		{"foreign key", sign(otherPrivate, now), "pacs", "1.2.3", ErrUnauthenticated},
+		{"a terminal's token", terminal, "pacs", "1.2.3", ErrUnauthenticated},
+		{"none", "", "pacs", "1.2.3", ErrUnauthenticated},
 	} {
 		r := request("GET", "b", "Authorization", "Bearer "+c.token)
-		if err := VerifyStudy([]ed25519.PublicKey{public}, r, c.study, now); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+		if err := VerifyStudy([]ed25519.PublicKey{public}, r, c.source, c.study, now); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
 	// After a change of keys both hold.
-	if err := VerifyStudy([]ed25519.PublicKey{other, public}, request("GET", "b", "Authorization", "Bearer "+good), "1.2.3", now); err != nil {
+	if err := VerifyStudy([]ed25519.PublicKey{other, public}, request("GET", "b", "Authorization", "Bearer "+good), "pacs", "1.2.3", now); err != nil {
 		t.Error(err)
 	}
 	if _, err := signaling.VerifyToken([]ed25519.PublicKey{public}, good, now); err == nil {

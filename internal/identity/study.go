@@ -18,17 +18,18 @@ const (
 	studySkew     = 30 * time.Second
 )
 
-// StudyClaims bind a credential to one study for one node.
+// StudyClaims bind a credential to one study of one source for one node.
 type StudyClaims struct {
-	Study string           `json:"study"`
-	Node  signaling.NodeID `json:"node"`
+	Source string           `json:"source"`
+	Study  string           `json:"study"`
+	Node   signaling.NodeID `json:"node"`
 	jwt.RegisteredClaims
 }
 
-// SignStudy returns a credential (JWT, EdDSA; RFC 7519, RFC 8037) with which node may read study over DICOMweb
-// from now for ttl.
-func SignStudy(key ed25519.PrivateKey, study string, node signaling.NodeID, now time.Time, ttl time.Duration) (string, error) {
-	c := StudyClaims{Study: study, Node: node, RegisteredClaims: jwt.RegisteredClaims{
+// SignStudy returns a credential (JWT, EdDSA; RFC 7519, RFC 8037) with which node may read study of source over
+// DICOMweb from now for ttl.
+func SignStudy(key ed25519.PrivateKey, source, study string, node signaling.NodeID, now time.Time, ttl time.Duration) (string, error) {
+	c := StudyClaims{Source: source, Study: study, Node: node, RegisteredClaims: jwt.RegisteredClaims{
 		Issuer: studyIssuer, Audience: jwt.ClaimStrings{studyAudience}, Subject: string(node),
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 	}}
@@ -39,9 +40,9 @@ func SignStudy(key ed25519.PrivateKey, study string, node signaling.NodeID, now 
 	return s, nil
 }
 
-// VerifyStudy refuses a request whose bearer token is not a credential for study that one of keys signed and
-// that has not expired.
-func VerifyStudy(keys []ed25519.PublicKey, r *http.Request, study string, now time.Time) error {
+// VerifyStudy refuses a request whose bearer token is not a credential for study of source that one of keys signed
+// and that has not expired.
+func VerifyStudy(keys []ed25519.PublicKey, r *http.Request, source, study string, now time.Time) error {
 	token := bearer(r)
 	if token == "" {
 		return fmt.Errorf("%w: no credential for the study", ErrUnauthenticated)
@@ -53,7 +54,7 @@ func VerifyStudy(keys []ed25519.PublicKey, r *http.Request, study string, now ti
 			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(studyIssuer), jwt.WithAudience(studyAudience),
 			jwt.WithExpirationRequired(), jwt.WithLeeway(studySkew), jwt.WithTimeFunc(func() time.Time { return now }))
 		if err == nil {
-			if study == "" || c.Study != study {
+			if source == "" || study == "" || c.Source != source || c.Study != study {
 				return fmt.Errorf("%w: the credential is for another study", ErrForbidden)
 			}
 			return nil
