@@ -1,13 +1,14 @@
 package dicom
 
 import (
-	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/tomocast/tomocast/internal/dicom/codec"
+	"github.com/tomocast/tomocast/internal/dicom/codec/inflate"
 )
 
 // Options says how much to read.
@@ -245,16 +246,14 @@ func (p *parser) deflated(d *Dataset, opts Options) (*Dataset, error) {
 	if opts.Limits.MaxBytes > 0 {
 		most = opts.Limits.MaxBytes
 	}
-	z := flate.NewReader(bytes.NewReader(p.data[p.pos:]))
-	out, err := io.ReadAll(io.LimitReader(z, most+1))
-	if int64(len(out)) > most {
+	out, err := inflate.Decode(p.data[p.pos:], int(most))
+	switch {
+	case errors.Is(err, codec.ErrLimit):
 		return d, p.fail(ErrLimit, p.pos, 0, "the deflated data set has more than the %d bytes allowed", most)
-	}
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return d, p.fail(ErrCorrupt, p.pos, 0, "the deflated data set cannot be inflated (%v); export the file again", err)
-	}
-	if err != nil {
+	case errors.Is(err, codec.ErrTruncated):
 		d.warn("the deflated data set ends early")
+	case err != nil:
+		return d, p.fail(ErrCorrupt, p.pos, 0, "the deflated data set cannot be inflated (%v); export the file again", err)
 	}
 	if len(out) == 0 {
 		return d, p.fail(ErrTruncated, p.pos, 0, "the deflated data set is empty; fetch or export the file again")

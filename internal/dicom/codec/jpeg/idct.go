@@ -56,69 +56,68 @@ func inverse[T sample](b *block, n int, dst []T, stride int) {
 		pass, centre, top = 1, 2048, 4095
 	}
 	if n == 1 {
-		v := T(min(max((b[0]+4)>>3+centre, 0), top))
-		for range 8 {
-			row := dst[:8]
-			for i := range row {
-				row[i] = v
-			}
-			if len(dst) < stride {
-				return
-			}
-			dst = dst[stride:]
+		v := clamp[T]((b[0]+4)>>3+centre, top)
+		for y := range 8 {
+			out := (*[8]T)(dst[y*stride:])
+			out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = v, v, v, v, v, v, v, v
 		}
 		return
 	}
-	width := int(columns[n])
-	for c := range width {
-		if b[8+c]|b[16+c]|b[24+c]|b[32+c]|b[40+c]|b[48+c]|b[56+c] == 0 {
-			v := b[c] << pass
-			for i := c; i < 64; i += 8 {
-				b[i] = v
-			}
+	for c := range columns[n] {
+		w := (*[57]int32)(b[c&7:])
+		if w[8]|w[16]|w[24]|w[32]|w[40]|w[48]|w[56] == 0 {
+			v := w[0] << pass
+			w[0], w[8], w[16], w[24], w[32], w[40], w[48], w[56] = v, v, v, v, v, v, v, v
 			continue
 		}
-		t10, t11, t12, t13, t0, t1, t2, t3 := butterfly(b[c], b[8+c], b[16+c], b[24+c], b[32+c], b[40+c], b[48+c], b[56+c])
+		z1 := (w[16] + w[48]) * f0541
+		e2, e3 := z1-w[48]*f1847, z1+w[16]*f0765
+		e0, e1 := (w[0]+w[32])<<constBits, (w[0]-w[32])<<constBits
 		round := int32(1) << (constBits - pass - 1)
-		b[c], b[56+c] = (t10+t3+round)>>(constBits-pass), (t10-t3+round)>>(constBits-pass)
-		b[8+c], b[48+c] = (t11+t2+round)>>(constBits-pass), (t11-t2+round)>>(constBits-pass)
-		b[16+c], b[40+c] = (t12+t1+round)>>(constBits-pass), (t12-t1+round)>>(constBits-pass)
-		b[24+c], b[32+c] = (t13+t0+round)>>(constBits-pass), (t13-t0+round)>>(constBits-pass)
+		t10, t13, t11, t12 := e0+e3+round, e0-e3+round, e1+e2+round, e1-e2+round
+
+		i1, i3, i5, i7 := w[8], w[24], w[40], w[56]
+		z1, z2, z3, z4 := i7+i1, i5+i3, i7+i3, i5+i1
+		z5 := (z3 + z4) * f1175
+		z1, z2, z3, z4 = z1*f0899, z2*f2562, z5-z3*f1961, z5-z4*f0390
+		t0, t1, t2, t3 := i7*f0298-z1+z3, i5*f2053-z2+z4, i3*f3072-z2+z3, i1*f1501-z1+z4
+
+		w[0], w[56] = (t10+t3)>>(constBits-pass), (t10-t3)>>(constBits-pass)
+		w[8], w[48] = (t11+t2)>>(constBits-pass), (t11-t2)>>(constBits-pass)
+		w[16], w[40] = (t12+t1)>>(constBits-pass), (t12-t1)>>(constBits-pass)
+		w[24], w[32] = (t13+t0)>>(constBits-pass), (t13-t0)>>(constBits-pass)
 	}
 	for y := range 8 {
-		w := b[8*y : 8*y+8 : 8*y+8]
-		out := dst[y*stride:][:8]
+		w := (*[8]int32)(b[8*y:])
+		out := (*[8]T)(dst[y*stride:])
 		if w[1]|w[2]|w[3]|w[4]|w[5]|w[6]|w[7] == 0 {
-			v := T(min(max((w[0]+1<<(pass+2))>>(pass+3)+centre, 0), top))
-			for i := range out {
-				out[i] = v
-			}
+			v := clamp[T]((w[0]+1<<(pass+2))>>(pass+3)+centre, top)
+			out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = v, v, v, v, v, v, v, v
 			continue
 		}
-		t10, t11, t12, t13, t0, t1, t2, t3 := butterfly(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
+		z1 := (w[2] + w[6]) * f0541
+		e2, e3 := z1-w[6]*f1847, z1+w[2]*f0765
+		e0, e1 := (w[0]+w[4])<<constBits, (w[0]-w[4])<<constBits
 		// The level shift joins the rounding, for it is a whole number of units.
 		round := int32(1)<<(constBits+pass+2) + centre<<(constBits+pass+3)
-		out[0] = T(min(max((t10+t3+round)>>(constBits+pass+3), 0), top))
-		out[7] = T(min(max((t10-t3+round)>>(constBits+pass+3), 0), top))
-		out[1] = T(min(max((t11+t2+round)>>(constBits+pass+3), 0), top))
-		out[6] = T(min(max((t11-t2+round)>>(constBits+pass+3), 0), top))
-		out[2] = T(min(max((t12+t1+round)>>(constBits+pass+3), 0), top))
-		out[5] = T(min(max((t12-t1+round)>>(constBits+pass+3), 0), top))
-		out[3] = T(min(max((t13+t0+round)>>(constBits+pass+3), 0), top))
-		out[4] = T(min(max((t13-t0+round)>>(constBits+pass+3), 0), top))
+		t10, t13, t11, t12 := e0+e3+round, e0-e3+round, e1+e2+round, e1-e2+round
+
+		i1, i3, i5, i7 := w[1], w[3], w[5], w[7]
+		z1, z2, z3, z4 := i7+i1, i5+i3, i7+i3, i5+i1
+		z5 := (z3 + z4) * f1175
+		z1, z2, z3, z4 = z1*f0899, z2*f2562, z5-z3*f1961, z5-z4*f0390
+		t0, t1, t2, t3 := i7*f0298-z1+z3, i5*f2053-z2+z4, i3*f3072-z2+z3, i1*f1501-z1+z4
+
+		out[0] = clamp[T]((t10+t3)>>(constBits+pass+3), top)
+		out[7] = clamp[T]((t10-t3)>>(constBits+pass+3), top)
+		out[1] = clamp[T]((t11+t2)>>(constBits+pass+3), top)
+		out[6] = clamp[T]((t11-t2)>>(constBits+pass+3), top)
+		out[2] = clamp[T]((t12+t1)>>(constBits+pass+3), top)
+		out[5] = clamp[T]((t12-t1)>>(constBits+pass+3), top)
+		out[3] = clamp[T]((t13+t0)>>(constBits+pass+3), top)
+		out[4] = clamp[T]((t13-t0)>>(constBits+pass+3), top)
 	}
 }
 
-// butterfly is the one-dimensional inverse DCT, scaled by the square root of 8 and 2^13: its results are the sums and the
-// differences of the first four values with the last four, the last one's partner first.
-func butterfly(i0, i1, i2, i3, i4, i5, i6, i7 int32) (t10, t11, t12, t13, t0, t1, t2, t3 int32) {
-	z1 := (i2 + i6) * f0541
-	e2, e3 := z1-i6*f1847, z1+i2*f0765
-	e0, e1 := (i0+i4)<<constBits, (i0-i4)<<constBits
-	t10, t13, t11, t12 = e0+e3, e0-e3, e1+e2, e1-e2
-
-	z1, z2, z3, z4 := i7+i1, i5+i3, i7+i3, i5+i1
-	z5 := (z3 + z4) * f1175
-	z1, z2, z3, z4 = -z1*f0899, -z2*f2562, z5-z3*f1961, z5-z4*f0390
-	return t10, t11, t12, t13, i7*f0298 + z1 + z3, i5*f2053 + z2 + z4, i3*f3072 + z2 + z3, i1*f1501 + z1 + z4
-}
+// clamp brings a sample into its range, 0 to top.
+func clamp[T sample](v, top int32) T { return T(min(max(v, 0), top)) }
