@@ -2,13 +2,12 @@ package study
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sync"
-	"unsafe"
 
-	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/internal/dicom"
 )
 
@@ -38,81 +37,125 @@ func (o Options) maxBytes() int64 {
 	return o.MaxBytes
 }
 
+// maxPlanes is how many planes like a slice there is memory for.
+func (o Options) maxPlanes(s *SliceInfo) int {
+	return int(min(o.maxBytes()/int64(kindFor(s).slot()), 1<<20))
+}
+
+// frameKey names a DICOM frame.
+type frameKey struct {
+	uid   string
+	frame int
+}
+
+func (s *SliceInfo) key() frameKey { return frameKey{s.SOPInstanceUID, s.Frame} }
+
+// seat is a slot that waits for a slice: the index-th of a time point's slices.
+type seat struct {
+	pool         *pool
+	slot         int
+	phase, index int
+}
+
 // Builder gathers the slices of one series. Add may be called from several goroutines; Finish or Close ends it.
 type Builder struct {
-	opts     Options
-	expected int // slices that were announced, copies among them
-	distinct int // instances that were announced
+	opts Options
 
-	mu       sync.Mutex // guards what follows
-	infos    []SliceInfo
-	ranges   [][2]int16     // smallest and largest stored value of each slot
-	expectAt map[string]int // the slot of each announced instance
-	taken    []bool         // slots that have a slice
-	next     int            // no free slot for what was not announced lies below
-	first    *SliceInfo     // that came
-	done     int
-	wide     bool  // samples of more than 16 bits, kept as float32
-	err      error // the first fault: a series with one bad slice is refused
+	mu      sync.Mutex // guards what follows
+	taken   []*taken
+	objects []object
+	leftOut []LeftOut
+	damaged int    // files among leftOut that could not be read
+	fault   *Error // why the first of them could not
+	pools   []*pool
+	seats   map[frameKey]seat
+	others  map[frameKey]bool // frames of other parts, which are not decoded
+	wanted  map[string]bool   // instances that were promised, false until they come
+	total   int               // slices that Progress tells
+	done    int
+	err     error // what ends it: more memory than allowed, files of several series
+	preview *preview
+	known   *known // what was planned before the files came
 
-	// pages holds a slot for each slice. Decoders hold it for reading, growth for writing, since growing moves it.
+	// memory guards the pages of pools: decoders hold it for reading, growth for writing, since growing moves them.
 	memory sync.RWMutex
-	pages  []byte
-	slot   int // bytes of a slice
 }
 
 // NewBuilder starts a series.
-func NewBuilder(opts Options) *Builder { return &Builder{opts: opts} }
+func NewBuilder(opts Options) *Builder {
+	return &Builder{opts: opts, seats: make(map[frameKey]seat), others: make(map[frameKey]bool), wanted: make(map[string]bool)}
+}
 
-// Expect announces slices that will be added: memory is reserved for them, and what can be known to fail fails now,
-// before anything is fetched. The announced values are not trusted further: files decide. It must come before Add.
-func (b *Builder) Expect(infos []SliceInfo) error {
-	if len(infos) == 0 {
-		return b.fail(refuse(NoSlices, "", "the series has no slices; fetch it again"))
+// want promises instances: Finish fails where one of them has not come.
+func (b *Builder) want(uids []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, uid := range uids {
+		b.wanted[uid] = b.wanted[uid]
 	}
-	for i := range infos {
-		if err := same(&infos[0], &infos[i]); err != nil {
-			return b.fail(err)
-		}
-		if uid := infos[i].TransferSyntax; uid != "" && !dicom.Decodable(uid) {
-			return b.fail(readError(infos[i].Name, dicom.UnsupportedSyntax(uid)))
+	b.total = len(b.wanted)
+}
+
+// expect announces the part that is to be built, of the slices that were announced: memory is reserved for its volume,
+// each slice has its place in it. The announced values are not trusted further: files decide.
+func (b *Builder) expect(infos []SliceInfo, p *part) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total = len(p.slices())
+	kind := kindFor(&infos[p.phases[0].members[0].slice])
+	wide := kind.wide
+	for _, i := range p.slices() {
+		a, c := &infos[i], &infos[p.phases[0].members[0].slice]
+		wide = wide || a.Slope != c.Slope || a.Intercept != c.Intercept || a.Format.Bias() != c.Format.Bias()
+		if kindFor(a) != kind { // they come as they are
+			return nil
 		}
 	}
-	seen := make(map[string]int, len(infos))
-	var unique []SliceInfo
-	for i := range infos {
-		s := &infos[i]
-		j, ok := seen[s.SOPInstanceUID]
-		if ok && s.SOPInstanceUID != "" {
-			if s.Position != infos[j].Position {
-				return b.fail(doubleUID(s, &infos[j]))
+	each := 2
+	if wide {
+		each = 4
+	}
+	if err := b.fits(int64(p.voxels())*int64(each), p.layout.geometry.Size, len(p.phases)); err != nil {
+		return b.failLocked(err)
+	}
+	for t := range p.phases {
+		m := p.phases[t].members
+		made := &pool{kind: kind, fixed: p.layout.geometry.Size[2]}
+		if p.layout.resampled {
+			made.fixed = len(m)
+		}
+		b.pools = append(b.pools, made)
+		for k := range m {
+			slot := k
+			if !p.layout.resampled {
+				slot = int(m[k].at)
 			}
-			continue
+			b.seats[infos[m[k].slice].key()] = seat{made, slot, t, k}
 		}
-		seen[s.SOPInstanceUID] = i
-		unique = append(unique, *s)
+		if err := made.reserve(made.fixed, b.opts.maxBytes()); err != nil {
+			return b.failLocked(err)
+		}
 	}
-	l, err := arrange(unique)
-	if err != nil {
-		return b.fail(err)
+	if b.opts.Preview != nil {
+		b.preview = newPreview(b.opts, infos, p)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.expected, b.distinct, b.next = len(infos), len(unique), len(unique)
-	b.expectAt = make(map[string]int, len(unique))
-	for k, i := range l.order {
-		b.expectAt[unique[i].SOPInstanceUID] = k
-	}
-	return b.reserve(&infos[0], len(infos))
+	return nil
 }
 
-// fail remembers the first fault, and returns it.
-func (b *Builder) fail(err error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failLocked(err)
+// fits says whether a volume is small enough.
+func (b *Builder) fits(need int64, size [3]int, phases int) error {
+	if need <= b.opts.maxBytes() {
+		return nil
+	}
+	times := ""
+	if phases > 1 {
+		times = fmt.Sprintf(" at %d time points", phases)
+	}
+	return refuse(TooLarge, "", "%s of %dx%d%s need %d MiB, more than the %d MiB allowed for a volume; raise the edge's volume limit or choose a smaller series",
+		plural(size[2], "slice", "slices"), size[0], size[1], times, need>>20, b.opts.maxBytes()>>20)
 }
 
+// failLocked remembers the first error that ends the series, and returns it.
 func (b *Builder) failLocked(err error) error {
 	if b.err == nil {
 		b.err = err
@@ -120,171 +163,174 @@ func (b *Builder) failLocked(err error) error {
 	return err
 }
 
-// reserve makes room for n slices like s; b.mu is held.
-func (b *Builder) reserve(s *SliceInfo, n int) error {
-	if b.slot == 0 {
-		b.wide = s.Format.BitsAllocated > 16
-		b.slot = s.Format.Rows * s.Format.Columns * b.format().Bytes()
+// leave leaves a file out that cannot be read.
+func (b *Builder) leave(name string, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = readError(name, err)
 	}
-	n = max(n, b.expected)
-	need := int64(n) * int64(b.slot)
-	if need > b.opts.maxBytes() {
-		return b.failLocked(refuse(TooLarge, "", "%s of %dx%d need %d MiB, more than the %d MiB allowed for a volume; raise the edge's volume limit or choose a smaller series",
-			plural(n, "slice", "slices"), s.Format.Columns, s.Format.Rows, need>>20, b.opts.maxBytes()>>20))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.damaged++
+	b.leftOut = append(b.leftOut, LeftOut{Name: name, Reason: e.Reason})
+	if b.fault == nil || e.Name < b.fault.Name {
+		b.fault = e
 	}
-	if need <= int64(len(b.pages)) {
-		return nil
-	}
-	size := need
-	if b.expected == 0 { // unknown: grow by doubling; memory is used up only where it is written
-		size = min(max(2*need, 64*int64(b.slot)), b.opts.maxBytes())
-	}
-	b.memory.Lock()
-	defer b.memory.Unlock()
-	var p []byte
-	var err error
-	if b.pages == nil {
-		p, err = volume.NewPages(int(size))
-	} else {
-		p, err = volume.ResizePages(b.pages, int(size))
-	}
-	if err != nil {
-		return b.failLocked(refuse(TooLarge, "", "the machine has no memory for this volume: %v; close other sessions or choose a smaller series", err))
-	}
-	b.pages = p
-	return nil
 }
 
-func (b *Builder) format() volume.Format {
-	if b.wide {
-		return volume.Float32
-	}
-	return volume.Int16
-}
-
-// Add decodes a slice: a whole DICOM file, which may be overwritten once Add has returned. name is how to call it in
-// messages. Its error, an *Error, means that the series cannot become a volume.
+// Add decodes a file: a whole DICOM file, which may be overwritten once Add has returned. name is how to call it in
+// messages. A file that cannot be read, or is no slice, is left out and told by Finish. The error, an *Error, means
+// that the series cannot be built at all.
 func (b *Builder) Add(name string, data []byte) error {
 	d, err := dicom.Parse(data, dicom.Options{Limits: b.opts.Limits})
 	if err != nil {
-		return b.fail(readError(name, err))
+		b.leave(name, readError(name, err))
+		return nil
 	}
-	info, err := InfoOf(name, d)
+	infos, o, err := slicesOf(name, d)
 	if err != nil {
-		return b.fail(err)
+		b.leave(name, err)
+		return nil
 	}
-	raw, err := d.Frame(0)
+	b.come(d.String(dicom.SOPInstanceUID))
+	if o != nil {
+		b.add(*o)
+		return nil
+	}
+	errs := make([]error, len(infos))
+	if len(infos) == 1 {
+		errs[0] = b.slice(d, &infos[0])
+	} else {
+		parallel(b.opts.Workers, len(infos), func(i int) { errs[i] = b.slice(d, &infos[i]) })
+	}
+	return errors.Join(errs...)
+}
+
+// come notes that a promised instance has come.
+func (b *Builder) come(uid string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.wanted[uid]; ok {
+		b.wanted[uid] = true
+	}
+}
+
+// add takes an object that is no slice.
+func (b *Builder) add(o object) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.objects = append(b.objects, o)
+	b.tell()
+}
+
+// slice decodes a frame of a data set.
+func (b *Builder) slice(d *dicom.Dataset, s *SliceInfo) error {
+	b.mu.Lock()
+	skip := b.others[s.key()]
+	b.mu.Unlock()
+	if skip {
+		return nil
+	}
+	raw, f, err := d.DecodeFrame(s.Frame)
 	if err != nil {
-		return b.fail(readError(name, err))
+		name := s.Name
+		if d.Frames() > 1 {
+			name = fmt.Sprintf("%s, frame %d", s.Name, s.Frame+1)
+		}
+		b.leave(name, readError(name, err))
+		return nil
 	}
-	slot, err := b.take(info)
+	if f.SamplesPerPixel != 1 {
+		b.leave(s.Name, refuse(Colour, s.Name, "its compressed image has %d colours, the header says it is grey", f.SamplesPerPixel))
+		return nil
+	}
+	s.Format = f
+	t, at, err := b.seat(*s)
 	if err != nil {
 		return err
 	}
-	r, err := b.decode(&info, slot, raw)
-	if err != nil {
-		return b.fail(err)
+	if err := b.decode(t, raw); err != nil {
+		if errors.Is(err, errClosed) {
+			return err
+		}
+		b.leave(s.Name, err)
+		return nil
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ranges[slot] = r
+	t.decoded = true
 	b.done++
-	if b.opts.Progress != nil {
-		b.opts.Progress(b.done, b.expected)
+	b.tell()
+	p := b.preview
+	b.mu.Unlock()
+	if p != nil && at != nil {
+		p.arrived(b, t, at.phase, at.index)
 	}
 	return nil
 }
 
-// take gives a slice its slot: the place where it was announced to stand, else the next free one.
-func (b *Builder) take(s SliceInfo) (int, error) {
+// tell tells progress; b.mu is held.
+func (b *Builder) tell() {
+	if b.opts.Progress != nil {
+		b.opts.Progress(b.done, b.total)
+	}
+}
+
+func (b *Builder) decode(t *taken, raw []byte) error {
+	b.memory.RLock()
+	defer b.memory.RUnlock()
+	if t.pool.pages == nil {
+		return errClosed
+	}
+	return t.decode(raw, t.info.Format)
+}
+
+// seat gives a slice its slot: the one that waits for it, else the next of its kind.
+func (b *Builder) seat(s SliceInfo) (*taken, *seat, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
-		return 0, b.err
+		return nil, nil, b.err
 	}
-	if b.first == nil {
-		b.first, b.slot = &s, 0 // the size of a slice is what the files say, not what was announced
-	} else if err := same(b.first, &s); err != nil {
-		return 0, b.failLocked(err)
-	}
-	if b.slot != 0 && s.Format.Rows*s.Format.Columns*b.format().Bytes() != b.slot || b.slot != 0 && b.wide != (s.Format.BitsAllocated > 16) {
-		return 0, b.failLocked(refuse(MixedGeometry, s.Name, "it has %dx%d pixels of %d bits, unlike the other slices of the series; such a series cannot be shown as one volume",
-			s.Format.Columns, s.Format.Rows, s.Format.BitsAllocated))
-	}
-	slot, ok := b.expectAt[s.SOPInstanceUID]
-	if !ok || slot < len(b.taken) && b.taken[slot] {
-		slot = b.next
-		b.next++
-	}
-	if err := b.reserve(&s, slot+1); err != nil {
-		return 0, err
-	}
-	for len(b.infos) <= slot {
-		b.infos = append(b.infos, SliceInfo{})
-		b.ranges = append(b.ranges, [2]int16{})
-		b.taken = append(b.taken, false)
-	}
-	b.infos[slot], b.taken[slot] = s, true
-	return slot, nil
-}
-
-// decode puts the samples of a slice into its slot.
-func (b *Builder) decode(s *SliceInfo, slot int, raw []byte) (r [2]int16, err error) {
-	b.memory.RLock()
-	defer b.memory.RUnlock()
-	if b.pages == nil {
-		return r, errClosed
-	}
-	to := b.pages[slot*b.slot : (slot+1)*b.slot]
-	bad := refuse(Unsupported, s.Name, "its pixels of %d bits cannot be read by this build; re-export the series with 8 or 16 bits", s.Format.BitsAllocated)
-	if b.wide {
-		values := make([]float64, s.Format.FrameSamples())
-		if !s.Format.Float64s(values, raw) {
-			return r, bad
+	if len(b.taken) > 0 {
+		if a := &b.taken[0].info; a.Identity.SeriesInstanceUID != s.Identity.SeriesInstanceUID {
+			return nil, nil, b.failLocked(refuse(MixedSeries, s.Name, "it belongs to another series than %s; open one series at a time", a.Name))
 		}
-		out := float32s(to)
-		for i, v := range values {
-			f := float32(v*s.Slope + s.Intercept)
-			if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
-				return r, refuse(Unsupported, s.Name, "it has pixels that are no finite numbers, which this build cannot show")
-			}
-			out[i] = f
+	}
+	t := &taken{info: s}
+	kind := kindFor(&s)
+	at, ok := b.seats[s.key()]
+	if ok && at.pool.kind == kind {
+		delete(b.seats, s.key())
+		t.pool, t.slot = at.pool, at.slot
+		t.pool.used = max(t.pool.used, t.slot+1)
+		b.taken = append(b.taken, t)
+		return t, &at, nil
+	}
+	i := slices.IndexFunc(b.pools, func(p *pool) bool { return p.fixed == 0 && p.kind == kind })
+	if i < 0 {
+		i = len(b.pools)
+		b.pools = append(b.pools, &pool{kind: kind})
+	}
+	t.pool = b.pools[i]
+	t.slot = t.pool.used
+	need := int64(0)
+	for _, p := range b.pools {
+		need += p.need()
+	}
+	if err := b.fits(need+int64(kind.slot()), [3]int{kind.columns, kind.rows, t.slot + 1}, 1); err != nil {
+		return nil, nil, b.failLocked(err)
+	}
+	if int64(t.slot+1)*int64(kind.slot()) > int64(len(t.pool.pages)) {
+		b.memory.Lock()
+		err := t.pool.reserve(t.slot+1, b.opts.maxBytes())
+		b.memory.Unlock()
+		if err != nil {
+			return nil, nil, b.failLocked(err)
 		}
-		return r, nil
 	}
-	out := int16s(to)
-	if !s.Format.Int16s(out, raw) {
-		return r, bad
-	}
-	r = [2]int16{math.MaxInt16, math.MinInt16}
-	for _, v := range out {
-		r[0], r[1] = min(r[0], v), max(r[1], v)
-	}
-	return r, nil
-}
-
-func int16s(p []byte) []int16 { return unsafe.Slice((*int16)(unsafe.Pointer(&p[0])), len(p)/2) }
-
-func float32s(p []byte) []float32 { return unsafe.Slice((*float32)(unsafe.Pointer(&p[0])), len(p)/4) }
-
-// readError says what is wrong with a file, from the parser's error.
-func readError(name string, err error) *Error {
-	e := &Error{Code: Unreadable, Name: name, Reason: err.Error(), Err: err}
-	var f *dicom.Error
-	if errors.As(err, &f) {
-		bare := *f
-		bare.Path = "" // name says it
-		e.Reason = bare.Error()
-	}
-	switch {
-	case errors.Is(err, dicom.ErrNotDICOM):
-		e.Code = NotDICOM
-	case errors.Is(err, dicom.ErrTruncated):
-		e.Code = Truncated
-	case errors.Is(err, dicom.ErrUnsupportedTransferSyntax):
-		e.Code = Compressed
-	}
-	return e
+	t.pool.used++
+	b.taken = append(b.taken, t)
+	return t, nil, nil
 }
 
 var errClosed = errors.New("the series has been closed")
@@ -298,21 +344,14 @@ func (b *Builder) Close() {
 	if b.err == nil {
 		b.err = errClosed
 	}
-	if b.pages == nil {
-		return
+	for _, p := range b.pools {
+		p.free()
 	}
-	// Wiping touches every page, so what was only reserved goes back first.
-	if used := max(1, len(b.infos)*b.slot); used < len(b.pages) {
-		if p, err := volume.ResizePages(b.pages, used); err == nil {
-			b.pages = p
-		}
-	}
-	volume.FreePages(b.pages)
-	b.pages = nil
+	b.pools, b.taken = nil, nil
 }
 
-// Finish makes the volume. The caller frees it. Where the series cannot become one the error, an *Error, says why,
-// and everything is freed. No Add may be under way.
+// Finish makes the volumes of the part that was asked for. The caller frees them. Where there is none the error, an
+// *Error, says why and names the parts, and everything is freed. No Add may be under way.
 func (b *Builder) Finish() (*Result, error) {
 	r, err := b.finish()
 	b.Close()
@@ -325,179 +364,109 @@ func (b *Builder) finish() (*Result, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	if b.done == 0 {
-		return nil, refuse(NoSlices, "", "the series has no slices; fetch it again")
+	if err := b.complete(); err != nil {
+		return nil, err
 	}
-	if b.done < b.expected {
-		return nil, refuse(Incomplete, "", "%d of the %d slices of the series came; fetch it again", b.done, b.expected)
+	list, warnings := b.uncopied()
+	c := b.catalogue(list)
+	number := b.opts.Part
+	planned := b.known != nil && len(c.parts) <= 1 && len(b.objects) == 0
+	if planned {
+		number = 0 // the part that was asked for is all that was fetched
 	}
-	slots, copies, err := b.uncopied()
+	p, err := c.choose(number)
 	if err != nil {
 		return nil, err
 	}
-	if len(slots) < b.distinct { // a copy of one must not stand in for another
-		return nil, refuse(Incomplete, "", "%d of the %d slices of the series came, some of them twice; fetch it again", len(slots), b.distinct)
+	warnings = append(warnings, b.warnLeftOut()...)
+	if !planned {
+		return b.assemble(c, p, append(warnings, warnPatients(c.infos)...))
 	}
-	infos := make([]SliceInfo, len(slots))
-	for i, s := range slots {
-		infos[i] = b.infos[s]
+	all := b.known.catalogue
+	r, err := b.assemble(c, p, append(warnings, warnPatients(all.infos)...))
+	if err == nil {
+		r.Parts, r.Part = all.list, all.list[b.known.number]
+		for _, f := range all.leftOut { // what was not fetched
+			if !slices.ContainsFunc(r.LeftOut, func(o LeftOut) bool { return o.Name == f.Name }) {
+				r.LeftOut = append(r.LeftOut, f)
+			}
+		}
 	}
-	l, err := arrange(infos)
-	if err != nil {
-		return nil, err
-	}
-	order := make([]int, len(slots))
-	for k, i := range l.order {
-		order[k] = slots[i]
-	}
-	if copies > 0 {
-		l.warn(WarnDuplicate, float64(copies), "%s left out, which were there twice with the same instance UID and the same pixels", plural(copies, "slice was", "slices were"))
-	}
-	return b.assemble(l, order)
+	return r, err
 }
 
-// uncopied finds the slots to use: of equal copies of an instance only one.
-func (b *Builder) uncopied() (slots []int, copies int, err error) {
-	seen := make(map[string]int)
-	for i := range b.infos {
-		if !b.taken[i] {
+// complete says whether all promised instances have come. Files that came and cannot be read count: they are told.
+func (b *Builder) complete() error {
+	missing := 0
+	for _, here := range b.wanted {
+		if !here {
+			missing++
+		}
+	}
+	if missing > b.damaged {
+		return refuse(Incomplete, "", "%d of the %d files of the series came; fetch it again", len(b.wanted)-missing, len(b.wanted))
+	}
+	return nil
+}
+
+// warnPatients tells of files of several patients in one series.
+func warnPatients(infos []SliceInfo) []Warning {
+	patients := make(map[string]bool)
+	for i := range infos {
+		patients[infos[i].Identity.PatientID] = true
+	}
+	if len(patients) < 2 {
+		return nil
+	}
+	return []Warning{warning(WarnPatients, float64(len(patients)), "the files of this series carry %d patient IDs; this part shows those of one; have the series corrected at its source", len(patients))}
+}
+
+// warnLeftOut tells of files that could not be read.
+func (b *Builder) warnLeftOut() []Warning {
+	if b.damaged == 0 {
+		return nil
+	}
+	return []Warning{warning(WarnLeftOut, float64(b.damaged), "%s left out, which could not be read, the first %s: %s",
+		plural(b.damaged, "file of the series is", "files of the series are"), b.fault.Name, b.fault.Reason)}
+}
+
+// uncopied is the slices to use, in an order that does not depend on how they came: of equal copies of a frame only one.
+func (b *Builder) uncopied() (list []*taken, warnings []Warning) {
+	seen := make(map[frameKey][]*taken)
+	copies, shared := 0, 0
+	var both [2]string
+next:
+	for _, t := range b.taken {
+		if !t.decoded {
 			continue
 		}
-		uid := b.infos[i].SOPInstanceUID
-		j, ok := seen[uid]
-		if !ok || uid == "" {
-			seen[uid] = i
-			slots = append(slots, i)
-			continue
+		key := t.info.key()
+		if key.uid != "" {
+			for _, o := range seen[key] {
+				if t.info.Position == o.info.Position && t.info.Slope == o.info.Slope && t.info.Intercept == o.info.Intercept &&
+					t.pool.kind == o.pool.kind && t.info.Format.Bias() == o.info.Format.Bias() && bytes.Equal(t.pool.at(t.slot), o.pool.at(o.slot)) {
+					copies++
+					continue next
+				}
+			}
+			if o := seen[key]; len(o) > 0 {
+				shared++
+				both = [2]string{o[0].info.Name, t.info.Name}
+			}
+			seen[key] = append(seen[key], t)
 		}
-		at := func(k int) []byte { return b.pages[k*b.slot : (k+1)*b.slot] }
-		if b.infos[i].Position != b.infos[j].Position || !bytes.Equal(at(i), at(j)) {
-			return nil, 0, doubleUID(&b.infos[i], &b.infos[j])
-		}
-		copies++
+		list = append(list, t)
 	}
-	return slots, copies, nil
-}
-
-func doubleUID(a, b *SliceInfo) *Error {
-	return refuse(Doubled, a.Name, "it has the same instance UID as %s but another place or other pixels; have the series corrected at its source", b.Name)
-}
-
-// permute moves slices so that place k gets what slot order[k] holds. Slots that order does not name lose what
-// they hold.
-func (b *Builder) permute(order []int) {
-	n := max(len(b.infos), len(order))
-	target := make([]int, n) // target[k]: which slot's content belongs at k; a full permutation
-	used := make([]bool, n)
-	for k, s := range order {
-		target[k], used[s] = s, true
-	}
-	next := 0
-	for k := len(order); k < n; k++ {
-		for used[next] {
-			next++
-		}
-		target[k], used[next] = next, true
-	}
-	at := func(k int) []byte { return b.pages[k*b.slot : (k+1)*b.slot] }
-	var spare []byte
-	done := make([]bool, n)
-	for start := range n {
-		if done[start] || target[start] == start {
-			continue
-		}
-		if spare == nil {
-			spare = make([]byte, b.slot)
-		}
-		copy(spare, at(start))
-		k := start
-		for target[k] != start {
-			copy(at(k), at(target[k]))
-			done[k] = true
-			k = target[k]
-		}
-		copy(at(k), spare)
-		done[k] = true
-	}
-}
-
-// assemble orders the slices and makes the volume; it owns the pages from then on.
-func (b *Builder) assemble(l *layout, order []int) (*Result, error) {
-	infos := make([]SliceInfo, len(order))
-	for k, s := range order {
-		infos[k] = b.infos[s]
-	}
-	lo, hi := b.valueRange(order)
-	b.permute(order)
-	pages, err := volume.ResizePages(b.pages, len(order)*b.slot)
-	if err != nil {
-		return nil, err
-	}
-	b.pages = pages
-	r := newResult(infos, l)
-	first := &infos[0]
-	slope, bias := first.Slope, first.Format.Bias()
-	intercept := first.Intercept
-	switch {
-	case b.wide:
-		r.Volume, err = volume.Adopt(l.geometry, volume.Float32, 1, 0, pages)
-	case r.rescales == 1:
-		r.bias, r.intercept = bias, intercept
-		r.Volume, err = volume.Adopt(l.geometry, volume.Int16, slope, intercept+slope*float64(bias), pages)
-	default:
-		if r.Volume, err = b.rescaled(l.geometry, infos); err != nil {
-			return nil, err
-		}
-		volume.FreePages(pages)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("series %.64s: %w", first.Identity.SeriesInstanceUID, err)
-	}
-	b.pages = nil
-	if b.wide {
-		r.Volume.UpdateRange()
-	} else {
-		r.Volume.Min, r.Volume.Max = lo, hi
-	}
-	return r, nil
-}
-
-// valueRange is the range of values of 8 and 16 bit slices after their modality transforms.
-func (b *Builder) valueRange(order []int) (lo, hi float64) {
-	lo, hi = math.Inf(1), math.Inf(-1)
-	for _, s := range order {
-		i := &b.infos[s]
-		for _, v := range b.ranges[s] {
-			f := i.value(v)
-			lo, hi = min(lo, f), max(hi, f)
-		}
-	}
-	return lo, hi
-}
-
-// value is a stored value, as Int16s gives it, after the modality transform.
-func (s *SliceInfo) value(v int16) float64 {
-	return float64(int(v)+s.Format.Bias())*s.Slope + s.Intercept
-}
-
-// rescaled makes a volume of slices that have modality transforms of their own, as PET has.
-func (b *Builder) rescaled(g volume.Geometry, infos []SliceInfo) (*volume.Volume, error) {
-	need := int64(g.Voxels()) * 4
-	if need > b.opts.maxBytes() {
-		return nil, refuse(TooLarge, "", "slices with rescale values of their own need %d MiB, more than the %d MiB allowed for a volume; raise the edge's volume limit or choose a smaller series",
-			need>>20, b.opts.maxBytes()>>20)
-	}
-	v, err := volume.New(g, volume.Float32, 1, 0)
-	if err != nil {
-		return nil, err
-	}
-	n := g.Size[0] * g.Size[1]
-	in, out := int16s(b.pages), v.Float32s()
-	parallel(b.opts.Workers, len(infos), func(k int) {
-		s := &infos[k]
-		for i := k * n; i < (k+1)*n; i++ {
-			out[i] = float32(s.value(in[i]))
-		}
+	slices.SortStableFunc(list, func(a, b *taken) int {
+		return cmp.Or(cmp.Compare(a.info.Number, b.info.Number), cmp.Compare(a.info.SOPInstanceUID, b.info.SOPInstanceUID),
+			cmp.Compare(a.info.Frame, b.info.Frame), cmp.Compare(a.info.Name, b.info.Name))
 	})
-	return v, nil
+	if copies > 0 {
+		warnings = append(warnings, warning(WarnDuplicate, float64(copies), "%s left out, which were there twice with the same instance UID and the same pixels", plural(copies, "slice was", "slices were")))
+	}
+	if shared > 0 {
+		warnings = append(warnings, warning(WarnSameUID, float64(shared), "%s the instance UID of another one but another place or other pixels (%s and %s); have the series corrected at its source",
+			plural(shared, "slice has", "slices have"), both[0], both[1]))
+	}
+	return list, warnings
 }

@@ -5,7 +5,7 @@ import "fmt"
 // Code names the kind of a fault, for programs.
 type Code string
 
-// Why a series is refused.
+// Why a series, or a part of one, is no volume, or a file is left out.
 const (
 	NoSlices      Code = "no-slices"      // nothing to build from
 	NotDICOM      Code = "not-dicom"      // a file is no DICOM
@@ -13,28 +13,38 @@ const (
 	Truncated     Code = "truncated"      // a file ends too early
 	Compressed    Code = "compressed"     // a transfer syntax that this build cannot decode
 	NotVolume     Code = "not-a-volume"   // a report, a projection, a single slice
-	Multiframe    Code = "multi-frame"    // several DICOM frames in one file
+	Multiframe    Code = "multi-frame"    // several DICOM frames without places in space: a clip
 	Colour        Code = "colour"         // more than one sample per pixel, or a palette
 	Unsupported   Code = "unsupported"    // a kind of pixel or value that is not read
-	BadGeometry   Code = "bad-geometry"   // orientation or spacing that cannot be
-	MixedSeries   Code = "mixed-series"   // slices of several series, patients or frames of reference
-	MixedGeometry Code = "mixed-geometry" // several orientations, spacings or matrices
-	Doubled       Code = "doubled-slices" // several slices at one position
-	Missing       Code = "missing-slices" // gaps
-	Irregular     Code = "irregular"      // steps that vary otherwise, or slices shifted sideways
+	BadGeometry   Code = "bad-geometry"   // orientation, position or spacing that cannot be
+	MixedSeries   Code = "mixed-series"   // files of several series
+	MixedGeometry Code = "mixed-geometry" // slices that have no orientation, spacing or matrix in common
+	Irregular     Code = "irregular"      // slices shifted sideways, or too far apart
+	Incoherent    Code = "incomplete-set" // a time point that lacks slices
 	TooLarge      Code = "too-large"      // more memory than allowed
-	Incomplete    Code = "incomplete"     // fewer slices came than were announced
+	Incomplete    Code = "incomplete"     // fewer files came than were announced
+	NoPart        Code = "no-part"        // the series has fewer parts than the one asked for
 )
 
 // What a volume is built in spite of, and says so.
 const (
-	WarnTilt       Code = "gantry-tilt"    // Amount: degrees between the normal and the way from slice to slice
-	WarnUneven     Code = "uneven-steps"   // Amount: largest distance of a slice from its place in the grid, mm
-	WarnDuplicate  Code = "duplicate"      // Amount: copies left out
-	WarnLossy      Code = "lossy-source"   // Amount: slices compressed with loss before they came here
-	WarnRescale    Code = "varied-rescale" // Amount: different rescale values
-	WarnNoFrame    Code = "no-frame"       // no frame of reference: cannot be registered with other series
-	WarnDeviations Code = "deviations"     // Amount: files that deviate from the standard and were read all the same
+	WarnTilt       Code = "gantry-tilt"      // Amount: degrees between the normal and the way from slice to slice
+	WarnUneven     Code = "uneven-steps"     // Amount: largest distance of a slice from its place in an even grid, mm
+	WarnShifted    Code = "shifted-slices"   // Amount: largest distance of a slice sideways from the line of the others, mm
+	WarnResampled  Code = "resampled"        // Amount: planes that the slices were resampled to
+	WarnMissing    Code = "missing-slices"   // Amount: slices that were interpolated; the text has the millimetres
+	WarnGap        Code = "split-at-gap"     // Amount: the gap at which the stack was split, mm
+	WarnDuplicate  Code = "duplicate"        // Amount: copies left out
+	WarnDoubled    Code = "doubled-slices"   // Amount: positions with several slices that nothing tells apart
+	WarnSameUID    Code = "same-uid"         // Amount: slices that share their UID with another one
+	WarnPatients   Code = "several-patients" // Amount: patient IDs within the series
+	WarnLeftOut    Code = "left-out"         // Amount: files of the series that could not be read
+	WarnLossy      Code = "lossy-source"     // Amount: slices compressed with loss before they came here
+	WarnRescale    Code = "varied-rescale"   // Amount: different modality transforms
+	WarnNoFrame    Code = "no-frame"         // no frame of reference: cannot be registered with other series
+	WarnDeviations Code = "deviations"       // Amount: files that deviate from the standard and were read all the same
+	WarnNotNumbers Code = "not-numbers"      // Amount: voxels that were no finite numbers
+	WarnRounded    Code = "rounded"          // Amount: slices with whole numbers that a 32 bit float does not hold exactly
 )
 
 // Warning is something about a volume that people should know.
@@ -42,6 +52,10 @@ type Warning struct {
 	Code   Code    `json:"code"`
 	Text   string  `json:"text"`
 	Amount float64 `json:"amount"`
+}
+
+func warning(c Code, amount float64, format string, args ...any) Warning {
+	return Warning{c, fmt.Sprintf(format, args...), amount}
 }
 
 // Error says why a series cannot be shown as a volume.
@@ -56,6 +70,8 @@ type Error struct {
 	Err error
 	// Parts are the parts of the series, where it was read so far. Those with images can be shown one by one.
 	Parts []Part
+	// LeftOut are the files of the series that could not be used.
+	LeftOut []LeftOut
 }
 
 func (e *Error) Error() string {
@@ -70,4 +86,11 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func refuse(c Code, name, format string, args ...any) *Error {
 	return &Error{Code: c, Name: name, Reason: fmt.Sprintf(format, args...)}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

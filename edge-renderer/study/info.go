@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/internal/dicom"
-	"github.com/tomocast/tomocast/internal/source"
 )
 
 // Identity says whose and which series it is. Text is UTF-8 as it stands in the file: names with their components
@@ -30,11 +31,13 @@ type Identity struct {
 	PatientPosition   string `json:"patientPosition"`
 }
 
-// SliceInfo is a slice without its pixels.
+// SliceInfo is a slice, a DICOM frame, without its pixels.
 type SliceInfo struct {
 	// Name is the file or the instance's UID, for messages.
-	Name                string
-	SOPInstanceUID      string
+	Name           string
+	SOPInstanceUID string
+	// Frame counts from 0.
+	Frame               int
 	FrameOfReferenceUID string
 	TransferSyntax      string
 	Identity            Identity
@@ -46,8 +49,12 @@ type SliceInfo struct {
 	Row, Column geom.Vec
 	// Spacing is the distance between columns (along Row) and between rows (along Column), millimetres.
 	Spacing [2]float64
-	// Slope and Intercept are the modality transform: value = stored*Slope + Intercept (PS3.3 C.11.1).
+	// Thickness is SliceThickness in millimetres, 0 where there is none. Geometry never rests on it.
+	Thickness float64
+	// Slope and Intercept are the modality transform: value = stored*Slope + Intercept (PS3.3 C.11.1); LUT stands
+	// instead of them where it is not nil.
 	Slope, Intercept float64
+	LUT              *dicom.LUT
 	// Units is what values are in after the modality transform (HU, BQML); empty where the file does not say.
 	Units string
 	// Padding is the stored value that marks pixels outside the image; nil where there is none.
@@ -56,10 +63,26 @@ type SliceInfo struct {
 	Lossy bool
 	// Deviations are what the parser read in spite of the standard.
 	Deviations []string
+
+	// What tells slices of a series apart.
+	Number, Acquisition int      // InstanceNumber and AcquisitionNumber; 0 where there is none
+	Stack               string   // StackID of enhanced objects
+	ImageType           []string // of the frame where it has one of its own
+	EchoNumber          int
+	Echo, Inversion     *float64 // milliseconds
+	BValue              *float64 // s/mm2
+	Temporal            int      // TemporalPositionIdentifier; 0 where there is none
+	Trigger, Reference  *float64 // TriggerTime and FrameReferenceTime, milliseconds
+	Acquired, Content   *float64 // when, in milliseconds of a clock that all slices share; nil where unknown
 }
 
-// InfoOf reads and checks what a data set says about its slice. The error, an *Error, says why it is no slice of
-// a volume.
+const (
+	tagComplexImageComponent dicom.Tag = 0x00089208
+	tagDoseUnits             dicom.Tag = 0x30040002
+)
+
+// InfoOf reads and checks what a data set, of a single-frame image or of one frame (dicom.Dataset.FrameDataset), says
+// about its slice. The error, an *Error, says why it is no slice of a volume.
 func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 	s := SliceInfo{
 		Name:                name,
@@ -70,23 +93,22 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 		Lossy:               d.String(dicom.LossyImageCompression) == "01",
 		Deviations:          d.Warnings,
 	}
+	s.apart(d)
 	f, err := d.PixelFormat()
 	s.Format = f
 	if err != nil {
 		if errors.Is(err, dicom.ErrNoPixelData) {
-			return s, refuse(NotVolume, name, "%s without pixel data cannot be shown as a volume; choose a CT, MR or PET series", kindOf(d))
+			return s, refuse(NotVolume, name, "%s without pixel data cannot be shown as a volume; choose a CT, MR or PET series", d.Kind())
 		}
-		return s, &Error{Code: Unreadable, Name: name, Reason: err.Error(), Err: err}
+		return s, readError(name, err)
 	}
 	switch {
 	case f.Frames > 1:
-		return s, refuse(Multiframe, name, "%s has %d frames in one file, which this build cannot show yet; re-export it as single-frame slices", kindOf(d), f.Frames)
+		return s, refuse(Multiframe, name, "%s has %d frames that were not taken apart", d.Kind(), f.Frames)
 	case f.SamplesPerPixel > 1 || f.Photometric == "PALETTE COLOR":
-		return s, refuse(Colour, name, "%s is a colour image (%s), which cannot be shown as a volume; choose a CT, MR or PET series", kindOf(d), f.Photometric)
+		return s, refuse(Colour, name, "%s is a colour image (%s), which cannot be shown as a volume; choose a CT, MR or PET series", d.Kind(), f.Photometric)
 	case f.BitsAllocated < 8:
-		return s, refuse(Unsupported, name, "%s has %d bit pixels, which cannot be shown as a volume", kindOf(d), f.BitsAllocated)
-	case len(d.Sequence(dicom.ModalityLUTSequence)) > 0:
-		return s, refuse(Unsupported, name, "its values go through a modality look-up table, which this build cannot apply yet; re-export the series with rescale slope and intercept")
+		return s, refuse(Unsupported, name, "%s has %d bit pixels, which cannot be shown as a volume", d.Kind(), f.BitsAllocated)
 	}
 	if err := s.place(d); err != nil {
 		return s, err
@@ -99,19 +121,20 @@ func (s *SliceInfo) place(d *dicom.Dataset) error {
 	p, okP := d.Floats(dicom.ImagePositionPatient)
 	o, okO := d.Floats(dicom.ImageOrientationPatient)
 	if !okP || len(p) != 3 || !okO || len(o) != 6 {
-		return refuse(NotVolume, s.Name, "%s does not say where in the patient it lies (ImagePositionPatient and ImageOrientationPatient are missing or no numbers), so it is no slice of a volume", kindOf(d))
+		return refuse(NotVolume, s.Name, "%s does not say where in the patient it lies (ImagePositionPatient and ImageOrientationPatient are missing or no numbers), so it is no slice of a volume", d.Kind())
 	}
 	sp, ok := d.Floats(dicom.PixelSpacing)
 	if !ok || len(sp) != 2 {
 		return refuse(BadGeometry, s.Name, "PixelSpacing is missing or no pair of numbers, so the size of the image is unknown; export the series again with it")
 	}
+	s.Thickness, _ = d.Float(dicom.SliceThickness)
 	// PixelSpacing gives the distance between rows first (PS3.3 10.7.1.3).
 	return s.setPlace(geom.Vec{p[0], p[1], p[2]}, [6]float64(o), [2]float64{sp[1], sp[0]})
 }
 
 func (s *SliceInfo) setPlace(p geom.Vec, o [6]float64, spacing [2]float64) error {
 	row, col := geom.Vec{o[0], o[1], o[2]}, geom.Vec{o[3], o[4], o[5]}
-	if math.Abs(row.Norm()-1) > 1e-2 || math.Abs(col.Norm()-1) > 1e-2 || math.Abs(row.Dot(col)) > 1e-2 {
+	if !row.Finite() || !col.Finite() || math.Abs(row.Norm()-1) > 1e-2 || math.Abs(col.Norm()-1) > 1e-2 || math.Abs(row.Dot(col)) > 1e-2 {
 		return refuse(BadGeometry, s.Name, "ImageOrientationPatient %v is no pair of directions at right angles; export the series again", o)
 	}
 	for _, v := range spacing {
@@ -129,10 +152,18 @@ func (s *SliceInfo) setPlace(p geom.Vec, o [6]float64, spacing [2]float64) error
 // values reads the modality transform and the padding.
 func (s *SliceInfo) values(d *dicom.Dataset) error {
 	s.Slope, s.Intercept, s.Units = 1, 0, d.String(dicom.Units)
+	var err error
+	if s.LUT, err = d.ModalityLUT(); err != nil {
+		return readError(s.Name, err)
+	}
+	slope := dicom.RescaleSlope
+	if s.Identity.Modality == "RTDOSE" { // PS3.3 C.8.8.3
+		slope, s.Units = dicom.DoseGridScaling, d.String(tagDoseUnits)
+	}
 	for _, v := range []struct {
 		tag dicom.Tag
 		to  *float64
-	}{{dicom.RescaleSlope, &s.Slope}, {dicom.RescaleIntercept, &s.Intercept}} {
+	}{{slope, &s.Slope}, {dicom.RescaleIntercept, &s.Intercept}} {
 		f, ok := d.Float(v.tag)
 		switch {
 		case ok:
@@ -147,10 +178,19 @@ func (s *SliceInfo) values(d *dicom.Dataset) error {
 	if most := 1e30; math.Abs(s.Slope) > most || math.Abs(s.Intercept) > most {
 		return refuse(Unreadable, s.Name, "rescale slope %g and intercept %g give values beyond all measure; export the series again", s.Slope, s.Intercept)
 	}
+	if s.LUT != nil {
+		if s.Format.Float || s.Format.BitsAllocated > 16 {
+			return refuse(Unsupported, s.Name, "a modality look-up table for pixels of %d bits cannot be applied; re-export the series with rescale slope and intercept", s.Format.BitsAllocated)
+		}
+		s.Slope, s.Intercept = 1, 0 // the table stands instead of them (PS3.3 C.11.1)
+	}
 	if s.Units == "" {
 		s.Units = d.String(dicom.RescaleType)
 	}
-	if s.Units == "" && s.Identity.Modality == "CT" {
+	switch {
+	case s.Units == "US": // unspecified (PS3.3 C.11.1.1.2)
+		s.Units = ""
+	case s.Units == "" && s.Identity.Modality == "CT":
 		s.Units = "HU"
 	}
 	if n, ok := d.Int(dicom.PixelPaddingValue); ok {
@@ -163,6 +203,65 @@ func (s *SliceInfo) values(d *dicom.Dataset) error {
 		s.Padding = &n
 	}
 	return nil
+}
+
+// apart reads what may tell the slice from others at its place.
+func (s *SliceInfo) apart(d *dicom.Dataset) {
+	s.Number, _ = d.Int(dicom.InstanceNumber)
+	s.Acquisition, _ = d.Int(dicom.AcquisitionNumber)
+	s.EchoNumber, _ = d.Int(dicom.EchoNumbers)
+	s.Temporal, _ = d.Int(dicom.TemporalPositionID)
+	s.Stack = d.String(dicom.StackID)
+	if s.ImageType = d.Strings(dicom.FrameType); s.ImageType == nil {
+		s.ImageType = d.Strings(dicom.ImageType)
+	}
+	if c := d.String(tagComplexImageComponent); c != "" && c != "MIXED" {
+		s.ImageType = append(s.ImageType[:len(s.ImageType):len(s.ImageType)], c)
+	}
+	for _, v := range []struct {
+		tag dicom.Tag
+		to  **float64
+	}{
+		{dicom.EchoTime, &s.Echo}, {dicom.InversionTime, &s.Inversion}, {dicom.DiffusionBValue, &s.BValue},
+		{dicom.TriggerTime, &s.Trigger}, {dicom.FrameReferenceTime, &s.Reference},
+	} {
+		if f, ok := d.Float(v.tag); ok {
+			*v.to = &f
+		}
+	}
+	s.Acquired = clock(d.String(dicom.AcquisitionDate), d.String(dicom.AcquisitionTime))
+	s.Content = clock(d.String(dicom.ContentDate), d.String(dicom.ContentTime))
+}
+
+// clock is a date (YYYYMMDD, may be empty) and a time (HHMMSS.FFFFFF, or the old HH:MM:SS) in milliseconds, nil where
+// there is no time. Only differences mean anything.
+func clock(date, at string) *float64 {
+	at = strings.ReplaceAll(at, ":", "")
+	if len(at) < 4 {
+		return nil
+	}
+	hhmm, err := strconv.Atoi(at[:4])
+	seconds := 0.0
+	if err == nil && len(at) > 4 {
+		seconds, err = strconv.ParseFloat(at[4:], 64)
+	}
+	if err != nil || hhmm < 0 || !(seconds >= 0 && seconds < 100) {
+		return nil
+	}
+	ms := float64(hhmm/100*60+hhmm%100)*60_000 + seconds*1000
+	if day, err := time.Parse("20060102", date); err == nil {
+		ms += float64(day.UnixMilli())
+	}
+	return &ms
+}
+
+// timeOfDay is a clock's time as HH:MM:SS.
+func timeOfDay(ms float64) string {
+	s := int64(math.Floor(ms/1000)) % (24 * 3600)
+	if s < 0 {
+		s += 24 * 3600
+	}
+	return fmt.Sprintf("%02d:%02d:%02d", s/3600, s/60%60, s%60)
 }
 
 func identityOf(d *dicom.Dataset) Identity {
@@ -185,73 +284,71 @@ func identityOf(d *dicom.Dataset) Identity {
 	}
 }
 
-// infoOfInstance is as much of a slice as a listing says, enough to plan with: ok is false where that is too
-// little.
-func infoOfInstance(i *source.Instance) (s SliceInfo, ok bool, err error) {
-	if !i.Placed() || i.Frames != 1 || i.BitsAllocated == 0 {
-		return s, false, nil
+// readError says what is wrong with a file, from the parser's error.
+func readError(name string, err error) *Error {
+	e := &Error{Code: Unreadable, Name: name, Reason: err.Error(), Err: err}
+	var f *dicom.Error
+	if errors.As(err, &f) {
+		bare := *f
+		bare.Path = "" // name says it
+		e.Reason = bare.Error()
 	}
-	s = SliceInfo{
-		Name: i.SOPInstanceUID, SOPInstanceUID: i.SOPInstanceUID, TransferSyntax: i.TransferSyntaxUID,
-		Format: dicom.PixelFormat{Rows: i.Rows, Columns: i.Columns, Frames: 1, SamplesPerPixel: max(1, i.Samples),
-			BitsAllocated: i.BitsAllocated, BitsStored: i.BitsStored, Signed: i.Signed, Photometric: i.Photometric},
-		Slope: 1, Units: i.Units,
+	switch {
+	case errors.Is(err, dicom.ErrNotDICOM):
+		e.Code = NotDICOM
+	case errors.Is(err, dicom.ErrTruncated):
+		e.Code = Truncated
+	case errors.Is(err, dicom.ErrUnsupportedTransferSyntax):
+		e.Code = Compressed
 	}
-	if i.Rescale != nil {
-		s.Slope, s.Intercept = i.Rescale[0], i.Rescale[1]
-	}
-	return s, true, s.setPlace(geom.Vec(*i.Position), *i.Orientation, [2]float64{i.Spacing[1], i.Spacing[0]})
+	return e
 }
 
-// kinds is what the objects are called that people try to open as volumes, by their SOP class (PS3.4 B.5), which
-// is 1.2.840.10008.5.1.4.1.1 and this.
-var kinds = map[string]string{
-	"1":        "a computed radiograph",
-	"1.1":      "an X-ray image",
-	"1.1.1":    "an X-ray image",
-	"1.2":      "a mammogram",
-	"1.2.1":    "a mammogram",
-	"2":        "a CT image",
-	"2.1":      "an enhanced CT image",
-	"3.1":      "an ultrasound clip",
-	"4":        "an MR image",
-	"4.1":      "an enhanced MR image",
-	"6.1":      "an ultrasound image",
-	"7":        "a secondary capture",
-	"11.1":     "a presentation state",
-	"12.1":     "an X-ray angiogram",
-	"12.2":     "a fluoroscopy",
-	"20":       "a nuclear medicine image",
-	"30":       "a parametric map",
-	"66.4":     "a segmentation",
-	"88.11":    "a structured report",
-	"88.22":    "a structured report",
-	"88.33":    "a structured report",
-	"88.34":    "a structured report",
-	"88.59":    "a key object selection",
-	"88.67":    "a radiation dose report",
-	"104.1":    "a PDF document",
-	"128":      "a PET image",
-	"130":      "an enhanced PET image",
-	"481.2":    "a radiotherapy dose",
-	"481.3":    "a radiotherapy structure set",
-	"481.5":    "a radiotherapy plan",
-	"77.1.6":   "a slide image",
-	"77.1.4.1": "a photograph",
-	"13.1.3":   "a breast tomosynthesis",
+// object is a file that is no slice: an image without a place, or no image at all.
+type object struct {
+	name, uid, kind string
+	number          int
+	frames          int // 0: no image
+	identity        Identity
+	reason          *Error
 }
 
-// kindOf says in words what a data set is.
-func kindOf(d *dicom.Dataset) string {
-	if k, ok := kinds[strings.TrimPrefix(d.String(dicom.SOPClassUID), "1.2.840.10008.5.1.4.1.1.")]; ok {
-		return k
+// slicesOf takes a data set apart into the slices of its frames. Frames that are no slices make an object; the error,
+// an *Error, is of a file that cannot be read.
+func slicesOf(name string, d *dicom.Dataset) ([]SliceInfo, *object, error) {
+	o := &object{name: name, uid: d.String(dicom.SOPInstanceUID), kind: d.Kind(), identity: identityOf(d)}
+	o.number, _ = d.Int(dicom.InstanceNumber)
+	f, err := d.PixelFormat()
+	if errors.Is(err, dicom.ErrNoPixelData) {
+		_, err := InfoOf(name, d)
+		errors.As(err, &o.reason)
+		return nil, o, nil
 	}
-	switch m := d.String(dicom.Modality); m {
-	case "":
-		return "an object without modality"
-	case "SR":
-		return "a structured report"
-	default:
-		return fmt.Sprintf("an object of modality %.16s", m)
+	if err != nil {
+		return nil, nil, readError(name, err)
 	}
+	o.frames = f.Frames
+	infos := make([]SliceInfo, 0, f.Frames)
+	for n := range f.Frames {
+		frame, err := d.FrameDataset(n)
+		if err != nil {
+			return nil, nil, readError(name, err)
+		}
+		s, err := InfoOf(name, frame)
+		if err == nil {
+			s.Frame = n
+			infos = append(infos, s)
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Code == Unreadable || e.Code == Truncated || e.Code == Compressed {
+			return nil, nil, err
+		}
+		if f.Frames > 1 && e.Code == NotVolume {
+			e = refuse(Multiframe, name, "%s has %d frames that do not say where in the patient they lie, so they are no slices of a volume; they can be shown one by one", o.kind, f.Frames)
+		}
+		o.reason = e
+		return nil, o, nil
+	}
+	return infos, nil, nil
 }

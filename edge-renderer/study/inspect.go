@@ -2,15 +2,16 @@ package study
 
 import (
 	"context"
-	"errors"
+	"os"
+	"path/filepath"
 )
 
 // Report is what a folder holds.
 type Report struct {
 	Dir string `json:"dir"`
-	// Volumes are the series that make volumes.
+	// Volumes are the parts of series that make volumes.
 	Volumes []VolumeReport `json:"volumes"`
-	// Refused are the series that do not, each with the reason.
+	// Refused are the series, and the parts of series, that do not, each with the reason.
 	Refused []RefusedReport `json:"refused"`
 	// Skipped are the files that are no DICOM, or too damaged to say which series they belong to.
 	Skipped []FileReport `json:"skipped"`
@@ -20,29 +21,55 @@ type Report struct {
 type VolumeReport struct {
 	Identity
 	FrameOfReferenceUID string `json:"frameOfReferenceUID"`
-	// Files is how many files the series has.
-	Files int `json:"files"`
-	// Size is columns, rows, slices; Spacing the distance of voxel centres along them.
+	// Part is its number within the series, from 1, of Parts; Name is what tells it from the others.
+	Part  int    `json:"part"`
+	Parts int    `json:"parts"`
+	Name  string `json:"name"`
+	// Files is how many files the series has, Slices how many of their frames the volume was made of at each time
+	// point.
+	Files  int `json:"files"`
+	Slices int `json:"slices"`
+	// Size is columns, rows, planes; Spacing the distance of voxel centres along them.
 	Size    [3]int     `json:"size"`
 	Spacing [3]float64 `json:"spacing"`
-	// Origin is the centre of the first voxel; Directions are the unit vectors along columns, rows, slices.
-	Origin     [3]float64    `json:"origin"`
-	Directions [3][3]float64 `json:"directions"`
+	// Origin is the centre of the first voxel; Directions are the unit vectors along columns, rows, planes. Plane
+	// is the name of the plane that slices lie in, TiltDegrees how far the way from one to the next leans from
+	// their normal.
+	Origin      [3]float64    `json:"origin"`
+	Directions  [3][3]float64 `json:"directions"`
+	Plane       string        `json:"plane"`
+	TiltDegrees float64       `json:"tiltDegrees"`
+	// Resampled: planes do not stand where slices do; Warnings say by how much.
+	Resampled bool `json:"resampled"`
+	// TimePoints are those of a 4D series; empty for 3D.
+	TimePoints []TimePointReport `json:"timePoints"`
 	// Format is how voxels are held; Min, Max and Mean are values after the modality transform, in Units.
 	Format string  `json:"format"`
 	Units  string  `json:"units"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 	Mean   float64 `json:"mean"`
-	// SHA256 is the hash of the source slices' values as float32 little endian in spatial order.
+	// SHA256 is the hash of the source slices' values as float32 little endian in spatial order, those of one place
+	// in the order of time.
 	SHA256   string    `json:"sha256"`
 	Warnings []Warning `json:"warnings"`
 }
 
-// RefusedReport is a series that is no volume.
+// TimePointReport is a time point of a 4D series, Ms after the first one.
+type TimePointReport struct {
+	Label string  `json:"label"`
+	Ms    float64 `json:"ms"`
+}
+
+// RefusedReport is a series, or a part of one, that is no volume.
 type RefusedReport struct {
 	Identity
-	Files  int    `json:"files"`
+	// Part and Name are those of a part; 0 and empty where it is the series as a whole.
+	Part  int    `json:"part"`
+	Name  string `json:"name"`
+	Files int    `json:"files"`
+	// Images is how many images can be shown one by one.
+	Images int    `json:"images"`
 	Code   Code   `json:"code"`
 	Reason string `json:"reason"`
 }
@@ -73,28 +100,82 @@ func InspectFolder(ctx context.Context, dir string, opts Options) (*Report, erro
 		}
 		r.add(ctx, dir, &c.series[i], opts)
 	}
+	for _, path := range c.research {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		res, err := buildResearch(os.DirFS(dir), filepath.ToSlash(path), opts)
+		if err != nil {
+			e := asError(path, err)
+			r.Skipped = append(r.Skipped, FileReport{path, e.Code, e.Reason})
+			continue
+		}
+		r.volume(res, 1)
+	}
 	return r, nil
 }
 
-// add builds the volume of a series and describes it.
+// add builds the volumes of a series and describes them.
 func (r *Report) add(ctx context.Context, dir string, s *found, opts Options) {
-	res, err := buildIn(ctx, dir, s.files, opts)
-	if err != nil {
-		refused := RefusedReport{Identity: s.id, Files: len(s.files), Code: Unreadable, Reason: err.Error()}
-		var e *Error
-		if errors.As(err, &e) {
-			refused.Code = e.Code
+	c := s.catalogue(opts)
+	for i, p := range c.list {
+		opts.Part = i + 1
+		if !p.Volume && len(c.list) > 1 {
+			_, err := c.choose(opts.Part)
+			r.refused(s, p, &Error{Code: asError("", err).Code, Reason: p.Reason})
+			continue
 		}
-		r.Refused = append(r.Refused, refused)
-		return
+		res, err := s.build(ctx, dir, opts)
+		if err != nil {
+			r.refused(s, p, err)
+			continue
+		}
+		r.volume(res, s.files)
 	}
+	if len(c.list) == 0 {
+		_, err := c.choose(0)
+		r.refused(s, Part{}, err)
+	}
+	r.leftOut(c, s)
+}
+
+// leftOut lists the files of a series that could not be used.
+func (r *Report) leftOut(c *catalogue, s *found) {
+	code := make(map[string]Code)
+	for i := range s.damaged {
+		code[s.damaged[i].Name] = s.damaged[i].Code
+	}
+	for _, f := range c.leftOut {
+		k, ok := code[f.Name]
+		if !ok {
+			if len(c.list) == 0 {
+				continue // the series as a whole is told of
+			}
+			k = NotVolume
+		}
+		r.Skipped = append(r.Skipped, FileReport{f.Name, k, f.Reason})
+	}
+}
+
+func (r *Report) refused(s *found, p Part, err error) {
+	r.Refused = append(r.Refused, RefusedReport{Identity: s.id, Part: p.Number, Name: p.Name, Files: s.files, Images: len(p.Images),
+		Code: asError("", err).Code, Reason: err.Error()})
+}
+
+// volume describes a volume and frees it.
+func (r *Report) volume(res *Result, files int) {
+	defer res.Free()
 	v := res.Volume
-	defer v.Free()
 	report := VolumeReport{
-		Identity: res.Identity, FrameOfReferenceUID: res.FrameOfReferenceUID, Files: len(s.files),
-		Size: v.Size, Spacing: v.Spacing(), Origin: v.Origin,
+		Identity: res.Identity, FrameOfReferenceUID: res.FrameOfReferenceUID, Files: files,
+		Part: res.Part.Number, Parts: len(res.Parts), Name: res.Part.Name, Slices: res.Part.Slices,
+		Size: v.Size, Spacing: v.Spacing(), Origin: v.Origin, TiltDegrees: tiltOf(v.Geometry), Plane: planeOf(v.Axes[0].Cross(v.Axes[1])),
+		Resampled: res.resampled, TimePoints: []TimePointReport{},
 		Format: v.Format.String(), Units: res.Units, Min: v.Min, Max: v.Max, Mean: res.Mean(),
 		SHA256: res.SourceSHA256(), Warnings: append([]Warning{}, res.Warnings...),
+	}
+	for _, p := range res.Phases {
+		report.TimePoints = append(report.TimePoints, TimePointReport{p.Label, p.Ms})
 	}
 	for i, a := range v.Axes {
 		report.Directions[i] = a.Unit()

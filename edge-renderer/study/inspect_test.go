@@ -17,7 +17,7 @@ import (
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
-// mixed writes a folder with a volume, a series with a gap, a report and files that are none of it.
+// mixed writes a folder with a volume, a series with a gap and a scout, a report and files that are none of it.
 func mixed(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,6 +33,12 @@ func mixed(t *testing.T) string {
 			sourcetest.Write(t, filepath.Join(dir, "b", fmt.Sprint(k)), d)
 		}
 	}
+	scout := slices(1)[0]
+	scout.SetString(dicom.SeriesInstanceUID, dicom.UI, "1.2.3.5")
+	scout.SetString(dicom.SOPInstanceUID, dicom.UI, "1.2.3.5.9")
+	scout.SetInts(dicom.InstanceNumber, dicom.IS, 9)
+	scout.SetString(dicom.ImageOrientationPatient, dicom.DS, "0", "1", "0", "0", "0", "-1")
+	sourcetest.Write(t, filepath.Join(dir, "b", "scout"), scout)
 	report := &dicom.Dataset{}
 	report.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.88.22")
 	report.SetString(dicom.SOPInstanceUID, dicom.UI, "1.2.3.6.1")
@@ -55,26 +61,45 @@ func TestInspectText(t *testing.T) {
 	if err := r.WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
-	const want = `DIR: 1 volume, 2 series that are no volumes, 1 other file
+	const want = `DIR: 2 volumes, 2 series or parts that are no volumes, 1 other file
 
 CT Axial
   patient     Müller^Änne, ID P-1, born 19600229, sex F
   study       20240131 Chest
   study UID   1.2.3
   series UID  1.2.3.4
-  size        8 x 8 x 4 voxels of int16, from 4 files
+  part        1 of 1: axial, 4 slices
+  size        8 x 8 x 4 voxels of int16, from 4 slices of 4 files
   spacing     0.5 x 0.75 x 2.5 mm
   origin      (-12.5, 3, 0) mm, LPS
+  plane       axial, tilt 0.00 degrees
   columns go  (1, 0, 0)
   rows go     (0, 1, 0)
   slices go   (0, 0, 1)
   values      -768 to -675, mean -721.5 HU
   sha256      fc8c05c12b6432b776cfe4bae5fd74177bfbd3c8cab9fe7f571c53a40b6e5104
 
+CT Gap?[2J
+  patient     Müller^Änne, ID P-1, born 19600229, sex F
+  study       20240131 Chest
+  study UID   1.2.3
+  series UID  1.2.3.5
+  part        1 of 2: axial, 4 slices
+  size        8 x 8 x 5 voxels of int16, from 4 slices of 5 files
+  spacing     0.5 x 0.75 x 2.5 mm
+  origin      (-12.5, 3, 0) mm, LPS
+  plane       axial, tilt 0.00 degrees
+  columns go  (1, 0, 0)
+  rows go     (0, 1, 0)
+  slices go   (0, 0, 1)
+  values      -768 to -665, mean -716.5 HU
+  sha256      33a35cd021eba128809ea284c175aaef7fbb1c7c26d41536e16d0520be81834c
+  warning     1 slice is missing: the step is 2.50 mm, the widest gap 5.00 mm; the values there are interpolated between the neighbours (missing-slices, 1)
+
 No volumes:
-  CT Gap?[2J (4 files, series UID 1.2.3.5)
-    1 slice is missing: the step from slice to slice is 2.50 mm, but 5.00 mm after slice 2 (of 4 slices); fetch or export the series again in full
-  SR - (1 file, series UID 1.2.3.6)
+  CT Gap?[2J (part 2: sagittal, 1 slice, 5 files, 1 image, series UID 1.2.3.5)
+    b/scout: it is a single slice, and a volume needs at least two
+  SR - (1 file, 0 images, series UID 1.2.3.6)
     report: a structured report without pixel data cannot be shown as a volume; choose a CT, MR or PET series
 
 Other files:
@@ -94,40 +119,27 @@ func TestInspectJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Volumes []struct {
-			PatientName, SeriesInstanceUID, Modality, SHA256, Format, Units string
-			Size                                                            [3]int
-			Spacing, Origin                                                 [3]float64
-			Directions                                                      [3][3]float64
-			Min, Max, Mean                                                  *float64
-			Files                                                           int
-			Warnings                                                        []study.Warning
-		}
-		Refused []struct {
-			SeriesInstanceUID, Reason string
-			Code                      study.Code
-			Files                     int
-		}
-		Skipped []struct {
-			Path, Reason string
-			Code         study.Code
-		}
-	}
+	var got study.Report
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Volumes) != 1 || len(got.Refused) != 2 || len(got.Skipped) != 1 {
+	if len(got.Volumes) != 2 || len(got.Refused) != 2 || len(got.Skipped) != 1 {
 		t.Fatalf("%s", data)
 	}
 	v := got.Volumes[0]
 	if v.PatientName != "Müller^Änne" || v.Size != [3]int{8, 8, 4} || v.Spacing != [3]float64{0.5, 0.75, 2.5} || v.Origin != [3]float64{-12.5, 3, 0} ||
-		v.Directions != [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}} || v.Min == nil || *v.Min != -768 || *v.Max != -675 || *v.Mean != -721.5 ||
-		len(v.SHA256) != 64 || v.Files != 4 || v.Format != "int16" || v.Units != "HU" || v.Warnings == nil {
+		v.Directions != [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}} || v.Min != -768 || v.Max != -675 || v.Mean != -721.5 ||
+		len(v.SHA256) != 64 || v.Files != 4 || v.Format != "int16" || v.Units != "HU" || v.Part != 1 || v.Parts != 1 || v.Plane != "axial" {
 		t.Errorf("volume %+v", v)
 	}
-	if got.Refused[0].Code != study.Missing || got.Refused[1].Code != study.NotVolume || got.Refused[0].Files != 4 {
-		t.Errorf("refused %+v", got.Refused)
+	if w := got.Volumes[1].Warnings; len(w) != 1 || w[0].Code != study.WarnMissing || w[0].Amount != 1 || got.Volumes[1].Slices != 4 {
+		t.Errorf("the gap: %+v", got.Volumes[1])
+	}
+	if r := got.Refused[0]; r.Code != study.NotVolume || r.Part != 2 || r.Name != "sagittal, 1 slice" || r.Images != 1 || r.Files != 5 {
+		t.Errorf("the scout: %+v", r)
+	}
+	if r := got.Refused[1]; r.Code != study.NotVolume || r.Modality != "SR" || r.Images != 0 {
+		t.Errorf("the report: %+v", r)
 	}
 	if got.Skipped[0].Path != "readme.txt" || got.Skipped[0].Code != study.NotDICOM {
 		t.Errorf("skipped %+v", got.Skipped)
@@ -157,7 +169,7 @@ func TestInspectFaults(t *testing.T) {
 	}
 	many := t.TempDir()
 	for i := range 60 {
-		sourcetest.WriteBytes(t, filepath.Join(many, fmt.Sprint(i)), []byte("x"))
+		sourcetest.WriteBytes(t, filepath.Join(many, fmt.Sprintf("%02d", i)), make([]byte, 1+i%2))
 	}
 	r, err := study.Inspect(many)
 	if err != nil || len(r.Skipped) != 60 {
@@ -165,6 +177,17 @@ func TestInspectFaults(t *testing.T) {
 	}
 	var b bytes.Buffer
 	if err := r.WriteText(&b); err != nil || strings.Count(b.String(), "\n") > 56 || !strings.Contains(b.String(), "and 10 more") {
+		t.Errorf("%v:\n%s", err, b.String())
+	}
+	like := t.TempDir()
+	for i := range 60 {
+		sourcetest.WriteBytes(t, filepath.Join(like, fmt.Sprint(i)), []byte("x"))
+	}
+	if r, err = study.Inspect(like); err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	if err := r.WriteText(&b); err != nil || !strings.Contains(b.String(), "0 and 59 more: not a DICOM file") {
 		t.Errorf("%v:\n%s", err, b.String())
 	}
 	if err := r.WriteText(full{}); !errors.Is(err, errFull) {
@@ -194,7 +217,7 @@ func TestBuildFolder(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		make  func(t *testing.T, dir string)
-		code  study.Code // empty: a volume of 5 slices
+		code  study.Code // empty: a volume of 5 slices, or 4 and one that is left out
 		words []string
 	}{
 		"a series": {func(t *testing.T, dir string) { write(t, dir, slices(5)) }, "", nil},
@@ -212,11 +235,11 @@ func TestBuildFolder(t *testing.T) {
 			write(t, dir, slices(4))
 			data := encode(t, slices(5)[4])
 			sourcetest.WriteBytes(t, filepath.Join(dir, "cut"), data[:len(data)-1])
-		}, study.Truncated, []string{"cut", "truncated"}},
+		}, "", []string{"cut", "truncated"}},
 		"a slice cut before it says what it is": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))
 			sourcetest.WriteBytes(t, filepath.Join(dir, "cut"), encode(t, slices(5)[4])[:400])
-		}, study.Truncated, []string{"cut", "may belong to the series"}},
+		}, "", []string{"cut", "truncated"}},
 		"a link to a slice": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))
 			elsewhere := filepath.Join(t.TempDir(), "slice")
@@ -226,7 +249,7 @@ func TestBuildFolder(t *testing.T) {
 		"a link that leads nowhere": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))
 			link(t, filepath.Join(dir, "gone"), filepath.Join(dir, "link"))
-		}, study.Unreadable, []string{"link"}},
+		}, "", []string{"link"}},
 		"a link in a circle": {func(t *testing.T, dir string) { write(t, dir, slices(5)); link(t, dir, filepath.Join(dir, "again")) }, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,10 +266,13 @@ func TestBuildFolder(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r.Volume.Size != [3]int{8, 8, 5} {
-					t.Errorf("%v voxels", r.Volume.Size)
+				if want := (5 - len(r.LeftOut)); r.Volume.Size != [3]int{8, 8, want} || (len(c.words) > 0) != (len(r.LeftOut) == 1) {
+					t.Errorf("%v voxels, %v left out", r.Volume.Size, r.LeftOut)
 				}
-				r.Volume.Free()
+				if len(c.words) > 0 {
+					told(t, d, r, study.WarnLeftOut, 1, c.words...)
+				}
+				r.Free()
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +55,11 @@ func encode(t testing.TB, d *dicom.Dataset) []byte {
 type memory struct {
 	list  []source.Instance
 	files []source.Object
-	fail  error // instead of the last file
+	uids  []string // of the files
+	fail  error    // instead of the last file
+
+	mu      sync.Mutex
+	fetched []string // the UIDs that were asked for, in order
 }
 
 func series(t testing.TB, list []*dicom.Dataset) *memory {
@@ -62,6 +67,7 @@ func series(t testing.TB, list []*dicom.Dataset) *memory {
 	m := &memory{}
 	for i, d := range list {
 		m.files = append(m.files, source.Object{Name: fmt.Sprintf("file %d", i), Data: encode(t, d)})
+		m.uids = append(m.uids, d.String(dicom.SOPInstanceUID))
 		m.list = append(m.list, listed(d))
 	}
 	return m
@@ -79,6 +85,18 @@ func listed(d *dicom.Dataset) source.Instance {
 	if i.Rows == 0 {
 		i.Frames = 0
 	}
+	i.Number, i.AcquisitionNumber, i.EchoNumber, i.TemporalPosition = number(dicom.InstanceNumber), number(dicom.AcquisitionNumber), number(dicom.EchoNumbers), number(dicom.TemporalPositionID)
+	i.ImageType, i.AcquisitionTime, i.ContentTime = d.String(dicom.ImageType), d.String(dicom.AcquisitionTime), d.String(dicom.ContentTime)
+	i.FrameOfReferenceUID = d.String(dicom.FrameOfReferenceUID)
+	for tag, to := range map[dicom.Tag]**float64{dicom.EchoTime: &i.EchoTime, dicom.InversionTime: &i.InversionTime, dicom.TriggerTime: &i.TriggerTime, dicom.DiffusionBValue: &i.BValue} {
+		if f, ok := d.Float(tag); ok {
+			*to = &f
+		}
+	}
+	if s, ok := d.Float(dicom.RescaleSlope); ok {
+		i.Rescale = &[2]float64{s}
+		i.Rescale[1], _ = d.Float(dicom.RescaleIntercept)
+	}
 	if f, ok := d.Floats(dicom.ImagePositionPatient); ok && len(f) == 3 {
 		i.Position = (*[3]float64)(f)
 	}
@@ -95,9 +113,29 @@ func (m *memory) Instances(context.Context) ([]source.Instance, error) { return 
 
 // Each gives every caller the same memory again and again, as real sources do.
 func (m *memory) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
-	queue := make(chan source.Object, len(m.files))
-	for i, o := range m.files {
-		if m.fail == nil || i+1 < len(m.files) {
+	return m.give(ctx, workers, m.files, fn)
+}
+
+// Fetch gives files in the order asked for.
+func (m *memory) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	m.mu.Lock()
+	m.fetched = append(m.fetched, uids...)
+	m.mu.Unlock()
+	var files []source.Object
+	for _, uid := range uids {
+		for i, o := range m.files {
+			if m.uids[i] == uid {
+				files = append(files, o)
+			}
+		}
+	}
+	return m.give(ctx, workers, files, fn)
+}
+
+func (m *memory) give(ctx context.Context, workers int, files []source.Object, fn func(source.Object) error) error {
+	queue := make(chan source.Object, len(files))
+	for i, o := range files {
+		if m.fail == nil || i+1 < len(files) {
 			queue <- o
 		}
 	}
@@ -125,18 +163,6 @@ func (m *memory) Each(ctx context.Context, workers int, fn func(source.Object) e
 	return m.fail
 }
 
-func (m *memory) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
-	return m.Each(ctx, workers, func(o source.Object) error {
-		d, err := dicom.Parse(o.Data, dicom.Options{StopAtPixelData: true})
-		for _, uid := range uids {
-			if err != nil || uid == d.String(dicom.SOPInstanceUID) {
-				return fn(o)
-			}
-		}
-		return nil
-	})
-}
-
 // build builds and frees at the end of the test.
 func build(t testing.TB, m *memory, opts study.Options) *study.Result {
 	t.Helper()
@@ -144,7 +170,7 @@ func build(t testing.TB, m *memory, opts study.Options) *study.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Volume.Free)
+	t.Cleanup(r.Free)
 	return r
 }
 
@@ -169,4 +195,24 @@ func codes(r *study.Result) []study.Code {
 		out = append(out, w.Code)
 	}
 	return out
+}
+
+// told says that a result has a warning of a kind, with an amount, whose text has all words.
+func told(t testing.TB, what string, r *study.Result, code study.Code, amount float64, words ...string) {
+	t.Helper()
+	for _, w := range r.Warnings {
+		if w.Code != code {
+			continue
+		}
+		if math.Abs(w.Amount-amount) > 1e-6*max(1, math.Abs(amount)) {
+			t.Errorf("%s: %q has the amount %v, want %v", what, code, w.Amount, amount)
+		}
+		for _, word := range words {
+			if !strings.Contains(w.Text, word) {
+				t.Errorf("%s: the warning does not say %q: %s", what, word, w.Text)
+			}
+		}
+		return
+	}
+	t.Errorf("%s: no warning %q among %v", what, code, r.Warnings)
 }

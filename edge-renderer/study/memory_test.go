@@ -49,6 +49,14 @@ func (g *generated) Instances(context.Context) ([]source.Instance, error) {
 }
 
 func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) error) error {
+	order := make([]int, g.n)
+	for k := range order {
+		order[k] = k
+	}
+	return g.give(workers, order, fn)
+}
+
+func (g *generated) give(workers int, order []int, fn func(source.Object) error) error {
 	work := make(chan int)
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
@@ -71,8 +79,8 @@ func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) 
 			}
 		})
 	}
-	for k := range g.n {
-		if g.failAt > 0 && k >= g.failAt {
+	for i, k := range order {
+		if g.failAt > 0 && i >= g.failAt {
 			break
 		}
 		work <- k
@@ -90,12 +98,15 @@ func (g *generated) Each(_ context.Context, workers int, fn func(source.Object) 
 	return nil
 }
 
-// Fetch is Each: the listing is in the order of the slices.
-func (g *generated) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
-	if len(uids) != g.n {
-		return source.ErrNotFound
+// Fetch makes the slices in the order asked for.
+func (g *generated) Fetch(_ context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	order := make([]int, len(uids))
+	for i, uid := range uids {
+		if _, err := fmt.Sscanf(uid, seriesUID+".%d", &order[i]); err != nil {
+			return source.ErrNotFound
+		}
 	}
-	return g.Each(ctx, workers, fn)
+	return g.give(workers, order, fn)
 }
 
 const peakEnv = "TOMOCAST_TEST_PEAK"

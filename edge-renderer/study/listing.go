@@ -1,0 +1,91 @@
+package study
+
+import (
+	"strings"
+
+	"github.com/tomocast/tomocast/edge-renderer/geom"
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
+)
+
+// listed is what a listing says of a series, where it is enough to plan with.
+type listed struct {
+	infos   []SliceInfo
+	objects []object
+}
+
+// listing reads a listing; ok is false where it says too little: then the files decide.
+func listing(list []source.Instance) (l listed, ok bool) {
+	seen := make(map[string]bool)
+	for i := range list {
+		in := &list[i]
+		if seen[in.SOPInstanceUID] || in.SOPInstanceUID == "" {
+			if in.SOPInstanceUID == "" {
+				return l, false
+			}
+			continue
+		}
+		seen[in.SOPInstanceUID] = true
+		s, placed, err := infoOfInstance(in)
+		switch {
+		case placed && err == nil:
+			l.infos = append(l.infos, s)
+		case placed || in.IsImage() && !neverPlaced(in.SOPClassUID):
+			return l, false
+		default:
+			l.objects = append(l.objects, objectOf(in))
+		}
+	}
+	return l, len(list) > 0
+}
+
+// infoOfInstance is as much of a slice as a listing says, enough to plan with: ok is false where that is too
+// little.
+func infoOfInstance(i *source.Instance) (s SliceInfo, ok bool, err error) {
+	if !i.Placed() || i.Frames != 1 || i.BitsAllocated < 8 || i.Samples > 1 || i.Photometric == "PALETTE COLOR" {
+		return s, false, nil
+	}
+	s = SliceInfo{
+		Name: i.SOPInstanceUID, SOPInstanceUID: i.SOPInstanceUID, TransferSyntax: i.TransferSyntaxUID, FrameOfReferenceUID: i.FrameOfReferenceUID,
+		Format: dicom.PixelFormat{Rows: i.Rows, Columns: i.Columns, Frames: 1, SamplesPerPixel: max(1, i.Samples),
+			BitsAllocated: i.BitsAllocated, BitsStored: i.BitsStored, HighBit: i.BitsStored - 1, Signed: i.Signed, Photometric: i.Photometric},
+		Slope: 1, Units: i.Units, Thickness: i.SliceThickness,
+		Number: i.Number, Acquisition: i.AcquisitionNumber, EchoNumber: i.EchoNumber, Echo: i.EchoTime, Inversion: i.InversionTime,
+		BValue: i.BValue, Temporal: i.TemporalPosition, Trigger: i.TriggerTime,
+		Acquired: clock("", i.AcquisitionTime), Content: clock("", i.ContentTime),
+	}
+	if i.ImageType != "" {
+		s.ImageType = strings.Split(i.ImageType, `\`)
+	}
+	if i.Rescale != nil {
+		s.Slope, s.Intercept = i.Rescale[0], i.Rescale[1]
+	}
+	return s, true, s.setPlace(geom.Vec(*i.Position), *i.Orientation, [2]float64{i.Spacing[1], i.Spacing[0]})
+}
+
+// neverPlaced says whether images of an SOP class (PS3.4 B.5) are pictures without a place in space.
+func neverPlaced(class string) bool {
+	class, ok := strings.CutPrefix(class, "1.2.840.10008.5.1.4.1.1.")
+	if !ok {
+		return false
+	}
+	switch class {
+	case "1", "3", "3.1", "6", "6.1", "12.1", "12.2":
+		return true
+	}
+	return strings.HasPrefix(class, "1.") || strings.HasPrefix(class, "77.1.")
+}
+
+// objectOf is an instance that is no slice.
+func objectOf(i *source.Instance) object {
+	d := &dicom.Dataset{}
+	d.SetString(dicom.SOPClassUID, dicom.UI, i.SOPClassUID)
+	o := object{name: i.SOPInstanceUID, uid: i.SOPInstanceUID, kind: d.Kind(), number: i.Number}
+	if i.IsImage() {
+		o.frames = i.Frames
+		o.reason = refuse(NotVolume, i.SOPInstanceUID, "%s does not say where in the patient it lies, so it is no slice of a volume", o.kind)
+	} else {
+		o.reason = refuse(NotVolume, i.SOPInstanceUID, "%s without pixel data cannot be shown as a volume; choose a CT, MR or PET series", o.kind)
+	}
+	return o
+}
