@@ -24,6 +24,7 @@ type Catalog struct {
 	byUID    map[string]*study
 	problems []Problem
 	stats    Stats
+	size     int64
 }
 
 // Stats counts what a catalog has.
@@ -39,6 +40,9 @@ func (s *Catalog) Stats() Stats { return s.stats }
 
 // Files is all files, by path. They belong to the catalog.
 func (s *Catalog) Files() []*File { return s.files }
+
+// Bytes is the size of all files.
+func (s *Catalog) Bytes() int64 { return s.size }
 
 // Problems lists the files that are not served or damaged, by path, at most MaxProblems of them. It is for an
 // operator, and not for logs.
@@ -67,6 +71,9 @@ func New(files []*File, notes []Problem, store Opener) *Catalog {
 	// Of two files with the same UID the whole one is served rather than the damaged one.
 	var whole, damaged []*File
 	for _, f := range s.files {
+		if f.Archive == nil {
+			s.size += f.Size
+		}
 		if f.Problem != "" {
 			problems = append(problems, Problem{Path: f.Path, Kind: f.Kind, Reason: f.Problem})
 		}

@@ -30,6 +30,7 @@ type partReader struct {
 	maxPart int64
 	number  int  // of the part that was read last, counted from 1
 	started bool // the first boundary has been read
+	open    *partStream
 }
 
 func newPartReader(in io.Reader, boundary string, maxPart int64) *partReader {
@@ -71,6 +72,94 @@ func (p *partReader) next(buf []byte) (part, error) {
 	}
 	buf, err = p.unsized(buf)
 	return part{header, buf}, p.fault(err)
+}
+
+// nextReader begins a part that is read as a stream; io.EOF after the last one. What is left of the part before is read
+// over. The stream's errors are those of the body: a part that is longer than allowed, or that does not end.
+func (p *partReader) nextReader() (io.Reader, error) {
+	if p.open != nil {
+		if _, err := io.Copy(io.Discard, p.open); err != nil {
+			return nil, err
+		}
+		p.open = nil
+	}
+	if !p.started {
+		if err := p.preamble(); err != nil {
+			return nil, err
+		}
+		p.started = true
+	}
+	last, err := p.lineEnd()
+	if err != nil {
+		return nil, err
+	}
+	if last {
+		return nil, io.EOF
+	}
+	p.number++
+	header, err := p.header()
+	if err != nil {
+		return nil, p.fault(err)
+	}
+	p.open = &partStream{in: p, left: -1}
+	if text, ok := header["Content-Length"]; ok {
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil || n < 0 {
+			return nil, p.fault(fmt.Errorf("its Content-Length is no length: %.20q", text))
+		}
+		if n > p.maxPart {
+			return nil, p.fault(p.tooLong())
+		}
+		p.open.left = n
+	}
+	return p.open, nil
+}
+
+// partStream reads one part, and the boundary behind it.
+type partStream struct {
+	in   *partReader
+	left int64 // -1 where the part does not say its length
+	read int64
+	end  error
+}
+
+func (s *partStream) Read(b []byte) (int, error) {
+	if s.end != nil {
+		return 0, s.end
+	}
+	n, err := s.next(b)
+	if s.read += int64(n); s.read > s.in.maxPart {
+		err = s.in.fault(s.in.tooLong())
+	}
+	s.end = err
+	return n, err
+}
+
+func (s *partStream) next(b []byte) (int, error) {
+	p := s.in
+	if s.left > 0 {
+		n, err := p.in.Read(b[:min(int64(len(b)), s.left)])
+		s.left -= int64(n)
+		return n, noEOF(err)
+	}
+	window, err := p.in.Peek(max(p.in.Buffered(), len(p.delim)))
+	i := bytes.Index(window, p.delim)
+	switch {
+	case i == 0:
+		if _, err := p.in.Discard(len(p.delim)); err != nil {
+			return 0, err
+		}
+		return 0, io.EOF
+	case s.left == 0 && err == nil:
+		return 0, p.fault(errors.New("it is not as long as its Content-Length says"))
+	case i < 0 && err != nil:
+		return 0, noEOF(err)
+	case i < 0:
+		i = len(window) - len(p.delim) + 1 // what follows may be the beginning of the boundary
+	}
+	n := copy(b, window[:i])
+	_, err = p.in.Discard(n)
+	return n, err
 }
 
 func (p *partReader) fault(err error) error {

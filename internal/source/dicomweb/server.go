@@ -30,6 +30,12 @@ type Config struct {
 	// PublicURL is the address of the handler's root as clients see it, for the Retrieve URLs (0008,1190) in
 	// answers. When it is empty, it is made from each request.
 	PublicURL string
+	// Keeper stores and deletes instances; nil where that is not offered. Change decides who may, as Authorize decides
+	// who may read; it must be set with a Keeper. A request that stores instances of any study has an empty studyUID.
+	Keeper Keeper
+	Change Authorize
+	// MaxPart is the longest instance that is stored, bytes; 0 for DefaultMaxPart.
+	MaxPart int64
 }
 
 // server is the handler.
@@ -41,8 +47,15 @@ type server struct {
 func NewHandler(c Config) http.Handler {
 	s := &server{Config: c}
 	mux := http.NewServeMux()
-	handle := func(pattern string, h func(*server, http.ResponseWriter, *http.Request, ids) error) {
-		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, h) })
+	handle := func(pattern string, h handler) {
+		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.Authorize, h) })
+	}
+	change := func(pattern string, h handler) {
+		may := s.Change
+		if s.Keeper == nil {
+			may, h = s.Authorize, (*server).refuse
+		}
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, may, h) })
 	}
 	handle("/studies", (*server).searchStudies)
 	handle("/series", (*server).searchSeries)
@@ -52,8 +65,11 @@ func NewHandler(c Config) http.Handler {
 	for _, path := range []string{"/studies/{study}", "/studies/{study}/series/{series}", "/studies/{study}/series/{series}/instances/{instance}"} {
 		handle(path, (*server).retrieve)
 		handle(path+"/metadata", (*server).metadata)
+		change("DELETE "+path, (*server).remove)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, (*server).refuse) })
+	change("POST /studies", (*server).store)
+	change("POST /studies/{study}", (*server).store)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.Authorize, (*server).refuse) })
 	return mux
 }
 
@@ -96,11 +112,14 @@ func pathIDs(r *http.Request) (ids, error) {
 	return i, nil
 }
 
+// handler answers a request.
+type handler = func(*server, http.ResponseWriter, *http.Request, ids) error
+
 // serve checks a request, lets h answer it, and answers with a problem where that fails.
-func (s *server) serve(w http.ResponseWriter, r *http.Request, h func(*server, http.ResponseWriter, *http.Request, ids) error) {
+func (s *server) serve(w http.ResponseWriter, r *http.Request, may Authorize, h handler) {
 	i, err := pathIDs(r)
 	if err == nil {
-		if err = s.Authorize(r, i.study); err != nil && !errors.Is(err, ErrUnauthenticated) {
+		if err = may(r, i.study); err != nil && !errors.Is(err, ErrUnauthenticated) {
 			err = newProblem(http.StatusForbidden, "This may not be had with these credentials.")
 		}
 	}
@@ -133,7 +152,7 @@ func cause(err error) string {
 // refuse answers what no other pattern matches.
 func (s *server) refuse(_ http.ResponseWriter, r *http.Request, _ ids) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return newProblem(http.StatusMethodNotAllowed, "Studies can be searched and retrieved here, but not changed.")
+		return newProblem(http.StatusMethodNotAllowed, "This can be searched or retrieved here, but not changed.")
 	}
 	return newProblem(http.StatusNotFound, "There is no such resource. Offered are searches, instances and metadata below /studies, and /series.")
 }

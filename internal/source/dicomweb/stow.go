@@ -139,17 +139,17 @@ func (w *wireStored) result() *StoreResult {
 	return r
 }
 
-// Failure reasons (PS3.18 table I.2.2-1, PS3.4 annex B.2.3).
+// Failure reasons (PS3.18 table I.2.2-1, PS3.4 annex B.2.3, PS3.7 annex C).
 const (
-	reasonProcessing    = 0x0110
-	reasonNoResources   = 0xA700
-	reasonOtherClass    = 0xA900
-	reasonNotUnderstood = 0xC000
-	reasonSyntax        = 0xC122
-	reasonNotAuthorized = 0x0124
-	reasonDuplicate     = 0x0111
-	reasonClassRefused  = 0x0122
-	reasonOtherStudy    = 0xC409
+	ReasonProcessing    = 0x0110 // processing failure
+	ReasonDuplicate     = 0x0111 // duplicate SOP instance
+	ReasonClassRefused  = 0x0122 // SOP class not supported
+	ReasonNotAuthorized = 0x0124
+	ReasonNoResources   = 0xA700 // and those with another low byte
+	ReasonOtherClass    = 0xA900 // the data set does not match its SOP class
+	ReasonNotUnderstood = 0xC000 // and those with other lower digits
+	ReasonSyntax        = 0xC122 // transfer syntax not supported
+	ReasonOtherStudy    = 0xC409 // not of the study that it was sent to
 )
 
 // failureReason says a reason in words.
@@ -157,23 +157,23 @@ func failureReason(code int) string {
 	switch {
 	case code == 0:
 		return "the server does not say why"
-	case code == reasonDuplicate:
+	case code == ReasonDuplicate:
 		return "the server has another object of the same UID"
-	case code == reasonProcessing:
+	case code == ReasonProcessing:
 		return "the server failed to process it"
-	case code == reasonNotAuthorized:
+	case code == ReasonNotAuthorized:
 		return "it may not be stored with these credentials"
-	case code == reasonClassRefused:
+	case code == ReasonClassRefused:
 		return "the server does not store this kind of object"
-	case code == reasonSyntax:
+	case code == ReasonSyntax:
 		return "the server does not store this transfer syntax"
-	case code == reasonOtherStudy:
+	case code == ReasonOtherStudy:
 		return "it belongs to another study"
-	case code&0xFF00 == reasonNoResources:
+	case code&0xFF00 == ReasonNoResources:
 		return "the server has no room for it"
-	case code&0xFF00 == reasonOtherClass:
+	case code&0xFF00 == ReasonOtherClass:
 		return "its data does not match its SOP class"
-	case code&0xF000 == reasonNotUnderstood:
+	case code&0xF000 == ReasonNotUnderstood:
 		return "the server can't understand it"
 	}
 	return fmt.Sprintf("the server gives the reason %04X", code)

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,7 @@ type config struct {
 	open               Opener
 	progress           func(Progress)
 	maxFiles, maxDepth int
+	ignored            string // path of a directory; empty for none
 	workers            int
 }
 
@@ -69,6 +71,9 @@ func WithLimits(maxFiles, maxDepth int) Option {
 	return func(c *config) { c.maxFiles, c.maxDepth = maxFiles, maxDepth }
 }
 
+// WithIgnored leaves out a directory of the folder.
+func WithIgnored(path string) Option { return func(c *config) { c.ignored = path } }
+
 // Index is what is known of the studies in a folder. It is safe for concurrent use: searches see the state of the
 // last finished scan, also while the next one runs.
 type Index struct {
@@ -79,6 +84,7 @@ type Index struct {
 	log   *slog.Logger
 
 	scanning sync.Mutex // one scan at a time
+	unsaved  bool       // the index has changed since it was kept; guarded by scanning
 	current  atomic.Pointer[catalog.Catalog]
 }
 
@@ -148,12 +154,42 @@ func (x *Index) Rescan(ctx context.Context) error {
 	st := next.Stats()
 	x.log.Info("study folder indexed", "source", x.name, "studies", st.Studies, "series", st.Series,
 		"instances", st.Instances, "read", result.read, "problems", st.Problems, "took", time.Since(begin).Round(time.Millisecond))
-	if x.cache != "" && result.changed {
+	if x.cache != "" && (result.changed || x.unsaved) {
+		x.unsaved = false
 		if err := saveCache(x.cache, x.path, next.Files()); err != nil {
 			x.log.Warn("the index can't be kept; the folder will be read again at the next start", "error", withoutPath(err))
 		}
 	}
 	return nil
+}
+
+// Update brings single files up to date, as Rescan does all: those that were added or changed, and those that were
+// removed, by their paths.
+func (x *Index) Update(added, removed []string) error {
+	x.scanning.Lock()
+	defer x.scanning.Unlock()
+	before := x.current.Load()
+	gone := make(map[string]bool, len(added)+len(removed))
+	for _, p := range append(slices.Clone(added), removed...) {
+		gone[p] = true
+	}
+	known := slices.DeleteFunc(slices.Clone(before.Files()), func(f *catalog.File) bool { return gone[onDisk(f)] })
+	fresh, notes, err := x.readOnly(added, known)
+	if err != nil {
+		return fmt.Errorf("index study folder: %w", err)
+	}
+	// Problems of the last scan that belong to no file are found again by the next one.
+	x.current.Store(catalog.New(append(known, fresh...), notes, files{dir: x.root}))
+	x.unsaved = true
+	return nil
+}
+
+// Bytes is the size of all files that are indexed.
+func (x *Index) Bytes() int64 { return x.current.Load().Bytes() }
+
+// Find is the files of what the UIDs name; an empty series or instance is all of them. They belong to the index.
+func (x *Index) Find(study, series, instance string) []*catalog.File {
+	return x.current.Load().FindFiles(study, series, instance)
 }
 
 // Stats counts what a scan found.

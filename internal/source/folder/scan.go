@@ -70,6 +70,24 @@ func (x *Index) scan(ctx context.Context, known []*catalog.File) (scanResult, er
 	return s.result, nil
 }
 
+// readOnly reads the headers of single files.
+func (x *Index) readOnly(names []string, known []*catalog.File) ([]*catalog.File, []catalog.Problem, error) {
+	s := &scanner{Index: x, tables: catalog.NewTables()}
+	for _, f := range known {
+		s.tables.Seed(f)
+	}
+	for _, name := range names {
+		info, err := x.root.Lstat(name)
+		if err != nil {
+			return nil, nil, catalog.Reason(err)
+		}
+		if info.Mode().IsRegular() {
+			s.read(&catalog.File{Path: name, Size: info.Size(), ModTime: info.ModTime().UnixNano()})
+		}
+	}
+	return s.result.files, s.result.problems, nil
+}
+
 // errFull ends a walk at the limit of files.
 var errFull = errors.New("too many files")
 
@@ -99,6 +117,9 @@ func (s *scanner) walk(ctx context.Context) error {
 
 // entry deals with one entry of a directory.
 func (s *scanner) entry(ctx context.Context, name string, d fs.DirEntry) error {
+	if name == s.ignored {
+		return fs.SkipDir
+	}
 	if s.found >= s.maxFiles {
 		return errFull
 	}
