@@ -18,8 +18,14 @@ type record struct {
 	unused      bool
 }
 
-// directory is a DICOMDIR with records of the same length each, so that their offsets are known.
+// directory is a DICOMDIR that was read.
 func directory(t testing.TB, first int, records ...record) *dicom.Dataset {
+	t.Helper()
+	return parse(t, directoryFile(t, first, records...))
+}
+
+// directoryFile is a DICOMDIR with records of the same length each, so that their offsets are known.
+func directoryFile(t testing.TB, first int, records ...record) []byte {
 	t.Helper()
 	const head = 132 + 8 + 20 + 12 + 12 // preamble to the first item: meta, first offset, sequence header
 	const size = 8 + 12*2 + 10 + 8 + 16 + 8 + 64
@@ -48,7 +54,7 @@ func directory(t testing.TB, first int, records ...record) *dicom.Dataset {
 	if n := len(data) - size*len(records); n != head {
 		t.Fatalf("%d bytes stand before the records", n)
 	}
-	return parse(t, data)
+	return data
 }
 
 func names(files []dicom.DirectoryFile) string {

@@ -2,7 +2,10 @@ package dicom_test
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tomocast/tomocast/internal/dicom"
 )
@@ -54,5 +57,118 @@ func FuzzRead(f *testing.F) {
 		if len(again.Elements) != len(d.Elements) || again.String(dicom.PatientName) != d.String(dicom.PatientName) {
 			t.Fatalf("%d elements became %d", len(d.Elements), len(again.Elements))
 		}
+	})
+}
+
+// small are limits that keep fuzzing fast.
+var small = dicom.Limits{MaxBytes: 1 << 20, MaxElements: 10_000}
+
+// FuzzFrameDataset: whatever functional groups say, a frame is itself or is refused, and never becomes another patient's.
+func FuzzFrameDataset(f *testing.F) {
+	f.Add(write(f, enhanced(3)))
+	short := enhanced(2)
+	short.SetInts(dicom.NumberOfFrames, dicom.IS, 5)
+	f.Add(write(f, short))
+	dose := image(1, 1, 3, make([]byte, 6))
+	dose.SetFloats(dicom.GridFrameOffsetVector, dicom.DS, 0, 5, 10)
+	f.Add(write(f, dose))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := dicom.Parse(data, dicom.Options{Limits: small})
+		if err != nil {
+			return
+		}
+		for n := range min(d.Frames(), 5) {
+			g, err := d.FrameDataset(n)
+			if err != nil {
+				if !errors.Is(err, dicom.ErrCorrupt) {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if g.String(dicom.PatientID) != d.String(dicom.PatientID) || g.String(dicom.SOPInstanceUID) != d.String(dicom.SOPInstanceUID) || g.Frames() > 1 {
+				t.Fatal("the frame is another object's")
+			}
+			use(t, "fuzzed", g)
+			a, errA := g.Frame(0)
+			b, errB := d.Frame(n)
+			if (errA == nil) != (errB == nil) || !bytes.Equal(a, b) {
+				t.Fatalf("frame %d: %v, %v", n, errA, errB)
+			}
+		}
+	})
+}
+
+// FuzzReadDirectory: whatever a DICOMDIR says, its paths stay in the folder.
+func FuzzReadDirectory(f *testing.F) {
+	for _, r := range [][]record{
+		{{0, 2, "PATIENT", "", false}, {0, 3, "STUDY", "", false}, {0, 4, "SERIES", "", false}, {0, 0, "IMAGE", `A\B`, false}},
+		{{2, 0, "IMAGE", `..\A`, false}, {1, 1, "IMAGE", `C:\A`, false}},
+	} {
+		for _, first := range []int{1, -9999} {
+			f.Add(directoryFile(f, first, r...))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := dicom.Parse(data, dicom.Options{Limits: small})
+		if err != nil {
+			return
+		}
+		dir, err := dicom.ReadDirectory(d)
+		if err != nil {
+			return
+		}
+		for _, file := range dir.Files {
+			if !localPath(file.Path) {
+				t.Fatalf("a path that leaves the folder: %q", file.Path)
+			}
+		}
+	})
+}
+
+// localPath says, by other means than the code under test, whether a path stays where it begins.
+func localPath(path string) bool {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\:\x00") {
+			return false
+		}
+	}
+	return path != ""
+}
+
+// FuzzPalette: segmented palettes end, whatever they say, and are whole or refused.
+func FuzzPalette(f *testing.F) {
+	f.Add(19, 16, words(0, 3, 10, 20, 30, 1, 4, 50, 0, 2, 7, 9, 2, 2, 0, 0, 1, 3, 0))
+	f.Add(19, 8, []byte{0, 3, 10, 20, 30, 1, 4, 50, 0, 2, 7, 9, 2, 2, 0, 0, 0, 0, 1, 3, 0})
+	f.Add(0, 16, words(2, 65535, 0, 0))
+	f.Fuzz(func(t *testing.T, entries, bits int, data []byte) {
+		tables, err := segmented(entries, bits, data).Palette()
+		if err != nil {
+			if !errors.Is(err, dicom.ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, l := range tables {
+			if len(l.Entries) != (entries-1)&0xFFFF+1 || l.At(-1) != int(l.Entries[0]) {
+				t.Fatalf("%d entries, not %d", len(l.Entries), entries)
+			}
+		}
+	})
+}
+
+// FuzzCharset: text of any set and any bytes is valid UTF-8 and not much longer than what it was made of.
+func FuzzCharset(f *testing.F) {
+	for _, c := range characterSets {
+		f.Add(c.set, []byte(c.value))
+	}
+	f.Fuzz(func(t *testing.T, set string, value []byte) {
+		d := &dicom.Dataset{}
+		d.SetString(dicom.SpecificCharacterSet, dicom.CS, set)
+		d.SetBytes(dicom.PatientName, dicom.PN, value)
+		s := d.String(dicom.PatientName)
+		if !utf8.ValidString(s) || len(s) > 4*len(value) {
+			t.Fatalf("%q of %q", s, value)
+		}
+		_ = d.PersonName(dicom.PatientName).String()
 	})
 }

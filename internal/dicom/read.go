@@ -138,6 +138,9 @@ func (p *parser) body(d *Dataset) error {
 		}
 	}
 	err := p.elements(d, len(p.data), false, explicit, 0)
+	if !errors.Is(err, errMore) {
+		d.textWarnings()
+	}
 	switch {
 	case errors.Is(err, errPixels):
 		return nil

@@ -65,10 +65,11 @@ func (d *Dataset) text(e *Element) string {
 	if len(v) == 0 {
 		return ""
 	}
-	if !e.VR.text() && e.VR != UN || ascii(v) {
+	if ascii(v) {
 		return trim(string(v))
 	}
-	return trim(d.charset().decode(v))
+	s, _ := d.charset().decode(v) // codes and numbers should be ASCII, and are read like text where they are not
+	return trim(s)
 }
 
 // trim takes padding away: trailing spaces and nulls of all text, leading spaces where they mean nothing (they do

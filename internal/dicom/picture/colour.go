@@ -9,7 +9,7 @@ import (
 // colour makes RGB of three samples per pixel; a fourth (retired ARGB and CMYK) is refused.
 func (m *Image) colour(f dicom.PixelFormat, raw []byte) error {
 	if f.SamplesPerPixel != 3 || f.BitsAllocated != 8 && f.BitsAllocated != 16 {
-		return fmt.Errorf("a colour image of %d samples of %d bits (%s) cannot be shown", f.SamplesPerPixel, f.BitsAllocated, f.Photometric)
+		return fmt.Errorf("%w: colours of %d samples of %d bits (%.16s)", ErrUnsupported, f.SamplesPerPixel, f.BitsAllocated, f.Photometric)
 	}
 	n := f.Rows * f.Columns
 	m.RGB = make([]byte, 3*n)
@@ -23,7 +23,7 @@ func (m *Image) colour(f dicom.PixelFormat, raw []byte) error {
 	case "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_PARTIAL":
 		fromYBR(m.RGB, true)
 	default:
-		return fmt.Errorf("a colour image of photometric interpretation %.16q cannot be shown", f.Photometric)
+		return fmt.Errorf("%w: colours of photometric interpretation %.16q", ErrUnsupported, f.Photometric)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (m *Image) palette(d *dicom.Dataset, f dicom.PixelFormat, raw []byte) error
 	n := f.Rows * f.Columns
 	index := make([]float64, n)
 	if !f.Float64s(index, raw) || f.Float {
-		return fmt.Errorf("palette indices of %d bits cannot be shown", f.BitsAllocated)
+		return fmt.Errorf("%w: palette indices of %d bits", ErrUnsupported, f.BitsAllocated)
 	}
 	tables, err := d.Palette()
 	if err != nil {

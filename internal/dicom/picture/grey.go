@@ -12,7 +12,7 @@ func (m *Image) grey(d *dicom.Dataset, f dicom.PixelFormat, raw []byte) error {
 	n := f.Rows * f.Columns
 	stored := make([]float64, n)
 	if !f.Float64s(stored, raw) {
-		return fmt.Errorf("samples of %d bits cannot be shown", f.BitsAllocated)
+		return fmt.Errorf("%w: samples of %d bits", ErrUnsupported, f.BitsAllocated)
 	}
 	lut, err := d.ModalityLUT()
 	if err != nil {

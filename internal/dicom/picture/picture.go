@@ -7,8 +7,13 @@ import (
 	"github.com/tomocast/tomocast/internal/dicom"
 )
 
-// ErrTooLarge: the picture has more pixels than MaxPixels.
-var ErrTooLarge = errors.New("picture is too large")
+// What errors of Decode wrap beside those of package dicom.
+var (
+	// ErrTooLarge: the picture has more pixels than MaxPixels.
+	ErrTooLarge = errors.New("picture is too large")
+	// ErrUnsupported: the samples mean colours or numbers that are not shown.
+	ErrUnsupported = errors.New("picture is of a kind that cannot be shown")
+)
 
 // MaxPixels is the largest picture that is decoded, rows times columns. Greyscale takes 4 bytes of memory for each
 // pixel, colour 3, and decoding about as much again.
@@ -59,7 +64,7 @@ const (
 )
 
 // Decode makes the picture of DICOM frame n, counted from 0. Errors are those of dicom.DecodeFrame, which name what is
-// wrong with the file, and ErrTooLarge.
+// wrong with the file, ErrTooLarge and ErrUnsupported.
 func Decode(d *dicom.Dataset, n int) (*Image, error) {
 	d, err := d.FrameDataset(n)
 	if err != nil {
@@ -87,7 +92,7 @@ func Decode(d *dicom.Dataset, n int) (*Image, error) {
 	case 3, 4:
 		return m, m.colour(f, raw)
 	}
-	return nil, fmt.Errorf("an image of %d samples per pixel (%s) cannot be shown", f.SamplesPerPixel, f.Photometric)
+	return nil, fmt.Errorf("%w: %d samples per pixel (%.16s)", ErrUnsupported, f.SamplesPerPixel, f.Photometric)
 }
 
 // size reads how far pixels are apart (PS3.3 10.7, C.7.6.3.1.7, C.8.11.4): in the patient before at the detector
