@@ -3,11 +3,13 @@ package oracle
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/tomocast/tomocast/internal/bench"
@@ -59,8 +61,8 @@ var syntaxes = []syntax{
 	{"1.2.840.10008.1.2.4.91", []string{"gdcmconv", "--j2k", "--lossy", "-r", "8", "IN", "OUT"}, 1},
 }
 
-// slices are the uncompressed slices, below the folder of studies, that are brought into every syntax.
-var slices = []string{
+// originals are the uncompressed slices, below the folder of studies, that are brought into every syntax.
+var originals = []string{
 	"ts-ct-cornerstone/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
 	"ct-chest-contrast/1-050.dcm",
 }
@@ -92,7 +94,7 @@ func Inputs(ctx context.Context, data, dir string) ([]Input, error) {
 			all = append(all, Input{syntax: s, Path: found[0]})
 			continue
 		}
-		for i, slice := range slices {
+		for i, slice := range originals {
 			source := filepath.Join(data, slice)
 			in := Input{syntax: s, Path: filepath.Join(dir, fmt.Sprintf("%s-%d.dcm", s.uid, i)), Source: source}
 			tool, err := exec.LookPath(s.command[0])
@@ -118,25 +120,53 @@ func Inputs(ctx context.Context, data, dir string) ([]Input, error) {
 	return all, nil
 }
 
-// Decode reads a file as Tomocast's renderer does, and decodes its first frame to samples of 16 bits, into dst where that is
-// long enough.
-func Decode(path string, dst []int16) ([]int16, error) {
-	d, err := dicom.ReadFile(path, dicom.Options{})
+// decoder reads and decodes files as Tomocast's renderer does, in memory that it uses again: a source's buffer for the file,
+// and the volume's for the samples.
+type decoder struct {
+	file    []byte
+	samples []int16
+}
+
+// decode reads a file and decodes its first frame to samples of 16 bits, which stay until the next call.
+func (d *decoder) decode(path string) ([]int16, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	raw, f, err := d.DecodeFrame(0)
+	defer f.Close()
+	st, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	n := f.FrameSamples()
-	if cap(dst) < n {
-		dst = make([]int16, n)
+	d.file = slices.Grow(d.file[:0], int(st.Size()))[:st.Size()]
+	if _, err := io.ReadFull(f, d.file); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if dst = dst[:n]; !f.Int16s(dst, raw) {
-		return nil, fmt.Errorf("decode %s: samples of %d bits do not fit 16", filepath.Base(path), f.BitsAllocated)
+	set, err := dicom.Parse(d.file, dicom.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return dst, nil
+	raw, format, err := set.DecodeFrame(0)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", path, err)
+	}
+	n := format.FrameSamples()
+	d.samples = slices.Grow(d.samples[:0], n)[:n]
+	if !format.Int16s(d.samples, raw) {
+		return nil, fmt.Errorf("decode %s: samples of %d bits do not fit 16", path, format.BitsAllocated)
+	}
+	return d.samples, nil
+}
+
+// time is Oracle.Time of us.
+func (d *decoder) time(path string, runs int) (time.Duration, error) {
+	start := time.Now()
+	for range runs {
+		if _, err := d.decode(path); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start) / time.Duration(runs), nil
 }
 
 // Run measures every syntax on the studies in the folder data, in scratch files of its own. It takes one core: GOMAXPROCS is
@@ -186,18 +216,7 @@ func measure(ctx context.Context, inputs []Input, oracles []*Oracle) (Row, error
 	if inputs[0].uid == dicom.ExplicitVRLittleEndian || inputs[0].uid == dicom.ImplicitVRLittleEndian || inputs[0].uid == dicom.ExplicitVRBigEndian {
 		row.Bar = barNative
 	}
-	dst := make([]int16, 0, 512*512)
-	ours := func(path string, runs int) (time.Duration, error) {
-		start := time.Now()
-		for range runs {
-			var err error
-			if dst, err = Decode(path, dst[:0]); err != nil {
-				return 0, err
-			}
-		}
-		return time.Since(start) / time.Duration(runs), nil
-	}
-	decoders := []func(string, int) (time.Duration, error){ours}
+	decoders := []func(string, int) (time.Duration, error){new(decoder).time}
 	for _, o := range oracles {
 		decoders = append(decoders, o.Time)
 	}
