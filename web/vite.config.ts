@@ -5,5 +5,5 @@ const broker = process.env.TOMOCAST_BROKER ?? "http://localhost:8080";
 
 export default defineConfig({
   build: { outDir: "dist", target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  server: { proxy: { "/api": { target: broker, ws: true } } },
+  server: { proxy: { "/api": { target: broker, ws: true }, "/dicom-web": { target: broker } } },
 });

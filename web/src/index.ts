@@ -7,7 +7,7 @@
 import { TomocastViewer } from "./element/tomocast-viewer.js";
 
 export { TomocastViewer };
-export type { GetToken } from "./client/api.js";
+export type { GetToken } from "./client/http.js";
 export type { Computation, Result } from "./client/compute.js";
 export type { Figures } from "./client/latency.js";
 export { ProblemError } from "./client/problem.js";

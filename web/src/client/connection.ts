@@ -5,6 +5,7 @@ import { Emitter } from "./emitter.js";
 import type { ProblemError } from "./problem.js";
 import type { Credentials } from "./signal.js";
 import { SignalLink } from "./signal.js";
+import { type BulkPipe, ChannelPipe } from "./upload.js";
 
 export interface ConnectionEvents {
   stream: MediaStream;
@@ -80,6 +81,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (channel.readyState !== "open" || channel.bufferedAmount > mostBuffered) return false;
     channel.send(message);
     return true;
+  }
+
+  /** bulk is where files of the page go. */
+  bulk(): BulkPipe {
+    return new ChannelPipe(this.#channels.bulk);
   }
 
   /** newestTimestamp is the RTP timestamp of the last frame given to the page, where the browser tells it. */

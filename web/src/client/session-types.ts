@@ -1,6 +1,10 @@
 // What a session tells.
-import type { Loading, Request, SeriesInfo, SessionInfo, ViewState } from "../contract.js";
+import type { Loading, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
 import type { ProblemError } from "./problem.js";
+import type { Sent, UploadFile } from "./upload.js";
+
+/** Subject is what a session shows: a series of a source, or files that the page sends. */
+export type Subject = { series: SeriesRef } | { files: readonly UploadFile[] };
 
 /**
  * State is where a session is: asking the broker, connecting to the edge, loading the series, running,
@@ -13,7 +17,14 @@ export interface SessionEvents {
   view: ViewState;
   series: SeriesInfo[];
   info: SessionInfo;
-  loading: Loading;
+  /** loading is progress; undefined when nothing is being loaded any more. */
+  loading: Loading | undefined;
+  /** loaded is the series that has come whole. */
+  loaded: SeriesInfo;
+  /** opening is the series that is to take the place of the one on the screen; undefined when that is over. */
+  opening: SeriesRef | undefined;
+  sending: Sent;
+  received: Received;
   stream: MediaStream;
   notice: ProblemError;
 }

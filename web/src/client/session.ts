@@ -2,11 +2,8 @@
 import type {
   Event as EdgeEvent,
   Grant,
-  Loading,
   Request,
-  SeriesInfo,
   SeriesRef,
-  SessionInfo,
   Stamp,
   TaskRequest,
   ViewPatch,
@@ -22,22 +19,26 @@ import { InputSender, pageScheduler, Sequence, type ViewportChange } from "./inp
 import { Pictures } from "./pictures.js";
 import { isFinal, lossOf } from "./loss.js";
 import { explain, ProblemError } from "./problem.js";
-import type { Orientation, SessionEvents, State } from "./session-types.js";
+import { Pulse } from "./pulse.js";
+import type { Orientation, SessionEvents, State, Subject } from "./session-types.js";
 import { ShownViews } from "./shown-view.js";
+import { Told } from "./told.js";
+import { Uploader } from "./uploader.js";
 import { patched } from "./view.js";
 
-/** The edge is asked for a sign of life this often, and is thought gone when none comes for so long. */
-const pulseMs = 2_000;
-const pulseWithinMs = 4_000;
-/** Where there is a reason to doubt, it has to answer sooner. */
-const doubtWithinMs = 1_500;
+/** Another series is told of by its progress; its edge answers when it has it, or can't have it. */
+const openWithinMs = 30 * 60_000;
+
 /** Session is one rendering task. */
 export class Session extends Emitter<SessionEvents> {
   readonly pictures = new Pictures();
   /** views knows which view the picture on the screen shows. */
   readonly views = new ShownViews();
+  readonly told = new Told(this);
   readonly #api: BrokerAPI;
-  readonly #series: SeriesRef;
+  /** series is what to ask for; without one, files are sent. */
+  #series: SeriesRef | undefined;
+  readonly #uploader: Uploader | undefined;
   /** stop ends what is being tried; another try has another one. */
   #stop = new AbortController();
   #finished = false;
@@ -50,20 +51,18 @@ export class Session extends Emitter<SessionEvents> {
   #computations: Computations | undefined;
   #input: InputSender | undefined;
   #view: ViewState | undefined;
-  #info: SessionInfo | undefined;
-  #patients: SeriesInfo[] = [];
-  #loading: Loading | undefined;
   #size: { width: number; height: number } | undefined;
   #hidden = false;
-  #pulse: ReturnType<typeof setInterval> | undefined;
+  #pulse: Pulse | undefined;
   #attempt = 0;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
   /** view is what the session opens with; without one the edge chooses. */
-  constructor(api: BrokerAPI, series: SeriesRef, view?: ViewState) {
+  constructor(api: BrokerAPI, subject: Subject, view?: ViewState) {
     super();
     this.#api = api;
-    this.#series = series;
+    if ("series" in subject) this.#series = subject.series;
+    else this.#uploader = new Uploader(subject.files, (sent) => { this.told.send(sent); });
     this.#view = view;
     this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });
     this.pictures.on("still", ({ header }) => { this.views.picture(header.rev, header.seq); });
@@ -90,18 +89,6 @@ export class Session extends Emitter<SessionEvents> {
 
   get view(): ViewState | undefined {
     return this.#view;
-  }
-
-  get info(): SessionInfo | undefined {
-    return this.#info;
-  }
-
-  get patients(): SeriesInfo[] {
-    return this.#patients;
-  }
-
-  get loading(): Loading | undefined {
-    return this.#loading;
   }
 
   get grant(): Grant | undefined {
@@ -151,6 +138,19 @@ export class Session extends Emitter<SessionEvents> {
     await this.#write({ type: "reset-view", viewport, ...(orientation === undefined ? {} : { orientation }) });
   }
 
+  /**
+   * openSeries shows another series or part of the study or the files in the same session. The one on the screen stays
+   * until the other has come, also where it cannot come, which rejects.
+   */
+  async openSeries(series: SeriesRef): Promise<void> {
+    this.told.open(series);
+    try {
+      await this.#request({ type: "open-series", series }, openWithinMs);
+    } finally {
+      if (this.told.opening === series) this.told.open(undefined);
+    }
+  }
+
   /** resize asks for pictures of a size in device pixels. */
   resize(width: number, height: number): void {
     if (this.#size?.width === width && this.#size.height === height) return;
@@ -169,7 +169,7 @@ export class Session extends Emitter<SessionEvents> {
   /** check looks whether the connection still stands, after sleep or a change of network. */
   check(): void {
     this.#connection?.check();
-    this.#beat(doubtWithinMs);
+    this.#pulse?.doubt();
   }
 
   requestStill(): Promise<void> {
@@ -214,8 +214,8 @@ export class Session extends Emitter<SessionEvents> {
 
   async #place(): Promise<void> {
     this.#enter(this.#state === "restoring" ? "restoring" : "asking");
-    const request: TaskRequest = { type: "rendering", series: this.#series };
-    request.parameters = this.#parameters();
+    const request: TaskRequest = { type: "rendering", parameters: this.#parameters() };
+    if (this.#series !== undefined) request.series = this.#series;
     const stop = this.#stop.signal;
     const grant = await this.#api.submit(request, crypto.randomUUID(), stop);
     if (stop.aborted) {
@@ -227,8 +227,9 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** parameters are what the edge begins with: the view, and the size of pictures where it is known yet. */
-  #parameters(): { view?: ViewState; width?: number; height?: number } {
-    return { ...(this.#view === undefined ? {} : { view: this.#view }), ...this.#size };
+  #parameters(): { view?: ViewState; width?: number; height?: number; upload?: boolean } {
+    const upload = this.#uploader === undefined ? {} : { upload: true };
+    return { ...(this.#view === undefined ? {} : { view: this.#view }), ...this.#size, ...upload };
   }
 
   #connect(grant: Grant, resume = ""): void {
@@ -242,6 +243,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#connection = connection;
     this.#control = control;
     this.#computations = computations;
+    this.#pulse = new Pulse(connection, control, () => this.#display());
     this.#input = new InputSender({
       sequence: this.#sequence,
       scheduler: pageScheduler,
@@ -258,9 +260,7 @@ export class Session extends Emitter<SessionEvents> {
     connection.on("open", () => {
       if (this.#size !== undefined) this.#send({ type: "resize", ...this.#size });
       if (this.#hidden) this.#send({ type: "visibility", hidden: true });
-      this.#pulse = setInterval(() => {
-        this.#beat(pulseWithinMs);
-      }, pulseMs);
+      this.#pulse?.start();
     });
     connection.on("message", ({ channel, data }) => {
       if (channel === "still") this.pictures.stillMessage(data);
@@ -279,7 +279,7 @@ export class Session extends Emitter<SessionEvents> {
       this.#send({ type: "refresh" });
     });
     connection.on("suspect", () => {
-      this.#beat(doubtWithinMs);
+      this.#pulse?.doubt();
     });
     connection.on("lost", (problem) => {
       this.#lost(problem, connection.wasOpen);
@@ -299,18 +299,7 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #event(event: EdgeEvent): void {
-    if (event.session !== undefined) {
-      this.#info = event.session;
-      this.emit("info", event.session);
-    }
-    if (event.loading !== undefined) {
-      this.#loading = event.loading;
-      this.emit("loading", event.loading);
-    }
-    if (event.patients !== undefined) {
-      this.#patients = event.patients;
-      this.emit("series", event.patients);
-    }
+    this.told.event(event);
     if (event.view !== undefined) {
       this.views.told(event.view);
       this.#takeView(event.view);
@@ -320,8 +309,11 @@ export class Session extends Emitter<SessionEvents> {
         this.#control?.reply(event);
         break;
       case "ready":
-      case "loaded":
         this.#settle();
+        this.#deliver();
+        break;
+      case "loaded":
+        this.#loaded();
         break;
       case "task-progress":
       case "task-done":
@@ -333,8 +325,28 @@ export class Session extends Emitter<SessionEvents> {
       case "ending":
         this.#ending(event.problem && ProblemError.from(event.problem));
         break;
-      default: // loading is told above
+      default: // what else there is was told above
     }
+  }
+
+  /** loaded says that what is on the screen is whole. */
+  #loaded(): void {
+    this.told.load(undefined);
+    this.#settle();
+    const series = this.told.patients[0];
+    if (series === undefined) return;
+    // A session that has to be placed anew asks for what it showed last.
+    if (this.#uploader === undefined) this.#series = series.series;
+    this.emit("loaded", series);
+  }
+
+  /** deliver sends the files to an edge that does not have them. */
+  #deliver(): void {
+    const [connection, control, grant] = [this.#connection, this.#control, this.#grant];
+    if (this.#uploader === undefined || this.told.patients.length > 0 || !connection || !control || !grant) return;
+    this.#uploader.deliver(grant.attempt.id, control, connection.bulk()).catch((error: unknown) => {
+      if (this.#connection === connection) this.#fail(error);
+    });
   }
 
   /** takeView follows the edge, but keeps what the hand has moved since. */
@@ -357,7 +369,7 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#state === "failed" || this.#state === "ended") return;
     this.#problem = undefined;
     this.#attempt = 0;
-    this.#enter(this.#patients.length > 0 ? "running" : "loading");
+    this.#enter(this.told.patients.length > 0 && (this.#state === "running" || !this.told.preview) ? "running" : "loading");
   }
 
   /** lost takes why a connection ended: what signalling said, or nothing where the path was lost. */
@@ -373,7 +385,7 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
     const resume = this.#connection?.resume ?? "";
     this.#disconnect();
-    this.#patients = [];
+    this.told.forget();
     if (isFinal(problem)) {
       this.#fail(problem);
       return;
@@ -409,29 +421,15 @@ export class Session extends Emitter<SessionEvents> {
     return true;
   }
 
-  /** beat asks the edge for a sign of life. */
-  #beat(withinMs: number): void {
-    const connection = this.#connection;
-    if (connection?.connected !== true || this.#control === undefined) return;
-    this.#control.request({ type: "displayed", display: this.#display() }, withinMs).then(
-      () => { connection.alive(); },
-      (error: unknown) => {
-        const silent = error instanceof ProblemError && error.code === "unavailable";
-        if (silent && this.#connection === connection) connection.restart();
-        else connection.alive();
-      },
-    );
-  }
-
   async #write(request: Omit<Request, "id" | "seq">): Promise<void> {
     const seq = this.#sequence.next();
     this.pictures.input(seq, performance.now());
     await this.#request({ ...request, seq });
   }
 
-  #request(request: Omit<Request, "id">): Promise<void> {
+  #request(request: Omit<Request, "id">, withinMs?: number): Promise<void> {
     if (this.#control === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
-    return this.#control.request(request);
+    return this.#control.request(request, withinMs);
   }
 
   /** send is for requests whose refusal the user need not hear of. */
@@ -454,11 +452,13 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #disconnect(reason?: string): void {
-    clearInterval(this.#pulse);
+    this.#pulse?.stop();
+    this.#uploader?.interrupt();
     this.#input?.close();
     this.#computations?.close();
     this.#control?.close();
     this.#connection?.close(reason);
+    this.#pulse = undefined;
     this.#input = undefined;
     this.#computations = undefined;
     this.#control = undefined;

@@ -36,13 +36,16 @@ export function patchOf(view: ViewState, change: unknown): ViewPatch {
 
 /** choiceOf is the series that a page asks for. It throws a ProblemError where no study is named. */
 export function choiceOf(choice: unknown): SeriesChoice {
-  const { studyInstanceUID, seriesInstanceUID, source } = isObject(choice) ? choice : {};
+  const { studyInstanceUID, seriesInstanceUID, source, part } = isObject(choice) ? choice : {};
   if (typeof studyInstanceUID !== "string" || studyInstanceUID === "") {
-    throw refused("No study is named", "load takes { studyInstanceUID, seriesInstanceUID? }.");
+    throw refused("No study is named", "load takes { studyInstanceUID, seriesInstanceUID?, part?, source? }.");
+  }
+  if (part !== undefined && !(Number.isInteger(part) && Number(part) >= 0)) {
+    throw refused("part is no number of a part", "Parts are numbered from 1; 0 is the largest.");
   }
   const optional = { seriesInstanceUID, source };
   for (const [name, value] of Object.entries(optional)) {
-    if (value !== undefined && typeof value !== "string") throw refused(`${name} is no text`, "load takes { studyInstanceUID, seriesInstanceUID? }.");
+    if (value !== undefined && typeof value !== "string") throw refused(`${name} is no text`, "load takes { studyInstanceUID, seriesInstanceUID?, part?, source? }.");
   }
   return { ...(choice as SeriesChoice) };
 }

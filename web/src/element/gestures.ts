@@ -18,6 +18,10 @@ export interface Handled {
   tool(): Tool;
   camera(): Camera | undefined;
   window(): Window | undefined;
+  /** images is how many images there are to step through, where plain images are shown; 0 for a volume. */
+  images(): number;
+  /** step goes that many images on. */
+  step(by: number): void;
   /** The volume's diagonal in millimetres and the range of its values. */
   extent(): { diagonalMm: number; range: number };
   move(moved: Moved, active: boolean): void;
@@ -45,6 +49,8 @@ const restMs = 180;
 const keyTurn = 1 / 36;
 const keyPan = 0.05;
 const keyZoom = 1.12;
+/** An image of a stack for each of these units of the wheel, as a mouse gives them for a notch. */
+const wheelStep = 100;
 
 const sides: Record<string, Orientation> = {
   "1": "anterior", "2": "posterior", "3": "left", "4": "right", "5": "superior", "6": "inferior",
@@ -59,6 +65,8 @@ export class Gestures {
   #stroke: Stroke | undefined;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #last: Moved = {};
+  /** What the wheel has turned since the last image. */
+  #wheeled = 0;
 
   constructor(element: HTMLElement, handled: Handled) {
     this.#element = element;
@@ -106,7 +114,7 @@ export class Gestures {
     if (!this.#pointers.delete(event.pointerId)) return;
     if (this.#pointers.size > 0) {
       // The finger that stays goes on by itself, from where it is.
-      this.#begin(this.#pointers.size > 1 ? "pinch" : "rotate");
+      this.#begin(this.#pointers.size > 1 ? "pinch" : this.#turns("rotate"));
       return;
     }
     this.#stroke = undefined;
@@ -118,6 +126,10 @@ export class Gestures {
     if (camera === undefined) return;
     event.preventDefault();
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : event.deltaMode === WheelEvent.DOM_DELTA_PAGE ? 400 : 1;
+    if (this.#handled.images() > 1 && !event.ctrlKey) {
+      this.#scroll(event.deltaY * lines);
+      return;
+    }
     const factor = Math.exp(-Math.max(-240, Math.min(240, event.deltaY * lines)) * 0.0016);
     const box = this.#element.getBoundingClientRect();
     const x = (event.clientX - box.left - box.width / 2) / box.height;
@@ -129,23 +141,39 @@ export class Gestures {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const camera = this.#handled.camera();
     if (camera === undefined) return;
-    const side = sides[event.key];
+    const flat = this.#handled.images() > 0;
+    const side = flat ? undefined : sides[event.key];
     const arrow = arrows[event.key];
-    if (side !== undefined) this.#handled.look(side);
+    const step = flat && !event.shiftKey ? steps[event.key] : undefined;
+    if (step !== undefined) this.#handled.step(step);
+    else if (side !== undefined) this.#handled.look(side);
     else if (event.key === "r" || event.key === "R") this.#handled.look(undefined);
     else if (event.key === "+" || event.key === "=") this.#nudge({ camera: zoomed(camera, keyZoom, this.#limits()) });
     else if (event.key === "-" || event.key === "_") this.#nudge({ camera: zoomed(camera, 1 / keyZoom, this.#limits()) });
-    else if (arrow !== undefined && event.shiftKey) this.#nudge({ camera: panned(camera, arrow[0] * keyPan, arrow[1] * keyPan) });
+    else if (arrow !== undefined && (event.shiftKey || flat)) this.#nudge({ camera: panned(camera, arrow[0] * keyPan, arrow[1] * keyPan) });
     else if (arrow !== undefined) this.#nudge({ camera: rotated(camera, arrow[0] * keyTurn, arrow[1] * keyTurn) });
     else return;
     event.preventDefault();
   };
 
   #actionOf(event: PointerEvent): Action {
-    if (event.pointerType === "touch") return this.#handled.tool();
+    if (event.pointerType === "touch") return this.#turns(this.#handled.tool());
     if (event.button === 1 || (event.button === 0 && event.shiftKey)) return "pan";
     if (event.button === 2) return "zoom";
-    return event.ctrlKey || event.metaKey ? "window" : this.#handled.tool();
+    return event.ctrlKey || event.metaKey ? "window" : this.#turns(this.#handled.tool());
+  }
+
+  /** turns is what takes the place of rotating where a plain image is shown. */
+  #turns(tool: Tool): Action {
+    return tool === "rotate" && this.#handled.images() > 0 ? "pan" : tool;
+  }
+
+  #scroll(units: number): void {
+    this.#wheeled += units;
+    const by = Math.trunc(this.#wheeled / wheelStep);
+    if (by === 0) return;
+    this.#wheeled -= by * wheelStep;
+    this.#handled.step(by);
   }
 
   #begin(action: Action): void {
@@ -218,3 +246,6 @@ export class Gestures {
 const arrows: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
 };
+
+/** steps are the keys that go through images. */
+const steps: Record<string, number> = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 };

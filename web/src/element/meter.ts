@@ -37,7 +37,7 @@ export class Meter {
       this.#asked = now;
       session.getStats()?.then((report) => { this.#video.take(report); }, () => undefined);
     }
-    const { pictures, info } = session;
+    const { pictures, told: { info } } = session;
     const stamp = this.#stamp;
     const still = pictures.still?.header;
     return {

@@ -1,13 +1,32 @@
-// What is written over the picture: whose it is, what it is, which way it faces, and what is going on.
+// What is written over the picture: whose it is, what it is, and which way it faces.
 import { html, nothing, type TemplateResult } from "lit";
 import type { Letters } from "../camera/letters.js";
 import { rounded } from "../camera/window.js";
-import type { State } from "../client/session-types.js";
-import { explain, type ProblemError } from "../client/problem.js";
-import type { Loading, SeriesInfo, SessionInfo, Window } from "../contract.js";
-import { megabytes } from "../text/amount.js";
+import type { Rect, SeriesInfo, SeriesRef, SessionInfo, Viewport, Window } from "../contract.js";
 import { isoDate, personName, sexWord } from "../text/person.js";
 import type { Quality } from "./types.js";
+
+/**
+ * inViewport is what is written over one viewport: whose series it shows, where that is known, and which way it faces.
+ */
+export function inViewport(rect: Rect, series: SeriesInfo | undefined, letters: Letters | undefined): TemplateResult {
+  const percent = (share: number): string => `${(100 * share).toFixed(3)}%`;
+  const place = `left:${percent(rect.x)};top:${percent(rect.y)};width:${percent(rect.width)};height:${percent(rect.height)}`;
+  return html`<div class="viewport" style=${place}>
+    ${series?.unplaced === true ? html`<span class="letter top unplaced">Left and right unknown</span>` : letters === undefined ? nothing : directions(letters)}
+    ${series === undefined ? nothing : identity(series)}
+  </div>`;
+}
+
+/** seriesOf is whose series a viewport shows. Without a certain answer there is none, rather than another's. */
+export function seriesOf({ series }: Pick<Viewport, "series">, patients: SeriesInfo[]): SeriesInfo | undefined {
+  const only = patients.length === 1 ? patients[0] : undefined;
+  return patients.find((one) => sameSeries(one.series, series)) ?? only;
+}
+
+function sameSeries(a: SeriesRef, b: SeriesRef): boolean {
+  return a.studyInstanceUID === b.studyInstanceUID && a.seriesInstanceUID === b.seriesInstanceUID && (a.part ?? 0) === (b.part ?? 0);
+}
 
 /** identity is whose series the viewport shows; it is of exactly that series. */
 export function identity(series: SeriesInfo): TemplateResult {
@@ -30,11 +49,12 @@ export function identity(series: SeriesInfo): TemplateResult {
 }
 
 /** Shown is what the picture on the screen is. */
-export type Shown = Quality | "loading" | "stale";
+export type Shown = Quality | "loading" | "preview" | "stale";
 
 const shownWords: Record<Shown, [string, string]> = {
   stale: ["Not live", "The connection is interrupted; this is the last picture that came"],
   loading: ["Loading", "The series is not complete yet"],
+  preview: ["Loading: coarse preview", "Only some of the slices have come; details are missing from the picture"],
   reduced: ["Reduced", "Drawn with fewer samples or pixels while it moves"],
   lossy: ["Lossy", "Drawn in full, sent as compressed video"],
   lossless: ["Lossless", "Exactly what was rendered, checked by its hash"],
@@ -48,19 +68,36 @@ export function badge(shown: Shown): TemplateResult {
   </div>`;
 }
 
+export interface Footer {
+  shown: Shown | undefined;
+  window: Window | undefined;
+  series: SeriesInfo | undefined;
+  session: SessionInfo | undefined;
+  /** place is which image or time point is shown. */
+  place: string;
+  /** concerns is what is to be known of the series. */
+  concerns: TemplateResult | typeof nothing;
+}
+
+/** placeOf is which image or time point of the series a viewport shows, in words; empty where there is only one. */
+export function placeOf(viewport: Viewport | undefined, series: SeriesInfo | undefined): string {
+  if (viewport === undefined || series === undefined) return "";
+  const { images = 0, timePoints = [] } = series;
+  if (viewport.mode === "image") return images > 1 ? `Image ${(viewport.image ?? 0) + 1} of ${images}` : "";
+  const at = viewport.timePoint ?? 0;
+  return timePoints.length > 1 ? `Time point ${at + 1} of ${timePoints.length}` : "";
+}
+
 /** footer is what the picture is, its window, and what it is not for. */
-export function footer(
-  shown: Shown | undefined,
-  window: Window | undefined,
-  series: SeriesInfo | undefined,
-  session: SessionInfo | undefined,
-): TemplateResult {
+export function footer({ shown, window, series, session, place, concerns }: Footer): TemplateResult {
   return html`
     <div class="corner bl">
+      ${concerns}
       ${shown === undefined ? nothing : badge(shown)}
       <div class="disclaimer" part="disclaimer">Not for diagnostic use</div>
     </div>
     <div class="corner br number">
+      ${place === "" ? nothing : html`<div class="place">${place}</div>`}
       ${session?.fallback ? html`<div class="warned" title=${session.fallback}>Software renderer</div>` : nothing}
       ${series?.lossySource ? html`<div class="quiet" title=${series.lossySource}>Source images: lossy compressed</div>` : nothing}
       ${window === undefined
@@ -78,82 +115,4 @@ export function directions(letters: Letters): TemplateResult {
     <span class="letter left" aria-hidden="true">${letters.left}</span>
     <span class="letter right" aria-hidden="true">${letters.right}</span>
   `;
-}
-
-export interface Situation {
-  state: State | "idle";
-  problem: ProblemError | undefined;
-  attempt: number;
-  loading: Loading | undefined;
-  /** hasPicture says that a picture is on the screen, which a message must not hide for long. */
-  hasPicture: boolean;
-  retry(): void;
-  giveUp(): void;
-}
-
-/** situation says in words what is going on where there is no live picture, and what the user can do. */
-export function situation(now: Situation): TemplateResult | typeof nothing {
-  switch (now.state) {
-    case "asking":
-      return waiting("Finding a renderer", "A renderer near you is being reserved.");
-    case "connecting":
-      return waiting("Connecting", "The renderer is ready; the picture's way is being opened.");
-    case "loading":
-      return loading(now.loading);
-    case "running":
-      return now.hasPicture ? nothing : waiting("Drawing the first picture", "");
-    case "restoring":
-      return restoring(now);
-    case "ended":
-    case "failed":
-      return over(now);
-    case "idle":
-      return nothing;
-  }
-}
-
-function waiting(title: string, detail: string): TemplateResult {
-  return html`<div class="message"><div class="card quietly">
-    <h2>${title}</h2>
-    <div class="track unknown"><i></i></div>
-    <p>${detail}</p>
-  </div></div>`;
-}
-
-function loading(progress: Loading | undefined): TemplateResult {
-  if (progress === undefined || progress.totalSlices === 0) return waiting("Loading the series", progress?.stage ?? "");
-  const share = Math.min(1, progress.slices / progress.totalSlices);
-  const bytes = progress.totalBytes > 0 ? `${megabytes(progress.bytes)} of ${megabytes(progress.totalBytes)}` : megabytes(progress.bytes);
-  return html`<div class="message"><div class="card quietly">
-    <h2>Loading the series</h2>
-    <div class="track" role="progressbar" aria-label="Loading" aria-valuemin="0" aria-valuemax="100"
-      aria-valuenow=${Math.round(share * 100)} style="--share:${(share * 100).toFixed(1)}%"><i></i></div>
-    <p class="number">${progress.slices} of ${progress.totalSlices} slices · ${bytes}</p>
-  </div></div>`;
-}
-
-function restoring(now: Situation): TemplateResult {
-  const { title, detail } = explain(now.problem);
-  return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
-    <h2>${title}</h2>
-    <p>${detail}</p>
-    <div class="track unknown"><i></i></div>
-    <p class="number">${now.attempt > 1 ? `Trying to go on with the same view, attempt ${now.attempt}.` : "Trying to go on with the same view."}</p>
-    <div class="actions">
-      <button class="button" @click=${now.giveUp}>Stop trying</button>
-      <slot name="action"></slot>
-    </div>
-  </div></div>`;
-}
-
-function over(now: Situation): TemplateResult {
-  const { title, detail, advice } = explain(now.problem);
-  return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
-    <h2>${title}</h2>
-    <p>${detail}</p>
-    <div class="actions">
-      ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${now.state === "ended" ? "Open again" : "Retry"}</button>`}
-      <slot name="action"></slot>
-    </div>
-  </div></div>`;
 }

@@ -1,5 +1,24 @@
 // A lossless picture as a PNG file.
+import type { Pictures } from "../client/pictures.js";
+import { ProblemError } from "../client/problem.js";
 import type { Still } from "../client/still.js";
+
+const stillWithinMs = 20_000;
+
+/** nextStill is the next lossless picture that belongs on the screen. It rejects where none comes. */
+export function nextStill(pictures: Pictures): Promise<Still> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      stop();
+      reject(new ProblemError("unavailable", "No lossless picture came", "Hold the picture still and try again."));
+    }, stillWithinMs);
+    const stop = pictures.on("still", (found) => {
+      clearTimeout(timer);
+      stop();
+      resolve(found);
+    });
+  });
+}
 
 /** pngOf is the still as a PNG: its very bytes where it is one. */
 export async function pngOf(still: Still): Promise<Blob> {

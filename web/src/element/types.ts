@@ -1,6 +1,7 @@
 // What <tomocast-viewer> takes and tells.
-import type { Camera, Stamp, ViewState, Viewport } from "../contract.js";
+import type { Camera, LeftOut, Loading, PartInfo, Received, SeriesInfo, Stamp, ViewState, Viewport } from "../contract.js";
 import type { State } from "../client/session-types.js";
+import type { Sent } from "../client/upload.js";
 
 export type Quality = Stamp["quality"];
 export type StageTimes = Stamp["times"];
@@ -9,6 +10,8 @@ export type StageTimes = Stamp["times"];
 export interface SeriesChoice {
   studyInstanceUID: string;
   seriesInstanceUID?: string;
+  /** part is that of a series which holds several stacks, from 1; 0 or none is the largest. */
+  part?: number;
   /** source is the broker's name of the source; empty is its own. */
   source?: string;
 }
@@ -63,9 +66,52 @@ export interface StateDetail {
   state: State | "idle";
 }
 
+/** LoadedDetail comes with "loaded", when a series has come whole: the first, and each that is opened after it. */
+export interface LoadedDetail {
+  series: SeriesInfo;
+}
+
+/** WarningsDetail comes with "warnings" for each loaded series that has some. */
+export interface WarningsDetail {
+  warnings: string[];
+  leftOut: LeftOut[];
+  /** leftOutCount may be more than the files that are named. */
+  leftOutCount: number;
+}
+
+/** PartsDetail comes with "parts" for each loaded series that was split into several. */
+export interface PartsDetail {
+  parts: PartInfo[];
+  /** part is the one that is shown. */
+  part: number;
+}
+
+/** LoadingDetail comes with "loading", while a series arrives at the edge. */
+export interface LoadingDetail {
+  loading: Loading;
+}
+
+/** SendingDetail comes with "sending", while the page's files go to the edge. */
+export interface SendingDetail {
+  sent: Sent;
+}
+
+/** ReceivedDetail comes with "received", when the edge has looked at the page's files. */
+export interface ReceivedDetail {
+  received: Received;
+}
+
 /** ViewerEvents are the events of the element and their details. */
 export interface ViewerEvents {
   ready: ReadyDetail;
+  loading: LoadingDetail;
+  loaded: LoadedDetail;
+  warnings: WarningsDetail;
+  parts: PartsDetail;
+  sending: SendingDetail;
+  received: ReceivedDetail;
+  /** cancel comes when the user has cancelled the opening; the element is idle then. */
+  cancel: undefined;
   frame: FrameDetail;
   still: StillDetail;
   error: ErrorDetail;

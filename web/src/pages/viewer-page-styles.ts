@@ -3,12 +3,12 @@ import { css } from "lit";
 export const viewerPageStyles = css`
   :host {
     display: grid;
-    grid-template: 56px minmax(0, 1fr) / minmax(0, 1fr) auto;
+    grid-template: "head head" 56px "view side" minmax(0, 1fr) "scrub side" auto / minmax(0, 1fr) auto;
     height: 100%;
     background: var(--tc-ground);
   }
   header {
-    grid-column: 1 / -1;
+    grid-area: head;
     display: flex;
     align-items: center;
     gap: 8px;
@@ -64,10 +64,15 @@ export const viewerPageStyles = css`
     padding: 0;
   }
   tomocast-viewer {
+    grid-area: view;
     min-width: 0;
     min-height: 0;
   }
+  tc-scrubber {
+    grid-area: scrub;
+  }
   aside {
+    grid-area: side;
     width: 312px;
     overflow: auto;
     overscroll-behavior: contain;
@@ -105,14 +110,22 @@ export const viewerPageStyles = css`
   nav {
     display: none;
   }
+  .reset {
+    width: 100%;
+    margin-top: 8px;
+  }
   .page {
     grid-area: 1 / 1 / -1 / -1;
     min-height: 0;
   }
   @media (max-width: 1080px) {
     .back span,
-    .who span {
+    .who span,
+    .keep span {
       display: none;
+    }
+    .keep {
+      padding: 0 10px;
     }
     .back {
       padding: 0 6px;
@@ -120,7 +133,7 @@ export const viewerPageStyles = css`
   }
   @media (max-width: 760px) {
     :host {
-      grid-template: 52px minmax(0, 1fr) auto auto / minmax(0, 1fr);
+      grid-template: "head" 52px "view" minmax(0, 1fr) "scrub" auto "side" auto "nav" auto / minmax(0, 1fr);
       height: 100dvh;
     }
     header {
@@ -128,6 +141,7 @@ export const viewerPageStyles = css`
       gap: 4px;
     }
     header .segments,
+    header .open,
     header .panel-toggle {
       display: none;
     }
@@ -149,8 +163,10 @@ export const viewerPageStyles = css`
       min-height: 40px;
       padding: 0;
     }
+    .keep {
+      min-height: 44px;
+    }
     aside {
-      grid-row: 3;
       width: auto;
       max-height: 46dvh;
       border-top: 1px solid var(--tc-line);
@@ -160,6 +176,7 @@ export const viewerPageStyles = css`
       display: none;
       border: 0 !important;
     }
+    aside[data-open="series"] .series,
     aside[data-open="presets"] .presets,
     aside[data-open="views"] .views,
     aside[data-open="window"] .window,
@@ -170,9 +187,10 @@ export const viewerPageStyles = css`
       display: none;
     }
     nav {
-      grid-row: 4;
+      grid-area: nav;
       display: grid;
-      grid-template-columns: repeat(5, 1fr);
+      grid-auto-columns: minmax(0, 1fr);
+      grid-auto-flow: column;
       padding: 4px 4px calc(4px + env(safe-area-inset-bottom));
       border-top: 1px solid var(--tc-line);
       background: var(--tc-surface);

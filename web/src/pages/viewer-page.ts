@@ -1,26 +1,36 @@
 // A study's page: the viewer and the tools around it.
-import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { Orientation } from "../client/session-types.js";
+import type { Series, StudiesAPI } from "../client/studies.js";
 import type { PresetInfo, SeriesInfo, Window } from "../contract.js";
 import type { Tool } from "../element/gestures.js";
 import type { TomocastViewer } from "../element/tomocast-viewer.js";
 import { noStats, type Stats } from "../element/stats.js";
-import type { SeriesChoice } from "../element/types.js";
+import type { Picked } from "../files/picked.js";
 import { frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
+import type { ScrubDetail } from "../parts/scrubber.js";
 import { buttons, theme } from "../parts/theme.js";
-import { plural } from "../text/amount.js";
+import { chosen, viewerURL } from "../worklist/address.js";
 import { AutoWindow } from "./auto-window.js";
+import { Cine, intervalMs } from "./cine.js";
+import { extentOf, framesOf, namesOf } from "./shown-words.js";
+import { type Choice, choicesOfFiles, choicesOfStudy } from "./series-choices.js";
 import { viewerPageStyles } from "./viewer-page-styles.js";
 
 /** Sheet is a part of the panel, which a narrow page shows one at a time. */
-type Sheet = "" | "presets" | "views" | "window" | "session";
+type Sheet = "" | "series" | "presets" | "views" | "window" | "session";
 
-/** ViewerPage opens the study that the address names. */
+/** ViewerPage opens the study that the address names, or the files that were picked. */
 export class ViewerPage extends LitElement {
   static override readonly styles = [theme, buttons, frameStyles, viewerPageStyles];
   static override readonly properties = {
+    api: { attribute: false },
     query: { type: String },
+    picked: { attribute: false },
+    turn: { type: Number },
+    listed: { state: true },
+    keeping: { state: true },
     tool: { state: true },
     sheet: { state: true },
     panel: { state: true },
@@ -29,6 +39,14 @@ export class ViewerPage extends LitElement {
 
   /** query is the address's: StudyInstanceUIDs and SeriesInstanceUIDs, the first of each counts. */
   declare query: string;
+  declare api: StudiesAPI;
+  /** picked are files that were dropped or chosen, which this page opens where the address names no study. */
+  declare picked: Picked | undefined;
+  /** turn changes when files are to be opened, also where they are the same. */
+  declare turn: number;
+  /** listed are the study's series, once its source has said. */
+  declare private listed: Series[];
+  declare private keeping: boolean;
   declare private tool: Tool;
   declare private sheet: Sheet;
   declare private panel: boolean;
@@ -36,11 +54,19 @@ export class ViewerPage extends LitElement {
 
   /** opened says that the study was on the screen, if only once. */
   #opened = false;
+  #listedStudy = "";
   readonly #auto = new AutoWindow(() => { this.requestUpdate(); });
+  readonly #cine = new Cine((at, playing) => { this.#scrub({ at, active: playing }); }, (ms, then) => {
+    const timer = setTimeout(then, ms);
+    return () => { clearTimeout(timer); };
+  });
 
   constructor() {
     super();
     this.query = "";
+    this.turn = 0;
+    this.listed = [];
+    this.keeping = false;
     this.tool = "rotate";
     this.sheet = "";
     this.panel = true;
@@ -52,24 +78,44 @@ export class ViewerPage extends LitElement {
     document.title = "Tomocast";
   }
 
-  protected override firstUpdated(): void {
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#cine.pause();
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (!changed.has("query") && !changed.has("turn")) return;
+    this.#opened = false;
+    this.listed = [];
+    this.#listedStudy = "";
     const choice = chosen(this.query);
-    if (choice === undefined) return;
+    const opened = choice === undefined ? this.#files && this.#viewer?.upload(this.#files.files) : this.#viewer?.load(choice);
     // What goes wrong is told by the element itself.
-    this.#viewer?.load(choice).catch(() => undefined);
+    opened?.catch(() => undefined);
+  }
+
+  /** files are those to open, where the address names no study. */
+  get #files(): Picked | undefined {
+    return chosen(this.query) === undefined && new URLSearchParams(this.query).has("upload") ? this.picked : undefined;
   }
 
   protected override render(): TemplateResult {
-    if (chosen(this.query) === undefined) {
-      return stranded("The address names no study",
-        "It has the form /viewer?StudyInstanceUIDs=1.2.3, with a UID of digits and dots. Choose a study from the list.");
+    if (chosen(this.query) === undefined && this.#files === undefined) {
+      return new URLSearchParams(this.query).has("upload")
+        ? stranded("The files are no longer here", "They were only in the page that has been left or loaded again. Drop or open them once more.")
+        : stranded("The address names no study",
+          "It has the form /viewer?StudyInstanceUIDs=1.2.3, with a UID of digits and dots. Choose a study from the list.");
     }
     return html`
       ${this.#header()}
-      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}>
+      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
+        @loading=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
         <a slot="action" class="button" href="/">Back to studies</a>
       </tomocast-viewer>
+      ${this.#scrubber()}
       ${this.#hasTools ? html`${this.panel ? this.#panel() : nothing} ${this.#bar()}` : nothing}
+      ${this.keeping && this.#files !== undefined
+        ? html`<tc-keep .api=${this.api} .picked=${this.#files} @close=${() => { this.keeping = false; }}></tc-keep>` : nothing}
     `;
   }
 
@@ -79,12 +125,15 @@ export class ViewerPage extends LitElement {
     return html`<header>
       <a class="button plain back" href="/" aria-label="Back to studies">${icons.back}<span>Studies</span></a>
       <div class="who">
-        <h1>${series === undefined ? "" : [series.studyDescription, series.seriesDescription, series.modality].find(Boolean)}</h1>
-        <span class="number">${series === undefined ? "" : extent(series)}</span>
+        <h1>${series === undefined ? "" : namesOf(series)}</h1>
+        <span class="number">${series === undefined ? "" : extentOf(series)}</span>
       </div>
       <div class="segments" role="group" aria-label="Left mouse button">
-        ${this.#toolButton("rotate", "Rotate", icons.rotate)} ${this.#toolButton("window", "Window", icons.window)}
+        ${this.#flat ? this.#toolButton("rotate", "Move", icons.move) : this.#toolButton("rotate", "Rotate", icons.rotate)} ${this.#toolButton("window", "Window", icons.window)}
       </div>
+      ${this.#files !== undefined && this.#viewer?.received !== undefined && this.#viewer.received.series.length > 0
+        ? html`<button class="button keep" aria-label="Keep these files" title="Store these files, so that they are listed" @click=${() => { this.keeping = true; }}>${icons.keep}<span>Keep</span></button>` : nothing}
+      <tc-open-files class="open"></tc-open-files>
       <button class="button plain icon" title="Save a lossless picture" aria-label="Save a lossless picture" ?disabled=${!running || this.saving}
         @click=${this.#save}>${icons.snapshot}</button>
       <button class="button plain icon panel-toggle" title="Panel" aria-label="Panel" aria-pressed=${this.panel}
@@ -101,8 +150,14 @@ export class ViewerPage extends LitElement {
     const viewer = this.#viewer;
     const viewport = viewer?.view?.viewports[0];
     const running = this.#running;
+    const choices = this.#choices;
     return html`<aside aria-label="Tools" data-open=${this.sheet}>
-      <section class="presets">
+      ${choices.length === 0 ? nothing : html`<section class="series">
+        <h2>Series</h2>
+        <tc-series-menu .api=${this.api} .choices=${choices} .pictures=${this.#files === undefined} .opening=${this.#openingKey} ?disabled=${!running}
+          @open=${(event: CustomEvent<Choice>) => void this.#openSeries(event.detail)}></tc-series-menu>
+      </section>`}
+      ${this.#flat ? nothing : html`<section class="presets">
         <h2>Preset</h2>
         ${viewer?.session === undefined
           ? html`<span class="quiet">Presets come with the series.</span>`
@@ -112,13 +167,14 @@ export class ViewerPage extends LitElement {
       <section class="views">
         <h2>View from</h2>
         <tc-views ?disabled=${!running} @look=${(event: CustomEvent<Orientation | undefined>) => { this.#do(viewer?.resetView(event.detail)); }}></tc-views>
-      </section>
+      </section>`}
       <section class="window">
         <h2>Window and level</h2>
         <tc-window .window=${viewer?.window} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
           .progress=${this.#auto.progress} .problem=${this.#auto.problem} .disabled=${!running}
           @window=${(event: CustomEvent<Window>) => { this.#do(viewer?.setView({ viewports: [{ window: event.detail }] })); }}
-          @auto=${() => { if (viewer) void this.#auto.run(viewer); }} @cancel=${() => { this.#auto.cancel(); }}></tc-window>
+          @auto=${() => { if (viewer) void this.#auto.run(viewer); }} @cancel=${() => { this.#auto.cancel(); }} ?plain=${this.#flat}></tc-window>
+        ${this.#flat ? html`<button class="button reset" ?disabled=${!running} title="As when it was opened (R)" @click=${() => { this.#do(viewer?.resetView()); }}>${icons.reset}Reset the image</button>` : nothing}
       </section>
       <section class="session">
         <h2>Session</h2>
@@ -126,14 +182,7 @@ export class ViewerPage extends LitElement {
       </section>
       <section class="help">
         <h2>Controls</h2>
-        <dl class="keys">
-          <dt>Rotate</dt><dd>Left drag, arrow keys</dd>
-          <dt>Pan</dt><dd>Middle drag, Shift+arrows</dd>
-          <dt>Zoom</dt><dd>Right drag, wheel, + −</dd>
-          <dt>Window</dt><dd>Ctrl+left drag</dd>
-          <dt>Standard views</dt><dd>1 to 6</dd>
-          <dt>Reset</dt><dd>R</dd>
-        </dl>
+        <dl class="keys">${(this.#flat ? flatKeys : volumeKeys).map(([what, how]) => html`<dt>${what}</dt><dd>${how}</dd>`)}</dl>
       </section>
     </aside>`;
   }
@@ -146,10 +195,83 @@ export class ViewerPage extends LitElement {
     return html`<nav aria-label="Tools">
       <button class="button" aria-pressed=${this.tool === "window"}
         @click=${() => { this.tool = this.tool === "window" ? "rotate" : "window"; }}>
-        ${this.tool === "window" ? icons.window : icons.rotate}${this.tool === "window" ? "W / L" : "Rotate"}</button>
-      ${sheet("presets", "Preset", icons.presets)} ${sheet("views", "View", icons.views)} ${sheet("window", "Window", icons.auto)}
-      ${sheet("session", "Session", icons.stats)}
+        ${this.tool === "window" ? icons.window : this.#flat ? icons.move : icons.rotate}${this.tool === "window" ? "W / L" : this.#flat ? "Move" : "Rotate"}</button>
+      ${this.#choices.length === 0 ? nothing : sheet("series", "Series", icons.series)}
+      ${this.#flat ? nothing : [sheet("presets", "Preset", icons.presets), sheet("views", "View", icons.views)]}
+      ${sheet("window", "Window", icons.auto)} ${sheet("session", "Session", icons.stats)}
     </nav>`;
+  }
+
+  /** scrubber goes through time points, or through images of a series that is no volume. */
+  #scrubber(): TemplateResult | typeof nothing {
+    const viewer = this.#viewer;
+    const frames = viewer?.series === undefined ? undefined : framesOf(viewer.series, viewer.flat);
+    if (viewer === null || frames === undefined) return nothing;
+    const at = viewer.flat ? viewer.image : viewer.timePoint;
+    return html`<tc-scrubber name=${frames.name} .count=${frames.count} .at=${at} .detail=${frames.details[at] ?? ""} playable
+      ?playing=${this.#cine.playing} ?disabled=${!this.#running}
+      @scrub=${(event: CustomEvent<ScrubDetail>) => { this.#cine.pause(); this.#scrub(event.detail); }}
+      @play=${() => { this.#cine.play(frames.count, at, intervalMs(frames.times)); this.requestUpdate(); }}
+      @pause=${() => { this.#cine.pause(); this.requestUpdate(); }}></tc-scrubber>`;
+  }
+
+  #scrub({ at, active }: ScrubDetail): void {
+    if (this.#flat) this.#viewer?.showImage(at, active);
+    else this.#viewer?.showTimePoint(at, active);
+  }
+
+  /** choices are what can be opened instead; none where there is nothing to choose. */
+  get #choices(): Choice[] {
+    const viewer = this.#viewer;
+    const { series, received } = viewer ?? {};
+    const choices = received !== undefined ? choicesOfFiles(received, series) : series === undefined ? [] : choicesOfStudy(this.listed, series);
+    const [only] = choices;
+    return choices.length === 1 && only?.parts.length === 0 && only.shown ? [] : choices;
+  }
+
+  get #openingKey(): string {
+    const { studyInstanceUID = "", seriesInstanceUID = "", part = 0 } = this.#viewer?.opening ?? {};
+    return part > 0 ? `part ${part}` : `${studyInstanceUID} ${seriesInstanceUID}`;
+  }
+
+  async #openSeries({ series }: Choice): Promise<void> {
+    const viewer = this.#viewer;
+    if (viewer === null) return;
+    this.#cine.pause();
+    this.sheet = "";
+    const asked = viewer.openSeries(series);
+    this.requestUpdate();
+    try {
+      await asked;
+      // The address leads to what is on the screen, also after a reload.
+      if (this.#files === undefined) history.replaceState(null, "", viewerURL(series));
+    } catch (error) {
+      viewer.notify(error);
+    }
+    this.requestUpdate();
+  }
+
+  /** loaded lists the other series of the study, once for each study. */
+  readonly #loaded = (event: CustomEvent<{ series: SeriesInfo }>): void => {
+    this.requestUpdate();
+    const { studyInstanceUID, source = "" } = event.detail.series.series;
+    if (this.#files !== undefined || this.#listedStudy === studyInstanceUID) return;
+    this.#listedStudy = studyInstanceUID;
+    // Without a list there is nothing to choose from; the series on the screen is there all the same.
+    this.api.series(studyInstanceUID, source).then((listed) => { this.listed = listed; }, () => undefined);
+  };
+
+  readonly #frame = (): void => {
+    const viewer = this.#viewer;
+    if (viewer !== null) this.#cine.shown(viewer.flat ? viewer.shownImage : viewer.shownTimePoint);
+  };
+
+  readonly #leave = (): void => {
+    location.assign("/");
+  };
+
+  get #flat(): boolean {
+    return this.#viewer?.flat === true;
   }
 
   get #viewer(): TomocastViewer | null {
@@ -211,19 +333,12 @@ export class ViewerPage extends LitElement {
   }
 }
 
-/** extent is how much a series is: its slices and the size of its voxels. */
-function extent({ size, spacingMm }: SeriesInfo): string {
-  const mm = spacingMm.map((side) => side.toFixed(2).replace(/\.?0+$/, "")).join(" × ");
-  return `${plural(size[2], "slice")} of ${size[0]} × ${size[1]}, voxels of ${mm} mm`;
-}
+const volumeKeys = [
+  ["Rotate", "Left drag, arrow keys"], ["Pan", "Middle drag, Shift+arrows"], ["Zoom", "Right drag, wheel, + −"],
+  ["Window", "Ctrl+left drag"], ["Standard views", "1 to 6"], ["Reset", "R"],
+] as const;
 
-/** chosen is what an address names, or nothing where it names no study. */
-export function chosen(query: string): SeriesChoice | undefined {
-  const parameters = new URLSearchParams(query);
-  const first = (name: string): string => parameters.get(name)?.split(/[,\\]/)[0]?.trim() ?? "";
-  const studyInstanceUID = first("StudyInstanceUIDs");
-  const seriesInstanceUID = first("SeriesInstanceUIDs");
-  const uid = /^[0-9.]{1,64}$/;
-  if (!uid.test(studyInstanceUID)) return undefined;
-  return uid.test(seriesInstanceUID) ? { studyInstanceUID, seriesInstanceUID } : { studyInstanceUID };
-}
+const flatKeys = [
+  ["Move", "Left drag, Shift+arrows"], ["Zoom", "Right drag, Ctrl+wheel, + −"], ["Window", "Ctrl+left drag"],
+  ["Images", "Wheel, up and down"], ["Reset", "R"],
+] as const;

@@ -9,6 +9,7 @@ const icon = (paths: SVGTemplateResult): TemplateResult => html`<svg
 export const icons = {
   back: icon(svg`<path d="M12 4 6 10l6 6"/>`),
   rotate: icon(svg`<path d="M3.2 9.6C3.6 6.2 6.5 3.6 10 3.6c2.4 0 4.5 1.2 5.7 3M16.8 10.4c-.4 3.4-3.3 6-6.8 6-2.4 0-4.5-1.2-5.7-3"/><path d="M15.9 3.2v3.5h-3.5M4.1 16.8v-3.5h3.5"/>`),
+  move: icon(svg`<path d="M10 2.6v14.8M2.6 10h14.8M7.6 5 10 2.6 12.4 5M7.6 15l2.4 2.4 2.4-2.4M5 7.6 2.6 10 5 12.4M15 7.6l2.4 2.4-2.4 2.4"/>`),
   window: icon(svg`<circle cx="10" cy="10" r="6.8"/><path d="M10 3.2v13.6a6.8 6.8 0 0 0 0-13.6Z" fill="currentColor"/>`),
   auto: icon(svg`<path d="M2.8 16.5h14.4"/><path d="M4.5 16.5v-2.5M7.2 16.5V10M10 16.5V4.5M12.8 16.5V8M15.5 16.5v-4"/>`),
   views: icon(svg`<path d="m10 2.8 6.4 3.5v7.4L10 17.2l-6.4-3.5V6.3Z"/><path d="m3.8 6.4 6.2 3.5 6.2-3.5M10 9.9v7"/>`),
@@ -23,6 +24,13 @@ export const icons = {
   warning: icon(svg`<path d="M10 3.2 17.5 16h-15Z"/><path d="M10 8v3.6M10 13.8v.1"/>`),
   close: icon(svg`<path d="m5 5 10 10M15 5 5 15"/>`),
   folder: icon(svg`<path d="M2.8 6.2c0-.8.6-1.4 1.4-1.4h3.4l1.8 2h6.4c.8 0 1.4.6 1.4 1.4v6.2c0 .8-.6 1.4-1.4 1.4H4.2c-.8 0-1.4-.6-1.4-1.4Z"/>`),
+  image: icon(svg`<rect x="3" y="3.8" width="14" height="12.4" rx="2"/><path d="m3.4 14 4-4 3 3 2.4-2.2 3.8 3.6"/><circle cx="12.6" cy="7.6" r="1.2"/>`),
+  series: icon(svg`<rect x="6" y="6" width="11" height="11" rx="1.8"/><path d="M3.4 13.6V5.2c0-1 .8-1.8 1.8-1.8h8.4"/>`),
+  filter: icon(svg`<path d="M3 5.4h14M5.6 10h8.8M8.4 14.6h3.2"/>`),
+  play: icon(svg`<path d="M6.4 4.2 15.6 10l-9.2 5.8Z" fill="currentColor"/>`),
+  pause: icon(svg`<path d="M6.6 4.4v11.2M13.4 4.4v11.2" stroke-width="2.6"/>`),
+  bin: icon(svg`<path d="M3.8 5.6h12.4M8 5.4V3.6h4v1.8M5.4 5.8l.7 9.4c0 .8.7 1.4 1.5 1.4h4.8c.8 0 1.5-.6 1.5-1.4l.7-9.4M8.4 8.8v4.8M11.6 8.8v4.8"/>`),
+  keep: icon(svg`<path d="M10 3.4v8.4M6.6 8.6l3.4 3.4 3.4-3.4"/><path d="M3.6 12.6v2.2c0 .9.7 1.6 1.6 1.6h9.6c.9 0 1.6-.7 1.6-1.6v-2.2"/>`),
   refresh: icon(svg`<path d="M16 4.2v4h-4"/><path d="M15.4 8.1A6.3 6.3 0 1 0 16.1 12"/>`),
 };
 

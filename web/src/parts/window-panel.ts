@@ -110,6 +110,7 @@ export class WindowPanel extends LitElement {
     progress: { type: Number },
     problem: { type: String },
     disabled: { type: Boolean },
+    plain: { type: Boolean },
   };
 
   declare window: Window | undefined;
@@ -119,9 +120,12 @@ export class WindowPanel extends LitElement {
   declare progress: number;
   declare problem: string;
   declare disabled: boolean;
+  /** plain leaves out what is computed of a volume. */
+  declare plain: boolean;
 
   constructor() {
     super();
+    this.plain = false;
     this.unit = "";
     this.progress = -1;
     this.problem = "";
@@ -138,11 +142,11 @@ export class WindowPanel extends LitElement {
         <label>Level<span class="field"><input name="center" inputmode="decimal" autocomplete="off" .value=${text(window?.center)}
           ?disabled=${this.disabled} @change=${this.#typed} /><span>${this.unit}</span></span></label>
       </div>
-      <div class="row">
+      ${this.plain ? nothing : html`<div class="row">
         ${this.progress < 0
           ? html`<button class="button" ?disabled=${this.disabled} @click=${() => { this.#tell("auto"); }}>${icons.auto}Auto window</button>`
           : html`<button class="button" @click=${() => { this.#tell("cancel"); }}>${icons.close}Cancel</button>`}
-      </div>
+      </div>`}
       ${this.progress < 0
         ? nothing
         : html`<div class="track" role="progressbar" aria-label="Histogram" aria-valuemin="0" aria-valuemax="100"

@@ -6,9 +6,20 @@ export function megabytes(bytes: number): string {
   return `${mb < 10 ? mb.toFixed(1) : Math.round(mb).toString()} MB`;
 }
 
+/** megabytesOf is how much of a whole there is, with the unit once. */
+export function megabytesOf(bytes: number, total: number): string {
+  return `${megabytes(Math.min(bytes, total)).replace(" MB", "")} of ${megabytes(total)}`;
+}
+
 /** bitrate is a number of bits a second in Mbit/s or kbit/s. */
 export function bitrate(bps: number): string {
   return bps >= 1e6 ? `${(bps / 1e6).toFixed(1)} Mbit/s` : `${Math.round(bps / 1e3)} kbit/s`;
+}
+
+/** sentenceCase is a word as it begins a sentence; DICOM writes many in capitals. */
+export function sentenceCase(text: string): string {
+  const plain = text === text.toUpperCase() && text.length > 3 ? text.toLowerCase() : text;
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
 }
 
 /** plural is a number with its noun. */

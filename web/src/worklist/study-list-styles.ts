@@ -20,29 +20,28 @@ export const listStyles = css`
   .top p {
     margin: 0;
   }
-  .search {
-    position: relative;
+  tc-open-files {
     align-self: center;
-    width: min(400px, 100%);
     margin-left: auto;
   }
-  .search svg {
-    position: absolute;
-    left: 12px;
-    top: 10px;
-    color: var(--tc-faint);
-    pointer-events: none;
+  .banner {
+    display: flex;
+    align-items: center;
+    gap: 12px;
+    margin: 0 0 12px;
+    padding: 8px 8px 8px 14px;
+    border: 1px solid rgb(242 192 99 / 0.4);
+    border-radius: 10px;
+    background: rgb(242 192 99 / 0.07);
+    color: #ffd9a0;
   }
-  .search input {
-    width: 100%;
-    height: 40px;
-    padding: 0 12px 0 40px;
-    border: 1px solid var(--tc-line-strong);
-    border-radius: var(--tc-radius);
-    background: var(--tc-surface);
+  .banner svg {
+    flex: none;
   }
-  .search input::placeholder {
-    color: var(--tc-faint);
+  .banner span {
+    flex: 1;
+    min-width: 0;
+    overflow-wrap: anywhere;
   }
   .table {
     overflow: hidden;
@@ -68,11 +67,53 @@ export const listStyles = css`
     font-size: 12px;
     font-weight: 500;
   }
+  .patients .row {
+    grid-template-columns: minmax(200px, 2fr) minmax(120px, 1.2fr) 110px 120px minmax(96px, 1fr) minmax(120px, 1.4fr) 44px;
+  }
+  .row.inner,
+  .patients .row.inner {
+    grid-template-columns: minmax(200px, 3fr) 110px 140px minmax(140px, 1.4fr) 44px;
+    padding-left: 44px;
+  }
+  .row.inner .patient a {
+    font-size: 14px;
+    font-weight: 500;
+  }
+  .within {
+    background: rgb(0 0 0 / 0.16);
+  }
   .row.study {
     position: relative;
+    content-visibility: auto;
+    contain-intrinsic-size: auto 56px;
     transition: background 100ms;
   }
+  .sort {
+    display: inline-flex;
+    gap: 4px;
+    margin: 0 -8px;
+    padding: 4px 8px;
+    border: 0;
+    border-radius: 6px;
+    background: none;
+    color: inherit;
+    font-weight: inherit;
+    cursor: pointer;
+  }
+  .sort:hover {
+    background: var(--tc-raised);
+    color: var(--tc-text);
+  }
+  .sort i {
+    width: 10px;
+    color: var(--tc-accent);
+    font-style: normal;
+  }
+  [aria-sort]:not([aria-sort="none"]) .sort {
+    color: var(--tc-text);
+  }
   .row.study + .row.study,
+  .within + .row.study,
   .series + .row.study {
     border-top: 1px solid var(--tc-line);
   }
@@ -87,20 +128,31 @@ export const listStyles = css`
   .row b {
     display: none;
   }
+  .name {
+    padding: 0;
+    border: 0;
+    background: none;
+    text-align: left;
+    cursor: pointer;
+  }
+  .name,
   .patient a {
     color: var(--tc-text);
     font-size: 15px;
     font-weight: 600;
     text-decoration: none;
   }
+  .name::after,
   .patient a::after {
     content: "";
     position: absolute;
     inset: 0;
   }
+  .name:focus-visible,
   .patient a:focus-visible {
     outline: none;
   }
+  .name:focus-visible::after,
   .patient a:focus-visible::after {
     outline: 2px solid var(--tc-accent);
     outline-offset: -2px;
@@ -137,6 +189,10 @@ export const listStyles = css`
     font-style: normal;
     font-weight: 600;
   }
+  em.mark {
+    background: rgb(127 214 162 / 0.13);
+    color: var(--tc-good);
+  }
   .more .button {
     position: relative;
     z-index: 1;
@@ -154,40 +210,17 @@ export const listStyles = css`
     padding: 4px 12px 14px;
     background: var(--tc-raised);
   }
-  .series p {
-    margin: 8px;
-  }
-  .one {
-    display: grid;
-    grid-template-columns: 48px minmax(0, 1fr) 110px 100px 120px;
-    gap: 16px;
-    align-items: center;
-    min-height: 46px;
-    padding: 4px 12px 4px 8px;
-    border-radius: var(--tc-radius);
-    color: var(--tc-text);
-    text-decoration: none;
-  }
-  .one em {
-    justify-self: start;
-  }
-  a.one:hover {
-    background: var(--tc-hover);
-  }
-  .one.no {
-    color: var(--tc-soft);
-  }
-  .go {
+  .kept {
     display: flex;
     align-items: center;
     justify-content: flex-end;
-    gap: 4px;
-    color: var(--tc-accent);
-    font-weight: 500;
+    gap: 14px;
+    padding: 8px 12px 0;
   }
-  .no .go {
-    color: var(--tc-faint);
-    font-weight: 400;
+  .end {
+    margin: 0;
+    padding: 20px;
+    text-align: center;
   }
   .empty pre {
     margin: 0 0 20px;
@@ -213,27 +246,30 @@ export const listStyles = css`
   }
   @media (max-width: 900px) {
     .top {
-      flex-wrap: wrap;
       margin: 12px 0 16px;
+    }
+    .row.inner,
+    .patients .row.inner,
+    .patients .row.study {
+      grid-template-columns: 1fr auto;
+    }
+    .row.inner {
+      padding-left: 28px;
+    }
+    .series {
+      padding: 4px 4px 14px;
+    }
+    .kept {
+      padding: 8px 12px 0;
     }
     h1 {
       font-size: 22px;
-    }
-    .search {
-      width: 100%;
-      margin: 0;
-    }
-    .search input {
-      height: 44px;
-      font-size: 16px;
-    }
-    .search svg {
-      top: 12px;
     }
     .row.head {
       display: none;
     }
     .row.study {
+      contain-intrinsic-size: auto 168px;
       grid-template-columns: 1fr auto;
       gap: 2px 12px;
       padding: 14px 12px 14px 16px;
@@ -264,17 +300,6 @@ export const listStyles = css`
     .row.study > .count,
     .patient small {
       display: none;
-    }
-    .one {
-      grid-template-columns: auto minmax(0, 1fr) auto;
-      gap: 10px;
-    }
-    .one .number,
-    .one .go {
-      display: none;
-    }
-    .one .quiet:not(.size) {
-      display: block;
     }
   }
 `;
