@@ -216,9 +216,10 @@ func matchWords(text string, s *Study) bool {
 	if text == "" {
 		return true
 	}
-	all := strings.ToLower(strings.Join([]string{
-		s.PatientName, s.PatientID, s.Description, s.AccessionNumber, s.StudyDate, strings.Join(s.Modalities, "\n"),
-	}, "\n"))
+	all := s.folded
+	if all == "" {
+		all = s.fold()
+	}
 	for w := range strings.FieldsSeq(strings.ToLower(text)) {
 		if !strings.Contains(all, w) {
 			return false

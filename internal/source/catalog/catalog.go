@@ -143,6 +143,7 @@ func (st *study) finish() {
 	}
 	st.SeriesCount = len(st.series)
 	st.Modalities = slices.Sorted(maps.Keys(modalities))
+	st.Fold()
 	slices.SortFunc(st.series, func(a, b *series) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.SeriesInstanceUID, b.SeriesInstanceUID))
 	})

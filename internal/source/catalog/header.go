@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/tomocast/tomocast/internal/dicom"
@@ -37,7 +38,12 @@ const mediaStorageDirectory = "1.2.840.10008.1.3.10"
 // size. A damaged file of which it is certain where it belongs gets a problem, so that its series is known not to be
 // whole, and its instance too. Of a zip archive only the kind is found out.
 func Read(r io.Reader, f *File) {
-	in := bufio.NewReaderSize(r, 32<<10)
+	in := readers.Get().(*bufio.Reader)
+	in.Reset(r)
+	defer func() {
+		in.Reset(nil)
+		readers.Put(in)
+	}()
 	head, _ := in.Peek(32 << 10) // what is wrong with it, dicom.Read says
 	var h *header
 	switch base := strings.ToUpper(path.Base(f.Path)); {
@@ -58,6 +64,9 @@ func Read(r io.Reader, f *File) {
 		f.Study, f.Series, f.Instance, f.Preamble = &h.study, &h.series, &h.instance, h.preamble
 	}
 }
+
+// readers are the buffers of files that are being read.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
 
 // marked says whether a file has the mark of PS3.10 7.1, whatever its preamble looks like.
 func marked(head []byte) bool {

@@ -28,7 +28,10 @@ type media struct {
 
 // sniffMedia recognises NIfTI-1 and -2, also compressed, and NRRD by their first bytes; nil for anything else.
 func sniffMedia(name string, head []byte) *media {
-	m := &media{head: head}
+	if marked(head) {
+		return nil
+	}
+	m := &media{head: bytes.Clone(head)}
 	if bytes.HasPrefix(head, []byte{0x1F, 0x8B}) {
 		z, err := gzip.NewReader(bytes.NewReader(head))
 		if err != nil {

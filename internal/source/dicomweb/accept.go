@@ -100,8 +100,11 @@ func acceptsJSON(r *http.Request) bool {
 }
 
 // negotiate chooses how to send instances: each in a part of its own, or, where only one was asked for, by itself.
-// Instances are sent as stored, so a range that asks for another transfer syntax does not fit.
+// Instances are sent as stored, so a range that asks for another transfer syntax does not fit. Research files are bytes.
 func negotiate(r *http.Request, items []source.Stored, single bool) (asPart bool, err error) {
+	if items[0].Instance.Media != "" {
+		return negotiateBytes(r, items[0], single)
+	}
 	for _, m := range accepted(r) {
 		switch m.media {
 		case "*/*", "multipart/*":
@@ -122,6 +125,27 @@ func negotiate(r *http.Request, items []source.Stored, single bool) (asPart bool
 	return false, newProblem(http.StatusNotAcceptable, fmt.Sprintf(
 		`Instances are sent as they are stored (here %s): accept multipart/related; type="application/dicom"; transfer-syntax=*.`,
 		strings.Join(syntaxes(items), ", ")))
+}
+
+// negotiateBytes is negotiate for a research file, which is sent by itself only where it is a single file.
+func negotiateBytes(r *http.Request, item source.Stored, single bool) (asPart bool, err error) {
+	single = single && len(item.File.Beside()) == 0
+	for _, m := range accepted(r) {
+		switch m.media {
+		case "*/*", "multipart/*":
+			return true, nil
+		case typeMultipart:
+			if t := m.params["type"]; t == "" || t == typeBytes || t == item.Instance.Media || t == "*/*" {
+				return true, nil
+			}
+		case typeBytes, item.Instance.Media:
+			if single {
+				return false, nil
+			}
+		}
+	}
+	return false, newProblem(http.StatusNotAcceptable, fmt.Sprintf(
+		`This is a file of type %s: accept multipart/related; type="application/octet-stream".`, item.Instance.Media))
 }
 
 // fits says whether all instances are stored in the transfer syntax that a range asks for: explicit VR little

@@ -23,7 +23,7 @@ import (
 
 // orthanc starts Debian's Orthanc with its DICOMweb plugin on a free port; the test is skipped where it is not
 // installed.
-func orthanc(t *testing.T) (base string) {
+func orthanc(t testing.TB) (base string) {
 	t.Helper()
 	program, err := exec.LookPath("Orthanc")
 	if err != nil {

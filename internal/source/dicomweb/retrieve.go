@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
+	"mime"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,6 +59,11 @@ func (s *server) retrieve(w http.ResponseWriter, r *http.Request, i ids) error {
 		if err := f.File.Check(); err != nil {
 			return err
 		}
+		for _, b := range f.File.Beside() {
+			if err := b.Check(); err != nil {
+				return err
+			}
+		}
 	}
 	s.sendParts(w, r, items)
 	return nil
@@ -80,10 +88,45 @@ func (s *server) sendInstance(w http.ResponseWriter, r *http.Request, f source.S
 
 // contentType is an instance's media type with the transfer syntax that it is stored in.
 func contentType(f source.Stored) string {
-	if f.Instance.TransferSyntaxUID == "" {
+	switch {
+	case f.Instance.Media != "":
+		return f.Instance.Media
+	case f.Instance.TransferSyntaxUID == "":
 		return typeDICOM
 	}
 	return typeDICOM + "; transfer-syntax=" + f.Instance.TransferSyntaxUID
+}
+
+// sentPart is a file that is sent as one part.
+type sentPart struct {
+	head string
+	file source.File
+}
+
+// parts is what is sent of instances: a file of each, and those that belong to a research file behind it, with their
+// names.
+func parts(base, boundary string, items []source.Stored) []sentPart {
+	var out []sentPart
+	add := func(kind, more string, file source.File) {
+		out = append(out, sentPart{"\r\n--" + boundary + "\r\nContent-Type: " + kind +
+			"\r\nContent-Length: " + strconv.FormatInt(file.Size(), 10) + "\r\n" + more + "\r\n\r\n", file})
+	}
+	named := func(name string) string {
+		return "Content-Disposition: " + mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	}
+	for _, f := range items {
+		at := "Content-Location: " + retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID)
+		if f.Instance.Media == "" {
+			add(contentType(f), at, f.File)
+			continue
+		}
+		add(contentType(f), at+"\r\n"+named(f.Instance.Name), f.File)
+		beside := f.File.Beside()
+		for _, name := range slices.Sorted(maps.Keys(beside)) {
+			add(typeBytes, named(name), beside[name])
+		}
+	}
+	return out
 }
 
 // sendParts sends instances one after the other, straight from their files. Its length is told beforehand, which
@@ -91,45 +134,43 @@ func contentType(f source.Stored) string {
 // a file changes meanwhile, the connection is closed.
 func (s *server) sendParts(w http.ResponseWriter, r *http.Request, items []source.Stored) {
 	boundary := rand.Text()
-	base := s.base(r)
-	heads := make([]string, len(items))
+	list := parts(s.base(r), boundary, items)
 	end := "\r\n--" + boundary + "--\r\n"
 	length := int64(len(end))
-	for i, f := range items {
-		heads[i] = "\r\n--" + boundary +
-			"\r\nContent-Type: " + contentType(f) +
-			"\r\nContent-Length: " + strconv.FormatInt(f.File.Size(), 10) +
-			"\r\nContent-Location: " + retrieveURL(base, f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID, f.Instance.SOPInstanceUID) +
-			"\r\n\r\n"
-		length += int64(len(heads[i])) + f.File.Size()
+	for _, p := range list {
+		length += int64(len(p.head)) + p.file.Size()
 	}
-	w.Header().Set("Content-Type", fmt.Sprintf(`%s; type="%s"; boundary=%s`, typeMultipart, typeDICOM, boundary))
+	kind := typeDICOM
+	if items[0].Instance.Media != "" {
+		kind = typeBytes
+	}
+	w.Header().Set("Content-Type", fmt.Sprintf(`%s; type="%s"; boundary=%s`, typeMultipart, kind, boundary))
 	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 	if r.Method == http.MethodHead {
 		return
 	}
-	for i, f := range items {
+	for _, p := range list {
 		s.deadline(w)
-		if err := sendPart(w, heads[i], f); err != nil {
-			s.abort(r, f, err)
+		if err := sendPart(w, p); err != nil {
+			s.abort(r, items[0], err)
 		}
 	}
 	if _, err := io.WriteString(w, end); err != nil {
-		s.abort(r, items[len(items)-1], err)
+		s.abort(r, items[0], err)
 	}
 }
 
-func sendPart(w http.ResponseWriter, head string, f source.Stored) error {
-	in, err := f.File.Open()
+func sendPart(w http.ResponseWriter, p sentPart) error {
+	in, err := p.file.Open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if _, err := io.WriteString(w, head); err != nil {
+	if _, err := io.WriteString(w, p.head); err != nil {
 		return err
 	}
 	n, err := io.Copy(w, in)
-	if err == nil && n != f.File.Size() {
+	if err == nil && n != p.file.Size() {
 		err = source.ErrChanged
 	}
 	return err
@@ -139,7 +180,7 @@ func sendPart(w http.ResponseWriter, head string, f source.Stored) error {
 func (s *server) abort(r *http.Request, f source.Stored, err error) {
 	if r.Context().Err() == nil {
 		s.Logger.Warn("DICOMweb answer broken off", "study", source.HashUID(f.Study.StudyInstanceUID),
-			"instance", source.HashUID(f.Instance.SOPInstanceUID), "cause", cause(err))
+			"cause", cause(err))
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -206,6 +247,13 @@ func readMetadata(ctx context.Context, base string, batch []source.Stored) ([][]
 }
 
 func instanceMetadata(base string, f source.Stored) ([]byte, error) {
+	if f.Instance.Media != "" { // a research file has only what the index made of it
+		d := result()
+		setStudy(d, f.Study)
+		setSeries(d, f)
+		setInstance(d, f)
+		return appendDataset(nil, d), nil
+	}
 	in, err := f.File.Open()
 	if err != nil {
 		return nil, err
