@@ -222,6 +222,9 @@ func (d *decoder) frame(process byte, body []byte) error {
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.quant > 3 && process != markerSOF3 {
 			return corrupt("component %d has sampling factors %d and %d and quantization table %d", i+1, c.h, c.v, c.quant)
 		}
+		if n == 1 { // its blocks lie in rows whatever the factors (T.81 A.2.2)
+			c.h, c.v = 1, 1
+		}
 		d.comps[i] = c
 		d.maxH, d.maxV = max(d.maxH, int(c.h)), max(d.maxV, int(c.v))
 	}
@@ -237,11 +240,12 @@ func (d *decoder) frame(process byte, body []byte) error {
 			}
 			blocks += d.width * d.height
 		} else {
-			blocks += ceil(c.width, 8) * ceil(c.height, 8)
+			blocks += c.blocksX * c.blocksY
 		}
 	}
-	// Every block, or sample in lossless coding, takes a bit or more, so a short frame cannot ask for much memory.
-	if rest := len(d.data) - d.pos; blocks > 8*rest {
+	// Every block, or sample in lossless coding, takes a bit or more, so a short frame cannot ask for much memory. (The
+	// blocks that only fill up an MCU may be missing, which matters to the smallest pictures alone.)
+	if rest := len(d.data) - d.pos; blocks > 8*rest+64 {
 		return truncated("%d bytes cannot hold %dx%d pixels", rest, d.width, d.height)
 	}
 	return nil

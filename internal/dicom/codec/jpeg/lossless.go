@@ -53,7 +53,7 @@ func (d *decoder) losslessScan(s scan, pix []byte, size int) error {
 		} else {
 			err = d.r.interleaved(row[n:], tables)
 		}
-		if err == nil && d.r.over() {
+		if err == nil && d.r.over() || err != nil && d.r.spent() {
 			err = truncated("its data ends in line %d of %d", y+1, d.height)
 		}
 		if err != nil {
@@ -121,6 +121,7 @@ func (r *reader) differences(row []uint16, t *table) error {
 		if l == 0 {
 			v, _, k := t.long(acc, e, true)
 			if k == 0 {
+				r.pos, r.acc, r.n = pos, acc, n
 				return corrupt("bits in its data are no Huffman code")
 			}
 			row[i], l = uint16(v), uint(k)

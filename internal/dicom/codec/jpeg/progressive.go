@@ -8,7 +8,7 @@ import (
 
 // maxScans bounds the scans of a progressive frame. Encoders write 6 to 13; a DC scan and 63 bands of one coefficient
 // in several steps would be more, but each costs a walk over the picture.
-const maxScans = 256
+const maxScans = 100
 
 // progression is a progressive frame that is being decoded (T.81 annex G).
 type progression struct {

@@ -53,6 +53,12 @@ func (r *reader) over() bool {
 	return r.pos*8-int(r.n) > (len(r.buf)-slack)*8
 }
 
+// spent says whether less is left than a code and its value may take, so that what was just found wrong may be the zeros
+// behind the end.
+func (r *reader) spent() bool {
+	return r.pos*8-int(r.n)+32 > (len(r.buf)-slack)*8
+}
+
 // segment prepares the reader for the entropy-coded bytes from d.pos on, up to a marker, and sets d.pos to that.
 func (d *decoder) segment() {
 	if d.r.buf == nil {

@@ -99,6 +99,20 @@ func (d *decoder) walk(s scan, reset func(), fn func(i, x, y int) error) error {
 			return corrupt("a scan has %d blocks in an MCU, 10 are allowed", blocks)
 		}
 	}
+	mcu := func(x, y int) error {
+		if single {
+			return fn(0, x, y)
+		}
+		for i, at := range s.comps {
+			h, v := int(d.comps[at].h), int(d.comps[at].v)
+			for k := range h * v {
+				if err := fn(i, x*h+k%h, y*v+k/h); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 	rs := d.begin()
 	reset()
 	for y := range down {
@@ -110,19 +124,11 @@ func (d *decoder) walk(s scan, reset func(), fn func(i, x, y int) error) error {
 			if fresh {
 				reset()
 			}
-			if single {
-				if err := fn(0, x, y); err != nil {
-					return err
+			if err := mcu(x, y); err != nil {
+				if d.r.spent() {
+					return truncated("its data ends in row %d of %d of the blocks", y+1, down)
 				}
-				continue
-			}
-			for i, at := range s.comps {
-				h, v := int(d.comps[at].h), int(d.comps[at].v)
-				for k := range h * v {
-					if err := fn(i, x*h+k%h, y*v+k/h); err != nil {
-						return err
-					}
-				}
+				return err
 			}
 		}
 		if d.r.over() {
@@ -149,6 +155,7 @@ func (r *reader) block(b *block, c *coding) (int, error) {
 	if l == 0 {
 		long, _, k := c.dc.long(acc, e, true)
 		if k == 0 {
+			r.pos, r.acc, r.n = pos, acc, n
 			return 0, corrupt("bits in its data are no Huffman code")
 		}
 		v, l = long, uint(k)
@@ -171,11 +178,12 @@ func (r *reader) block(b *block, c *coding) (int, error) {
 		e := ac.fast[acc>>(64-lutBits)]
 		l, v, run := uint(e&63), int32(e)>>16, e>>12&15
 		if l == 0 {
-			value, r, length := ac.long(acc, e, false)
+			value, zeros, length := ac.long(acc, e, false)
 			if length == 0 {
+				r.pos, r.acc, r.n = pos, acc, n
 				return 0, corrupt("bits in its data are no Huffman code")
 			}
-			v, run, l = value, r, uint(length)
+			v, run, l = value, zeros, uint(length)
 		}
 		acc <<= l & 63
 		n -= l
