@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tomocast/tomocast/internal/dicom/codec"
@@ -139,6 +140,7 @@ func (p *parser) body(d *Dataset) error {
 	}
 	err := p.elements(d, len(p.data), false, explicit, 0)
 	if !errors.Is(err, errMore) {
+		d.leaveOutCommands()
 		d.textWarnings()
 	}
 	switch {
@@ -149,6 +151,19 @@ func (p *parser) body(d *Dataset) error {
 		return nil
 	}
 	return err
+}
+
+// leaveOutCommands drops elements of commands and of the file meta information that stand in the data set, where none
+// belongs (PS3.10 7.1).
+func (d *Dataset) leaveOutCommands() {
+	n := len(d.Elements)
+	if n == 0 || d.Elements[0].Tag.Group() > 0x0002 {
+		return
+	}
+	d.Elements = slices.DeleteFunc(d.Elements, func(e Element) bool { return e.Tag.Group() == 0x0000 || e.Tag.Group() == 0x0002 })
+	if len(d.Elements) < n {
+		d.warn("elements of commands or of the file meta information in the data set were left out")
+	}
 }
 
 // whole says whether the data set has all of its uncompressed pixel data, so that damage behind it costs nothing that
