@@ -44,6 +44,9 @@ var parts = []part{
 	{"session", "a session on the demo study in Chromium", session},
 	{"demo", "the first picture of the demo study in Chromium", firstDemo},
 	{"first", "the first picture of the chest CT in Chromium", firstPicture},
+	{"pacs", "a CT of 100 slices from Orthanc", fromPACS},
+	{"decode", "decoding against DCMTK and GDCM", decoding},
+	{"worklist", "a list of 10,000 studies", worklist},
 }
 
 // skipped is why a part cannot be measured here.

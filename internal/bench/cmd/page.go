@@ -32,11 +32,16 @@ func firstPicture(ctx context.Context, s setup) ([]bench.Row, error) {
 
 // opening opens a study again and again. bar is the row for the first picture, without its value.
 func opening(ctx context.Context, s setup, studies, name string, bar bench.Row) ([]bench.Row, error) {
-	st, err := startStack(ctx, s.bin, studies)
+	st, err := startStack(ctx, s.bin, "--studies", studies)
 	if err != nil {
 		return nil, err
 	}
 	defer st.stop()
+	return st.opening(ctx, s, name, bar)
+}
+
+// opening opens the broker's one study again and again.
+func (st *stack) opening(ctx context.Context, s setup, name string, bar bench.Row) ([]bench.Row, error) {
 	viewer, err := st.viewer(ctx)
 	if err != nil {
 		return nil, err
@@ -93,7 +98,7 @@ func session(ctx context.Context, s setup) (rows []bench.Row, err error) {
 		return nil, err
 	}
 	defer demo.remove()
-	st, err := startStack(ctx, s.bin, demo.dir)
+	st, err := startStack(ctx, s.bin, "--studies", demo.dir)
 	if err != nil {
 		return rows, err
 	}

@@ -63,12 +63,13 @@ func (p *program) end() {
 // stack is a broker with one edge, on free ports and with caches of their own.
 type stack struct {
 	bin, cache, secret, url string
+	args                    []string // of the broker
 	broker, edge            *program
 	client                  *http.Client
 }
 
-// startStack starts a broker that serves a folder of studies, and an edge.
-func startStack(ctx context.Context, bin, studies string) (_ *stack, err error) {
+// startStack starts a broker whose studies are where its flags say, and an edge.
+func startStack(ctx context.Context, bin string, studies ...string) (_ *stack, err error) {
 	s := &stack{bin: bin, secret: rand.Text()}
 	if s.cache, err = os.MkdirTemp("", "tomocast-bench-"); err != nil {
 		return nil, fmt.Errorf("make a folder for caches: %w", err)
@@ -88,14 +89,20 @@ func startStack(ctx context.Context, bin, studies string) (_ *stack, err error) 
 		return nil, err
 	}
 	s.url = "http://" + address
-	args := []string{"--listen", address, "--cache-dir", s.cache, "--studies", studies, "--log-level", "warn"}
-	if s.broker, err = start(filepath.Join(bin, "cloud-broker"), args, s.environment()); err != nil {
-		return nil, err
-	}
-	if err := s.answers(ctx, "/healthz"); err != nil {
+	s.args = append([]string{"--listen", address, "--cache-dir", s.cache, "--log-level", "warn"}, studies...)
+	if err := s.startBroker(ctx); err != nil {
 		return nil, err
 	}
 	return s, s.startEdge(ctx)
+}
+
+// startBroker starts a broker, in the place of the one that runs.
+func (s *stack) startBroker(ctx context.Context) (err error) {
+	s.broker.end()
+	if s.broker, err = start(filepath.Join(s.bin, "cloud-broker"), s.args, s.environment()); err != nil {
+		return err
+	}
+	return s.answers(ctx, "/healthz")
 }
 
 // environment has the secret, and the caches of libraries apart from those of the user. Mesa keeps compiled
