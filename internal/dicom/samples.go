@@ -43,22 +43,57 @@ func (f PixelFormat) Int16s(dst []int16, raw []byte) bool {
 		return false
 	case f.BitsStored == 16 && f.Signed && littleEndianHost:
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 2*len(dst)), raw)
-	case f.Signed:
-		up, down := 16-f.BitsStored-shift, 16-f.BitsStored
-		for i := range dst {
-			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:])<<(up&15)) >> (down & 15)
-		}
-	case f.BitsStored == 16:
-		for i := range dst {
-			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]) ^ 0x8000) // minus 32768
-		}
 	default:
-		mask := uint16(1<<f.BitsStored - 1)
-		for i := range dst {
-			dst[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]) >> (shift & 15) & mask)
-		}
+		f.words(dst, raw)
 	}
 	return true
+}
+
+// words decodes samples of 16 bits, four at a time where the host has their byte order.
+func (f PixelFormat) words(dst []int16, raw []byte) {
+	shift := f.HighBit + 1 - f.BitsStored
+	mask, sign := uint16(1<<f.BitsStored-1), uint16(0)
+	switch {
+	case f.Signed:
+		sign = 1 << (f.BitsStored - 1)
+	case f.BitsStored == 16:
+		sign = 0x8000 // Bias
+	}
+	n := 0
+	if littleEndianHost && len(dst) >= 4 {
+		n = len(dst) &^ 3
+		fours(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 2*n), raw[:2*n], shift, uint64(mask)*ones, uint64(sign)*ones)
+	}
+	for i := n; i < len(dst); i++ {
+		v := binary.LittleEndian.Uint16(raw[2*i:]) >> shift & mask
+		dst[i] = int16(v ^ sign - sign)
+		if !f.Signed {
+			dst[i] = int16(v ^ sign)
+		}
+	}
+}
+
+// ones is 1 in each of four words, tops the uppermost bit of each.
+const (
+	ones = 0x0001_0001_0001_0001
+	tops = 0x8000 * ones
+)
+
+// fours decodes four words at a time. What shifting brings in from the word above, the mask takes away. A sign of less
+// than 16 bits is extended by flipping and subtracting it; the uppermost bits keep borrows within their words.
+func fours(dst, raw []byte, shift int, mask, sign uint64) {
+	if sign == 0 || sign == tops {
+		for len(raw) >= 8 && len(dst) >= 8 {
+			binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(raw)>>shift&mask^sign)
+			raw, dst = raw[8:], dst[8:]
+		}
+		return
+	}
+	for len(raw) >= 8 && len(dst) >= 8 {
+		v := binary.LittleEndian.Uint64(raw)>>shift&mask ^ sign
+		binary.LittleEndian.PutUint64(dst, (v|tops)-sign^tops)
+		raw, dst = raw[8:], dst[8:]
+	}
 }
 
 var littleEndianHost = func() bool {
