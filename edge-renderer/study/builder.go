@@ -383,7 +383,13 @@ func (b *Builder) finish() (*Result, error) {
 		return b.assemble(c, p, append(warnings, warnPatients(c.infos)...))
 	}
 	all := b.known.catalogue
-	r, err := b.assemble(c, p, append(warnings, warnPatients(all.infos)...))
+	warnings = append(warnings, warnPatients(all.infos)...)
+	for _, w := range slices.Concat(all.parts[b.known.number].layout.warnings, all.parts[b.known.number].warnings) {
+		if w.Code == WarnGap || w.Code == WarnDoubled { // the slices of one part alone do not show it
+			warnings = append(warnings, w)
+		}
+	}
+	r, err := b.assemble(c, p, warnings)
 	if err == nil {
 		r.Parts, r.Part = all.list, all.list[b.known.number]
 		for _, f := range all.leftOut { // what was not fetched

@@ -67,7 +67,7 @@ func arrange(list []*SliceInfo, maxPlanes int) []run {
 	at, steps := along(list)
 	cuts := cut(steps)
 	// Where slices lie far apart nearly everywhere they are no stack that was cut.
-	if len(cuts) > 1+len(list)/4 {
+	if len(cuts) > max(1, len(list)/4) {
 		return []run{{lo: 0, hi: len(list), err: refuse(Irregular, "", "the %d slices lie %.1f to %.1f mm apart, too far for a volume; they can be shown one by one",
 			len(list), slices.Min(steps), slices.Max(steps))}}
 	}
