@@ -12,6 +12,7 @@ import (
 const (
 	markSOC = 0xff4f // start of codestream
 	markSIZ = 0xff51 // image and tile size
+	markCOD = 0xff52 // coding style
 	markSOT = 0xff90 // start of tile-part
 	markEOC = 0xffd9 // end of codestream
 )
@@ -26,6 +27,17 @@ type header struct {
 	signed                    bool
 	tiles                     int
 }
+
+// The bits of a code block's style (T.800 table A.19, T.814 table A.4).
+const (
+	styleBypass = 1 << iota
+	styleReset
+	styleTermination
+	styleCausal
+	stylePredictable
+	styleSymbols
+	styleHT
+)
 
 // be is a reader of big-endian numbers; beyond the end it gives zeros and remembers that.
 type be struct {
@@ -101,12 +113,35 @@ func readHeader(stream []byte) (header, error) {
 	return h, nil
 }
 
-// checkTiles walks over the tile-parts (T.800 A.4.2) and says whether all of them are there in full. The caller has
-// read the header.
-func checkTiles(stream []byte, tiles int) error {
+// prepared is the codestream, whose last tile-part ends at end, as OpenJPEG gets it: with the mark of the end, which
+// some writers forget, nothing behind it, and the style bit by which OpenJPEG compares, at the end of each code
+// block, how much the arithmetic decoder has read with how much there is. The bit has no other effect on decoding.
+// There is no check sum in JPEG 2000, so this is what shows that the data of a code block has been damaged. The styles
+// in which a block has several codewords, or another coder, stay as they are.
+func prepared(stream []byte, end int) []byte {
+	stream = append(bytes.Clone(stream[:end]), markEOC>>8, markEOC&0xff)
+	const offset = 12 // of the style in COD (T.800 A.6.1)
+	for at := 2; at+offset < len(stream); {
+		r := be{b: stream[at:]}
+		mark, length := r.u16(), r.u16()
+		switch {
+		case mark == markCOD && stream[at+offset]&(styleBypass|styleTermination|styleHT) == 0:
+			stream[at+offset] |= stylePredictable
+			return stream
+		case mark == markCOD, mark == markSOT, length < 2:
+			return stream
+		}
+		at += 2 + length
+	}
+	return stream
+}
+
+// checkTiles walks over the tile-parts (T.800 A.4.2) and says whether all of them are there in full, and where the last
+// one ends. The caller has read the header.
+func checkTiles(stream []byte, tiles int) (end int, err error) {
 	at := 2 // behind SOC
-	cut := func(what string) error {
-		return fmt.Errorf("%w: it ends in %s, after %d bytes; export the image again", codec.ErrTruncated, what, len(stream))
+	cut := func(what string) (int, error) {
+		return 0, fmt.Errorf("%w: it ends in %s, after %d bytes; export the image again", codec.ErrTruncated, what, len(stream))
 	}
 	for { // the main header
 		r := be{b: stream[min(at, len(stream)):]}
@@ -118,7 +153,7 @@ func checkTiles(stream []byte, tiles int) error {
 			break
 		}
 		if mark < 0xff01 || length < 2 {
-			return fmt.Errorf("%w: there is no marker at byte %d of its main header", codec.ErrCorrupt, at)
+			return 0, fmt.Errorf("%w: there is no marker at byte %d of its main header", codec.ErrCorrupt, at)
 		}
 		at += 2 + length
 	}
@@ -130,11 +165,11 @@ func checkTiles(stream []byte, tiles int) error {
 		switch {
 		case mark == markSOT && !r.short:
 		case missing > 0 && (r.short || mark == markEOC):
-			return fmt.Errorf("%w: %d of its %d tiles are missing; export the image again", codec.ErrTruncated, missing, tiles)
+			return 0, fmt.Errorf("%w: %d of its %d tiles are missing; export the image again", codec.ErrTruncated, missing, tiles)
 		case missing > 0:
-			return fmt.Errorf("%w: there is no tile-part at byte %d", codec.ErrCorrupt, at)
+			return 0, fmt.Errorf("%w: there is no tile-part at byte %d", codec.ErrCorrupt, at)
 		default:
-			return nil // EOC, or the padding where it should be
+			return at, nil // EOC, or the padding where it should be
 		}
 		r.take(2) // Lsot
 		tile, length := r.u16(), r.u32()
@@ -143,23 +178,24 @@ func checkTiles(stream []byte, tiles int) error {
 			return cut("the header of a tile-part")
 		}
 		if tile >= tiles {
-			return fmt.Errorf("%w: a tile-part belongs to tile %d of %d", codec.ErrCorrupt, tile+1, tiles)
+			return 0, fmt.Errorf("%w: a tile-part belongs to tile %d of %d", codec.ErrCorrupt, tile+1, tiles)
 		}
 		if !seen[tile] {
 			seen[tile] = true
 			missing--
 		}
 		if length == 0 { // up to EOC
-			if !bytes.HasSuffix(bytes.TrimRight(stream, "\x00"), []byte{markEOC >> 8, markEOC & 0xff}) {
+			all, found := bytes.CutSuffix(bytes.TrimRight(stream, "\x00"), []byte{markEOC >> 8, markEOC & 0xff})
+			if !found {
 				return cut("its last tile")
 			}
 			if missing > 0 {
-				return fmt.Errorf("%w: %d of its %d tiles are missing; export the image again", codec.ErrTruncated, missing, tiles)
+				return 0, fmt.Errorf("%w: %d of its %d tiles are missing; export the image again", codec.ErrTruncated, missing, tiles)
 			}
-			return nil
+			return len(all), nil
 		}
 		if length < 14 {
-			return fmt.Errorf("%w: a tile-part claims %d bytes, its header alone has 14", codec.ErrCorrupt, length)
+			return 0, fmt.Errorf("%w: a tile-part claims %d bytes, its header alone has 14", codec.ErrCorrupt, length)
 		}
 		if int64(len(stream)-at) < length {
 			return cut("a tile-part")

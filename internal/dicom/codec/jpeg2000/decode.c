@@ -39,9 +39,16 @@ static OPJ_BOOL memory_seek(OPJ_OFF_T to, void *user) {
 	return OPJ_TRUE;
 }
 
-// complain keeps the first message: those after it follow from it.
+// complain keeps the first message: those after it follow from it. What the check at the end of code blocks finds is
+// for the caller to judge.
 static void complain(const char *text, void *user) {
 	tomocast_j2k_result *r = user;
+	int slack;
+	if (sscanf(text, "PTERM check failure: %d", &slack) == 1) {
+		if (slack > r->slack)
+			r->slack = slack;
+		return;
+	}
 	if (r->complaint)
 		return;
 	r->complaint = 1;

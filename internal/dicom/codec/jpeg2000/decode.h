@@ -15,6 +15,7 @@ typedef struct {
 // What became of it.
 typedef struct {
 	uint32_t transform; // 0 none, 1 part 1's colour transform, 2 part 2's
+	int32_t slack;      // the most bytes that the decoder left over, or read too many, at the end of a code block
 	int32_t complaint;  // there is a message, an error or a warning
 	char message[256];  // OpenJPEG's first
 } tomocast_j2k_result;

@@ -10,6 +10,7 @@ package jpegls
 import "C"
 
 import (
+	"bytes"
 	"fmt"
 	"unsafe"
 
@@ -49,6 +50,10 @@ func DecodeTo(frame []byte, want codec.Want, reserve func(size int) ([]byte, err
 	}
 	if err := want.Check(m.Width, m.Height, m.Components); err != nil {
 		return m, err
+	}
+	// Without its end CharLS may search on for ever. The two bytes cannot stand within the compressed data (T.87 A.1).
+	if !bytes.Contains(frame, []byte{0xff, 0xd9}) {
+		return m, fmt.Errorf("%w: it has no end after %d bytes; export the image again", codec.ErrTruncated, len(frame))
 	}
 	size := m.Width * m.Height * m.Components * m.SampleBytes()
 	if m.Bits < 2 || m.Bits > 16 || C.size_t(size) != info.size {
