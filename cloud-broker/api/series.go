@@ -73,6 +73,9 @@ func (s *server) thumbnail(ctx context.Context, in *thumbnailInput) (*thumbnailO
 		return nil, badRequest("This is no UID of a series.", err)
 	}
 	ref := signaling.SeriesRef{Source: from.Name, StudyInstanceUID: in.Study, SeriesInstanceUID: in.Series}
+	if err := s.Dispatcher.CheckSeries(ctx, ref); err != nil { // of one that was deleted, no picture is kept for anyone
+		return nil, problemOf(err)
+	}
 	key := fmt.Sprintf("%s %s %s %d", ref.Source, ref.StudyInstanceUID, ref.SeriesInstanceUID, in.Side)
 	p, err := s.Thumbnails.Get(ctx, key, func(ctx context.Context) (signaling.Thumbnail, error) {
 		return s.Dispatcher.Thumbnail(ctx, ref, in.Side)

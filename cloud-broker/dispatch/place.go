@@ -41,7 +41,7 @@ func (d *Dispatcher) submit(ctx context.Context, p identity.Principal, key strin
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.", Detail: err.Error()}
 	}
 	if r.Series != nil {
-		if err := d.checkSeries(ctx, *r.Series); err != nil {
+		if err := d.CheckSeries(ctx, *r.Series); err != nil {
 			return signaling.Grant{}, err
 		}
 	}

@@ -27,7 +27,7 @@ func (d *Dispatcher) Prefetch(ctx context.Context, p identity.Principal, ref sig
 	if err := ref.Validate(); err != nil {
 		return Prefetched{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The series cannot be loaded ahead.", Detail: err.Error()}
 	}
-	if err := d.checkSeries(ctx, ref); err != nil {
+	if err := d.CheckSeries(ctx, ref); err != nil {
 		return Prefetched{}, err
 	}
 	fit, why := d.Snapshot.Candidates(placement.Request{

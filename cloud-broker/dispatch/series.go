@@ -12,10 +12,10 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// checkSeries refuses a series that is not there or has no picture before an edge is troubled with it. Of a PACS's
+// CheckSeries refuses a series that is not there or has no picture before an edge is troubled with it. Of a PACS's
 // series only the source is looked at: asking the PACS would cost a round trip that the edge makes anyway, and says
 // the same.
-func (d *Dispatcher) checkSeries(ctx context.Context, ref signaling.SeriesRef) error {
+func (d *Dispatcher) CheckSeries(ctx context.Context, ref signaling.SeriesRef) error {
 	from, err := d.source(ref.Source)
 	if err != nil || !from.Local() {
 		return err

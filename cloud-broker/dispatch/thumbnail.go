@@ -22,12 +22,10 @@ const (
 )
 
 // Thumbnail has an edge make a small picture of a series that fits into a square of side pixels: one that has the
-// series loaded, else the one with the fewest such requests under way. It waits while all are busy. Errors are
+// series loaded, else the one with the fewest such requests under way. It waits while all are busy. The
+// caller has checked the series (CheckSeries). Errors are
 // *signaling.Problem, or ctx's.
 func (d *Dispatcher) Thumbnail(ctx context.Context, ref signaling.SeriesRef, side int) (signaling.Thumbnail, error) {
-	if err := d.checkSeries(ctx, ref); err != nil {
-		return signaling.Thumbnail{}, err
-	}
 	var exclude []signaling.NodeID
 	var refused []string
 	for range thumbnailTries {

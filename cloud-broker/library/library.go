@@ -30,8 +30,8 @@ var (
 	ErrReading = errors.New("is still being read")
 	// ErrRemote: a PACS did not answer as it should; the error says how.
 	ErrRemote = errors.New("the PACS")
-	// ErrReadOnly: the source takes no files and lets none be deleted.
-	ErrReadOnly = errors.New("can only be read")
+	// ErrReadOnly: nothing of the source can be deleted here.
+	ErrReadOnly = errors.New("can only be read here")
 )
 
 // Config is what a Library needs.
