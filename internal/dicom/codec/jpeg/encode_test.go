@@ -114,6 +114,7 @@ type testFrame struct {
 	sampling      [][2]int // horizontal and vertical factor of each component
 	restart       int
 	split         bool // every component in a scan of its own
+	paired        bool // the second of three components in a scan of its own, the others in one
 	dnl           bool // the number of lines stands behind the first scan
 	// of lossless frames
 	selection, low int
@@ -149,27 +150,22 @@ func (f *testFrame) start() []byte {
 
 // scans writes the scans with the data that data gives for each, and the end.
 func (f *testFrame) scans(out []byte, params [3]byte, data func(comps []int) []byte) []byte {
-	all := [][]int{{}}
-	for i := range f.sampling {
-		if f.split {
-			all = append(all, []int{i})
-		} else {
-			all[0] = append(all[0], i)
-		}
+	all := [][]int{{0}, {1}, {2}, {3}}[:len(f.sampling)]
+	switch {
+	case f.paired:
+		all = [][]int{{0, 2}, {1}}
+	case !f.split:
+		all = [][]int{{0, 1, 2, 3}[:len(f.sampling)]}
 	}
 	for i, comps := range all {
-		if len(comps) == 0 {
-			continue
-		}
 		sos := []byte{byte(len(comps))}
 		for _, c := range comps {
 			sos = append(sos, byte(c+1), 0x11)
 		}
 		out = append(out, segment(markerSOS, append(sos, params[:]...)...)...)
 		out = append(out, data(comps)...)
-		if f.dnl && i <= 1 {
+		if f.dnl && i == 0 {
 			out = append(out, segment(markerDNL, byte(f.height>>8), byte(f.height))...)
-			f.dnl = false
 		}
 	}
 	return append(out, 0xFF, markerEOI)

@@ -97,6 +97,9 @@ func TestLossless(t *testing.T) {
 			check(name+", restarts", f)
 			f.split = true
 			check(name+", a scan each", f)
+			if f.paired = n == 3; f.paired {
+				check(name+", two scans", f)
+			}
 			g := testLossless(r, 16, selection, n)
 			g.split = true
 			check(name+", a scan each, 16 bits", g)
@@ -207,9 +210,12 @@ func TestSequential(t *testing.T) {
 				pix, width, height := f.plane(c)
 				planes = append(planes, plane{pix, width, height})
 			}
-			for variant := range 4 {
-				f.restart, f.split, f.dnl = variant&1*5, variant&2 != 0, variant == 3
-				name := fmt.Sprintf("%v, %d bits, restart %d, split %v", sampling, bits, f.restart, f.split)
+			for variant := range 5 {
+				f.restart, f.split, f.dnl, f.paired = variant&1*5, variant&2 != 0, variant == 3, variant == 4
+				if f.paired && len(sampling) != 3 {
+					continue
+				}
+				name := fmt.Sprintf("%v, %d bits, restart %d, split %v, paired %v", sampling, bits, f.restart, f.split, f.paired)
 				m, err := Decode(f.dct(), f.want())
 				if err != nil {
 					t.Errorf("%s: %v", name, err)

@@ -77,30 +77,31 @@ func (d *decoder) losslessScan(s scan, pix []byte, size int) error {
 	return nil
 }
 
-// store writes a row of samples where they belong in pix.
+// store writes a row of samples, interleaved by pixel as far as the scan has components, where they belong in pix.
 func (d *decoder) store(pix []byte, row []uint16, s scan, y, size int) {
-	n := len(d.comps)
-	line := pix[y*d.width*n*size:][:d.width*n*size]
-	step, at := 1, 0
-	if len(s.comps) < n {
-		step, at = n, s.comps[0]
-	}
+	all, n := len(d.comps), len(s.comps)
+	line := pix[y*d.width*all*size:][:d.width*all*size]
 	shift := s.low & 15
-	if size == 2 {
-		if step == 1 {
-			line = line[:2*len(row)]
-			for i, v := range row {
-				binary.LittleEndian.PutUint16(line[2*i:], v<<shift)
-			}
-			return
-		}
+	switch {
+	case n == all && size == 2:
+		line = line[:2*len(row)]
 		for i, v := range row {
-			binary.LittleEndian.PutUint16(line[2*(i*step+at):], v<<shift)
+			binary.LittleEndian.PutUint16(line[2*i:], v<<shift)
 		}
-		return
-	}
-	for i, v := range row {
-		line[i*step+at] = byte(v << shift)
+	case n == all:
+		line = line[:len(row)]
+		for i, v := range row {
+			line[i] = byte(v << shift)
+		}
+	default:
+		for i, c := range s.comps {
+			for x := range d.width {
+				v, at := row[x*n+i]<<shift, (x*all+c)*size
+				if line[at] = byte(v); size == 2 {
+					line[at+1] = byte(v >> 8)
+				}
+			}
+		}
 	}
 }
 
