@@ -58,6 +58,13 @@ export function explain(error: unknown): Explanation {
   return { title: plain.internal.title, detail, advice: "retry" };
 }
 
+/** asProblem is any error as a problem. */
+export function asProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  const { title, detail } = explain(error);
+  return new ProblemError("internal", title, detail);
+}
+
 const codesByStatus: Record<number, ProblemCode> = {
   400: "bad-request",
   401: "unauthorized",

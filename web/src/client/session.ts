@@ -18,7 +18,9 @@ import { Emitter } from "./emitter.js";
 import { InputSender, pageScheduler, Sequence, type ViewportChange } from "./input.js";
 import { Pictures } from "./pictures.js";
 import { isFinal, lossOf } from "./loss.js";
-import { explain, ProblemError } from "./problem.js";
+import { cancelled, isAsked, Opening } from "./opening.js";
+import { asProblem, ProblemError } from "./problem.js";
+import { Place } from "./place.js";
 import { Pulse } from "./pulse.js";
 import type { Orientation, SessionEvents, State, Subject } from "./session-types.js";
 import { ShownViews } from "./shown-view.js";
@@ -26,16 +28,13 @@ import { Told } from "./told.js";
 import { Uploader } from "./uploader.js";
 import { patched } from "./view.js";
 
-/** Another series is told of by its progress; its edge answers when it has it, or can't have it. */
-const openWithinMs = 30 * 60_000;
-
 /** Session is one rendering task. */
 export class Session extends Emitter<SessionEvents> {
   readonly pictures = new Pictures();
   /** views knows which view the picture on the screen shows. */
   readonly views = new ShownViews();
   readonly told = new Told(this);
-  readonly #api: BrokerAPI;
+  readonly #place: Place;
   /** series is what to ask for; without one, files are sent. */
   #series: SeriesRef | undefined;
   readonly #uploader: Uploader | undefined;
@@ -45,7 +44,6 @@ export class Session extends Emitter<SessionEvents> {
   readonly #sequence = new Sequence();
   #state: State = "asking";
   #problem: ProblemError | undefined;
-  #grant: Grant | undefined;
   #connection: Connection | undefined;
   #control: Control | undefined;
   #computations: Computations | undefined;
@@ -55,12 +53,15 @@ export class Session extends Emitter<SessionEvents> {
   #hidden = false;
   #pulse: Pulse | undefined;
   #attempt = 0;
+  #opening: Opening | undefined;
+  /** again is what was on the screen when the edge was lost. */
+  #again: SeriesRef | undefined;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
   /** view is what the session opens with; without one the edge chooses. */
   constructor(api: BrokerAPI, subject: Subject, view?: ViewState) {
     super();
-    this.#api = api;
+    this.#place = new Place(api);
     if ("series" in subject) this.#series = subject.series;
     else this.#uploader = new Uploader(subject.files, (sent) => { this.told.send(sent); });
     this.#view = view;
@@ -92,13 +93,13 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   get grant(): Grant | undefined {
-    return this.#grant;
+    return this.#place.grant;
   }
 
   /** start asks for a place and connects. What goes wrong is told by the state. */
   async start(): Promise<void> {
     try {
-      await this.#place();
+      await this.#begin();
     } catch (error) {
       this.#fail(error);
     }
@@ -143,11 +144,18 @@ export class Session extends Emitter<SessionEvents> {
    * until the other has come, also where it cannot come, which rejects.
    */
   async openSeries(series: SeriesRef): Promise<void> {
+    this.#opening?.fail(cancelled);
+    const opening = new Opening(series);
+    this.#opening = opening;
     this.told.open(series);
     try {
-      await this.#request({ type: "open-series", series }, openWithinMs);
+      await this.#request({ type: "open-series", series });
+      await opening.over;
     } finally {
-      if (this.told.opening === series) this.told.open(undefined);
+      if (this.#opening === opening) {
+        this.#opening = undefined;
+        this.told.open(undefined);
+      }
     }
   }
 
@@ -203,27 +211,20 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#finished) return;
     this.#finished = true;
     this.#stop.abort(new ProblemError("cancelled", "Closed"));
-    const task = this.#grant?.task;
     this.#send({ type: "finish" });
     this.#disconnect("finished");
     // The edge may be out of reach; the broker then ends the task.
-    if (task !== undefined && this.#state !== "failed") this.#api.finish(task).catch(() => undefined);
+    if (this.#state !== "failed") this.#place.finish();
     this.#enter("ended");
     this.clear();
   }
 
-  async #place(): Promise<void> {
+  async #begin(): Promise<void> {
     this.#enter(this.#state === "restoring" ? "restoring" : "asking");
     const request: TaskRequest = { type: "rendering", parameters: this.#parameters() };
     if (this.#series !== undefined) request.series = this.#series;
-    const stop = this.#stop.signal;
-    const grant = await this.#api.submit(request, crypto.randomUUID(), stop);
-    if (stop.aborted) {
-      this.#api.finish(grant.task).catch(() => undefined);
-      return;
-    }
-    this.#grant = grant;
-    this.#connect(grant);
+    const grant = await this.#place.ask(request, this.#stop.signal);
+    if (grant !== undefined) this.#connect(grant);
   }
 
   /** parameters are what the edge begins with: the view, and the size of pictures where it is known yet. */
@@ -237,7 +238,7 @@ export class Session extends Emitter<SessionEvents> {
     this.pictures.restart();
     this.views.restart();
     if (this.#state !== "restoring") this.#enter("connecting");
-    const connection = new Connection(() => this.#credentials(), grant.iceServers, resume);
+    const connection = new Connection(() => this.#place.credentials(this.#stop.signal), grant.iceServers, resume);
     const control = new Control((message) => connection.send("control", message));
     const computations = new Computations(control);
     this.#connection = connection;
@@ -287,17 +288,6 @@ export class Session extends Emitter<SessionEvents> {
     connection.open();
   }
 
-  /** credentials are those of the grant, or of a new one where its token is about to expire. */
-  async #credentials(): Promise<{ url: string; token: string }> {
-    let grant = this.#grant;
-    if (grant === undefined) throw new ProblemError("unauthorized", "No session was granted");
-    if (Date.parse(grant.tokenExpiresAt) < Date.now() + 5_000) {
-      grant = await this.#api.grant(grant.task, {}, this.#stop.signal);
-      this.#grant = grant;
-    }
-    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
-  }
-
   #event(event: EdgeEvent): void {
     this.told.event(event);
     if (event.view !== undefined) {
@@ -320,7 +310,7 @@ export class Session extends Emitter<SessionEvents> {
         this.#computations?.event(event);
         break;
       case "notice":
-        if (event.problem !== undefined) this.emit("notice", ProblemError.from(event.problem));
+        if (event.problem !== undefined) this.#noticed(ProblemError.from(event.problem));
         break;
       case "ending":
         this.#ending(event.problem && ProblemError.from(event.problem));
@@ -336,13 +326,34 @@ export class Session extends Emitter<SessionEvents> {
     const series = this.told.patients[0];
     if (series === undefined) return;
     // A session that has to be placed anew asks for what it showed last.
-    if (this.#uploader === undefined) this.#series = series.series;
+    if (this.#series !== undefined) this.#series = { ...this.#series, ...series.series };
+    const unrelated = this.#opening?.shows(series);
+    if (unrelated !== undefined) this.emit("notice", unrelated);
     this.emit("loaded", series);
+    // Another edge shows what the task names, or the largest of the files; the user may have chosen another one since.
+    const again = this.#again;
+    this.#again = undefined;
+    if (again !== undefined && !isAsked(series.series, again)) {
+      this.openSeries({ ...this.#series, ...again }).catch((error: unknown) => { this.emit("notice", asProblem(error)); });
+    }
+  }
+
+  #noticed(problem: ProblemError): void {
+    if (this.#opening !== undefined) {
+      this.#opening.because(problem);
+      return;
+    }
+    // Files that cannot be looked at, or none of which can be shown, leave nothing on the screen to go on with.
+    if (this.#uploader !== undefined && this.told.patients.length === 0) {
+      if (this.told.received === undefined) this.#fail(problem);
+      else this.told.refuse(problem);
+    }
+    this.emit("notice", problem);
   }
 
   /** deliver sends the files to an edge that does not have them. */
   #deliver(): void {
-    const [connection, control, grant] = [this.#connection, this.#control, this.#grant];
+    const [connection, control, grant] = [this.#connection, this.#control, this.grant];
     if (this.#uploader === undefined || this.told.patients.length > 0 || !connection || !control || !grant) return;
     this.#uploader.deliver(grant.attempt.id, control, connection.bulk()).catch((error: unknown) => {
       if (this.#connection === connection) this.#fail(error);
@@ -375,7 +386,7 @@ export class Session extends Emitter<SessionEvents> {
   /** lost takes why a connection ended: what signalling said, or nothing where the path was lost. */
   #lost(said: ProblemError | undefined, wasOpen: boolean): void {
     const { then, problem } = lossOf(said, wasOpen, this.#attempt);
-    if (then === "begin anew") this.#grant = undefined;
+    if (then === "begin anew") this.#place.leave();
     if (then === "fail") this.#fail(problem);
     else void this.#restore(problem);
   }
@@ -385,6 +396,7 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
     const resume = this.#connection?.resume ?? "";
     this.#disconnect();
+    this.#again = this.told.patients[0]?.series ?? this.#again;
     this.told.forget();
     if (isFinal(problem)) {
       this.#fail(problem);
@@ -397,27 +409,19 @@ export class Session extends Emitter<SessionEvents> {
     try {
       // The first try is at once: another edge may be free.
       if (attempt > 0) await wait(backoffMs(attempt - 1, 1_000), stop);
-      if (!(await this.#rejoin(resume))) await this.#place();
+      if (!(await this.#rejoin(resume))) await this.#begin();
     } catch (error) {
       if (stop.aborted) return;
-      const next = error instanceof ProblemError ? error : new ProblemError("internal", explain(error).title, explain(error).detail);
-      void this.#restore(next);
+      void this.#restore(asProblem(error));
     }
   }
 
   /** rejoin goes on with the same task, on its edge or on another; it says false where the task is over. */
   async #rejoin(resume: string): Promise<boolean> {
-    const old = this.#grant;
-    if (old === undefined) return false;
-    const renewal = { lost: true, parameters: this.#parameters() };
-    try {
-      this.#grant = await this.#api.grant(old.task, renewal, this.#stop.signal);
-    } catch (error) {
-      if (error instanceof ProblemError && (error.code === "no-free-node" || error.code === "unavailable")) throw error;
-      this.#stop.signal.throwIfAborted();
-      return false;
-    }
-    this.#connect(this.#grant, this.#grant.attempt.id === old.attempt.id ? resume : "");
+    const old = this.grant;
+    const grant = await this.#place.again(this.#parameters(), this.#stop.signal);
+    if (grant === undefined) return false;
+    this.#connect(grant, grant.attempt.id === old?.attempt.id ? resume : "");
     return true;
   }
 
@@ -427,9 +431,9 @@ export class Session extends Emitter<SessionEvents> {
     await this.#request({ ...request, seq });
   }
 
-  #request(request: Omit<Request, "id">, withinMs?: number): Promise<void> {
+  #request(request: Omit<Request, "id">): Promise<void> {
     if (this.#control === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
-    return this.#control.request(request, withinMs);
+    return this.#control.request(request);
   }
 
   /** send is for requests whose refusal the user need not hear of. */
@@ -439,8 +443,7 @@ export class Session extends Emitter<SessionEvents> {
 
   #fail(error: unknown): void {
     if (this.#stop.signal.aborted) return;
-    const { title, detail } = explain(error);
-    this.#problem = error instanceof ProblemError ? error : new ProblemError("internal", title, detail);
+    this.#problem = asProblem(error);
     this.#disconnect();
     this.#enter("failed");
   }
@@ -456,6 +459,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#uploader?.interrupt();
     this.#input?.close();
     this.#computations?.close();
+    this.#opening?.fail(cancelled);
     this.#control?.close();
     this.#connection?.close(reason);
     this.#pulse = undefined;

@@ -1,6 +1,7 @@
 // What is known of a session beside its view: what its edge has told, and what is on its way to it.
 import type { Event as EdgeEvent, Loading, Received, SeriesInfo, SeriesRef, SessionInfo } from "../contract.js";
 import type { Emitter } from "./emitter.js";
+import type { ProblemError } from "./problem.js";
 import type { SessionEvents } from "./session-types.js";
 import type { Sent } from "./upload.js";
 
@@ -13,6 +14,7 @@ export class Told {
   #opening: SeriesRef | undefined;
   #sent: Sent | undefined;
   #received: Received | undefined;
+  #refused: ProblemError | undefined;
 
   constructor(emitter: Emitter<SessionEvents>) {
     this.#emitter = emitter;
@@ -53,6 +55,11 @@ export class Told {
     return this.#received;
   }
 
+  /** refused is why none of the page's files is on the screen, though the edge has them. */
+  get refused(): ProblemError | undefined {
+    return this.#refused;
+  }
+
   event({ session, loading, patients, received }: EdgeEvent): void {
     if (session !== undefined) this.#emitter.emit("info", (this.#info = session));
     if (loading !== undefined) this.load(loading);
@@ -60,8 +67,14 @@ export class Told {
     if (received !== undefined) this.#emitter.emit("received", (this.#received = received));
   }
 
+  refuse(problem: ProblemError): void {
+    this.#refused = problem;
+    this.load(undefined);
+  }
+
   load(loading: Loading | undefined): void {
     this.#loading = loading;
+    if (loading !== undefined) this.#refused = undefined;
     this.#emitter.emit("loading", loading);
   }
 

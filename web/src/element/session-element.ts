@@ -333,7 +333,12 @@ export abstract class SessionElement extends LitElement {
     session.on("sending", (sent) => { this.dispatch("sending", { sent }); });
     session.on("received", (received) => { this.dispatch("received", { received }); });
     session.on("view", (view) => { this.dispatch("viewchange", { view }); });
-    session.on("notice", (problem) => { this.tell(problem); });
+    session.on("notice", (problem) => {
+      const { refused } = session.told;
+      // Where nothing is on the screen, a card says it.
+      this.tell(problem, refused === undefined);
+      if (refused !== undefined) failed(refused);
+    });
     this.#meter.follow(session);
     this.draws(session);
   }

@@ -15,6 +15,8 @@ export interface Situation {
   opening: boolean;
   sent: Sent | undefined;
   received: Received | undefined;
+  /** refused is why none of the files that were sent is on the screen. */
+  refused: ProblemError | undefined;
   /** hasPicture says that a picture is on the screen, which a message must not hide for long. */
   hasPicture: boolean;
   retry(): void;
@@ -57,6 +59,7 @@ function waiting(title: string, detail: string, cancellable?: Situation): Templa
 function arriving(now: Situation): TemplateResult {
   const { sent, received, loading } = now;
   if (received?.series.length === 0) return nothingFound(received);
+  if (now.refused !== undefined) return refusal(now.refused, (received?.series.length ?? 0) > 1);
   if (loading !== undefined && loading.totalSlices > 0 && loading.stage !== "receiving") {
     return progressing("Loading the series", share(loading), `${loading.slices} of ${plural(loading.totalSlices, "slice")} · ${bytesOf(loading)}`, now);
   }
@@ -107,6 +110,17 @@ function bytesOf({ bytes, totalBytes }: Loading): string {
 
 function cancelButton(now: Situation): TemplateResult {
   return html`<button class="button cancel" @click=${now.cancel}>Cancel</button>`;
+}
+
+/** refusal says why the series that the renderer chose is not on the screen. */
+function refusal(problem: ProblemError, others: boolean): TemplateResult {
+  const { title, detail } = explain(problem);
+  return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
+    <h2>${title}</h2>
+    <p>${detail}</p>
+    ${others ? html`<p>Choose another series of the files that were sent.</p>` : nothing}
+    <div class="actions"><slot name="action"></slot></div>
+  </div></div>`;
 }
 
 /** nothingFound says why none of the files is on the screen. */

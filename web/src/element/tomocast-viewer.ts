@@ -121,6 +121,7 @@ export class TomocastViewer extends SessionElement {
         opening: session?.told.opening !== undefined,
         sent: session?.told.sent,
         received: this.received,
+        refused: session?.told.refused,
         hasPicture: this.quality !== undefined,
         retry: () => { this.retry(); },
         giveUp: () => { session?.giveUp(); },

@@ -20,8 +20,8 @@ export interface Choice {
 }
 
 /** choicesOfStudy are a study's series as its source lists them. */
-export function choicesOfStudy(listed: readonly Series[], shown: SeriesInfo): Choice[] {
-  const { source, studyInstanceUID } = shown.series;
+export function choicesOfStudy(listed: readonly Series[], shown: SeriesInfo, source?: string): Choice[] {
+  const { studyInstanceUID } = shown.series;
   return listed.map((one) => {
     const series: SeriesRef = { studyInstanceUID, seriesInstanceUID: one.seriesInstanceUID };
     if (source !== undefined) series.source = source;
@@ -43,16 +43,16 @@ function choice(series: SeriesRef, modality: string, name: string, detail: strin
   return {
     key: `${series.studyInstanceUID} ${series.seriesInstanceUID ?? ""}`,
     series, modality, name: name || "No description", detail, openable, shown: isShown,
-    parts: isShown ? partsOf(shown) : [],
+    parts: isShown ? partsOf(shown, series) : [],
   };
 }
 
 /** partsOf are the parts of the series on the screen. */
-function partsOf({ series, parts = [], modality }: SeriesInfo): Choice[] {
+function partsOf({ series, parts = [], modality }: SeriesInfo, whole: SeriesRef): Choice[] {
   if (parts.length < 2) return [];
   return parts.map((part) => ({
     key: `part ${part.part}`,
-    series: { ...series, part: part.part },
+    series: { ...whole, part: part.part },
     modality,
     name: part.name,
     detail: partDetail(part),

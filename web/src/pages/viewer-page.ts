@@ -1,5 +1,6 @@
 // A study's page: the viewer and the tools around it.
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { ProblemError } from "../client/problem.js";
 import type { Orientation } from "../client/session-types.js";
 import type { Series, StudiesAPI } from "../client/studies.js";
 import type { PresetInfo, SeriesInfo, Window } from "../contract.js";
@@ -154,7 +155,7 @@ export class ViewerPage extends LitElement {
     return html`<aside aria-label="Tools" data-open=${this.sheet}>
       ${choices.length === 0 ? nothing : html`<section class="series">
         <h2>Series</h2>
-        <tc-series-menu .api=${this.api} .choices=${choices} .pictures=${this.#files === undefined} .opening=${this.#openingKey} ?disabled=${!running}
+        <tc-series-menu .api=${this.api} .choices=${choices} .pictures=${this.#files === undefined} .opening=${this.#openingKey} ?disabled=${!running && viewer?.state !== "loading"}
           @open=${(event: CustomEvent<Choice>) => void this.#openSeries(event.detail)}></tc-series-menu>
       </section>`}
       ${this.#flat ? nothing : html`<section class="presets">
@@ -224,7 +225,7 @@ export class ViewerPage extends LitElement {
   get #choices(): Choice[] {
     const viewer = this.#viewer;
     const { series, received } = viewer ?? {};
-    const choices = received !== undefined ? choicesOfFiles(received, series) : series === undefined ? [] : choicesOfStudy(this.listed, series);
+    const choices = this.#files !== undefined ? received === undefined ? [] : choicesOfFiles(received, series) : series === undefined ? [] : choicesOfStudy(this.listed, series, chosen(this.query)?.source);
     const [only] = choices;
     return choices.length === 1 && only?.parts.length === 0 && only.shown ? [] : choices;
   }
@@ -246,7 +247,7 @@ export class ViewerPage extends LitElement {
       // The address leads to what is on the screen, also after a reload.
       if (this.#files === undefined) history.replaceState(null, "", viewerURL(series));
     } catch (error) {
-      viewer.notify(error);
+      if (!(error instanceof ProblemError && error.code === "cancelled")) viewer.notify(error);
     }
     this.requestUpdate();
   }
@@ -254,7 +255,8 @@ export class ViewerPage extends LitElement {
   /** loaded lists the other series of the study, once for each study. */
   readonly #loaded = (event: CustomEvent<{ series: SeriesInfo }>): void => {
     this.requestUpdate();
-    const { studyInstanceUID, source = "" } = event.detail.series.series;
+    const { studyInstanceUID } = event.detail.series.series;
+    const source = chosen(this.query)?.source ?? "";
     if (this.#files !== undefined || this.#listedStudy === studyInstanceUID) return;
     this.#listedStudy = studyInstanceUID;
     // Without a list there is nothing to choose from; the series on the screen is there all the same.

@@ -22,6 +22,12 @@ export function sentenceCase(text: string): string {
   return plain.charAt(0).toUpperCase() + plain.slice(1);
 }
 
+/** sentence is a remark as a sentence of its own. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
+}
+
 /** plural is a number with its noun. */
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString("en-GB")} ${n === 1 ? one : many}`;

@@ -1,9 +1,9 @@
 // Warnings about a series: which of them the reader of the picture has to know at once.
 import type { SeriesInfo } from "../contract.js";
-import { plural } from "./amount.js";
+import { plural, sentence } from "./amount.js";
 
 /** What a warning says that is about the picture itself: something in it was not measured there. */
-const changing = /missing|interpolat|resampl|filled|gap|duplicate|left out|not finite|clipped|lower resolution|damaged/i;
+const changing = /missing|lacks|interpolat|resampl|gap|sideways|no finite|left out(?!, which were there twice)/i;
 
 /** changesPicture says whether a warning is about what the picture shows, and not only about the files. */
 export function changesPicture(warning: string): boolean {
@@ -21,7 +21,7 @@ export interface Concerns {
 
 /** concernsOf sorts what the edge has said of a series. */
 export function concernsOf(series: Pick<SeriesInfo, "warnings" | "leftOut" | "leftOutCount" | "why"> | undefined): Concerns {
-  const warnings = series?.warnings ?? [];
+  const warnings = (series?.warnings ?? []).map(sentence);
   const leftOut = series?.leftOut ?? [];
   return {
     picture: warnings.filter(changesPicture),

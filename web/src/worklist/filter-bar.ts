@@ -21,6 +21,7 @@ export class FilterBar extends LitElement {
     css`
       :host {
         display: grid;
+        grid-template-columns: minmax(0, 1fr);
         gap: 12px;
         margin-bottom: 16px;
       }
@@ -136,6 +137,12 @@ export class FilterBar extends LitElement {
         .quick:not(.shown) {
           display: none;
         }
+        .line {
+          gap: 8px;
+        }
+        .fields {
+          grid-template-columns: minmax(0, 1fr);
+        }
         .more,
         .by {
           flex: 1;
@@ -174,7 +181,7 @@ export class FilterBar extends LitElement {
     return html`
       <div class="line">
         <label class="search">${icons.search}<span class="visually-hidden">Search</span>
-          <input type="search" name="search" placeholder="Name, ID, description, accession number, date, modality" autocomplete="off" spellcheck="false"
+          <input type="search" name="search" placeholder="Search by name, ID, description, accession number, date" autocomplete="off" spellcheck="false"
             .value=${filters.search} @input=${this.#typed} /></label>
         <div class="chips by" role="group" aria-label="List by">
           ${chip("Studies", filters.by === "studies", () => { this.#set({ by: "studies" }); })}

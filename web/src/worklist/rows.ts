@@ -79,7 +79,7 @@ function studyCells(study: Study, context: RowContext): TemplateResult {
     <span role="cell" class="number date"><b>Study</b>${isoDate(study.studyDate) || "–"}</span>
     <span role="cell" class="modality">${study.modalities.map((modality) => html`<em>${modality}</em>`)}${keptMark(study, context)}</span>
     <span role="cell" class="description">${study.description}${accession(study)}${sourceOf(study.source, context)}</span>
-    <span role="cell" class="number right">${study.seriesCount}<b class="unit">series,</b></span>
+    <span role="cell" class="number right series-count">${study.seriesCount}</span>
     <span role="cell" class="number right count">${study.instanceCount.toLocaleString("en-GB")}<b class="unit">images</b></span>
   `;
 }

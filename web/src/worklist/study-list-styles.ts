@@ -70,10 +70,9 @@ export const listStyles = css`
   .patients .row {
     grid-template-columns: minmax(200px, 2fr) minmax(120px, 1.2fr) 110px 120px minmax(96px, 1fr) minmax(120px, 1.4fr) 44px;
   }
-  .row.inner,
-  .patients .row.inner {
-    grid-template-columns: minmax(200px, 3fr) 110px 140px minmax(140px, 1.4fr) 44px;
-    padding-left: 44px;
+  .row.inner .patient {
+    grid-column: span 3;
+    padding-left: 24px;
   }
   .row.inner .patient a {
     font-size: 14px;
@@ -103,6 +102,9 @@ export const listStyles = css`
   .sort:hover {
     background: var(--tc-raised);
     color: var(--tc-text);
+  }
+  .right .sort {
+    flex-direction: row-reverse;
   }
   .sort i {
     width: 10px;
@@ -248,13 +250,15 @@ export const listStyles = css`
     .top {
       margin: 12px 0 16px;
     }
-    .row.inner,
-    .patients .row.inner,
     .patients .row.study {
       grid-template-columns: 1fr auto;
     }
+    .row.inner .patient {
+      grid-column: 1;
+      padding: 0;
+    }
     .row.inner {
-      padding-left: 28px;
+      padding-left: 28px !important;
     }
     .series {
       padding: 4px 4px 14px;
@@ -297,7 +301,7 @@ export const listStyles = css`
     .row.study > .modality {
       margin: 4px 0;
     }
-    .row.study > .count,
+    .row.study > .series-count,
     .patient small {
       display: none;
     }
