@@ -155,7 +155,7 @@ func (f *testFrame) scans(out []byte, params [3]byte, data func(comps []int) []b
 	case f.paired:
 		all = [][]int{{0, 2}, {1}}
 	case !f.split:
-		all = [][]int{{0, 1, 2, 3}[:len(f.sampling)]}
+		all = [][]int{[]int{0, 1, 2, 3}[:len(f.sampling)]}
 	}
 	for i, comps := range all {
 		sos := []byte{byte(len(comps))}
