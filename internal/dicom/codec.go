@@ -57,6 +57,9 @@ func decoderFor(uid string) frameDecoder {
 		if err != nil {
 			return nil, f, codecFault(err)
 		}
+		if c := jpegColours(frame); c != "" && f.SamplesPerPixel == 3 && !m.Transformed && jpegProcess(uid) {
+			f.Photometric = c
+		}
 		return fit(&m, f, uid)
 	}
 }

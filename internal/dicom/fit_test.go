@@ -105,3 +105,32 @@ func TestColourOfCodestream(t *testing.T) {
 		}
 	}
 }
+
+// What the components of a JPEG image are, its own markers say.
+func TestJPEGColours(t *testing.T) {
+	const (
+		soi   = "\xFF\xD8"
+		jfif  = "\xFF\xE0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+		adobe = "\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00"
+		sof   = "\x00\x11\x08\x00\x01\x00\x01\x03"
+		ycc   = "\x01\x11\x00\x02\x11\x00\x03\x11\x00"
+		rgb   = "R\x11\x00G\x11\x00B\x11\x00"
+	)
+	for name, c := range map[string]struct{ frame, want string }{
+		"JFIF":               {soi + jfif + "\xFF\xC0" + sof + ycc, "YBR_FULL"},
+		"JFIF and fill":      {soi + jfif + "\xFF\xFF\xFF\xC0" + sof + ycc, "YBR_FULL"},
+		"Adobe RGB":          {soi + adobe + "\x00\xFF\xC0" + sof + ycc, "RGB"},
+		"Adobe YCbCr":        {soi + jfif + adobe + "\x01\xFF\xC0" + sof + ycc, "YBR_FULL"},
+		"by name":            {soi + "\xFF\xC0" + sof + rgb, "RGB"},
+		"nothing said":       {soi + "\xFF\xC1" + sof + ycc, ""},
+		"lossless":           {soi + jfif + "\xFF\xC3" + sof + ycc, ""},
+		"cut":                {soi + jfif[:10], ""},
+		"a length that lies": {soi + "\xFF\xE0\xFF\xFF", ""},
+		"a length of 0":      {soi + "\xFF\xE0\x00\x00\x00\x00", ""},
+		"nothing":            {"", ""},
+	} {
+		if got := jpegColours([]byte(c.frame)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -40,6 +40,9 @@ func (d *Dataset) DecodeFrame(n int) ([]byte, PixelFormat, error) {
 		}
 		return nativeFrame(px.Native, f, n)
 	}
+	if native(uid) {
+		return nil, f, fault(ErrCorrupt, PixelData, "the transfer syntax is %s, but the pixel data is encapsulated, in a way that the file does not tell; export it again", SyntaxName(uid))
+	}
 	decode := decoderFor(uid)
 	if decode == nil {
 		return nil, f, UnsupportedSyntax(uid)

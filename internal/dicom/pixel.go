@@ -66,6 +66,14 @@ func (d *Dataset) PixelFormat() (PixelFormat, error) {
 	default:
 		return f, fault(ErrCorrupt, BitsAllocated, "%d bits per sample; 1, 8, 16, 32 and 64 can be read", f.BitsAllocated)
 	}
+	if want := 32; f.Float {
+		if !d.Has(FloatPixelData) {
+			want = 64
+		}
+		if f.BitsAllocated != want {
+			return f, fault(ErrCorrupt, BitsAllocated, "numbers of %d bits are said to have %d; export the file again", want, f.BitsAllocated)
+		}
+	}
 	f.BitsStored, f.HighBit = f.BitsAllocated, f.BitsAllocated-1
 	if n, ok := d.Int(BitsStored); ok && !f.Float {
 		f.BitsStored, f.HighBit = n, n-1

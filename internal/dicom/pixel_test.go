@@ -141,6 +141,140 @@ func TestFragments(t *testing.T) {
 	}
 }
 
+// The extended offset table counts before the basic one, and the marks of compressed images before tables that lie.
+func TestFrameStarts(t *testing.T) {
+	table32 := func(offsets ...int) (v []byte) {
+		for _, o := range offsets {
+			v = append(v, le32(o)...)
+		}
+		return v
+	}
+	table64 := func(offsets ...int) (v []byte) {
+		for _, o := range offsets {
+			v = append(v, cat(le32(o), le32(0))...)
+		}
+		return v
+	}
+	plain := [][]byte{[]byte("aabb"), []byte("ccdd"), []byte("AABBCCDD")} // begin at 0, 12 and 24
+	soi := func(s string) []byte { return []byte("\xFF\xD8\xFF" + s) }
+	marked := [][]byte{soi("a"), []byte("more"), soi("b")} // at 0, 12 and 24
+	for name, c := range map[string]struct {
+		basic, extended []byte
+		data            [][]byte
+		want            []string // of two frames; nil: refused
+	}{
+		"basic":                      {table32(0, 24), nil, plain, []string{"aabbccdd", "AABBCCDD"}},
+		"extended":                   {nil, table64(0, 24), plain, []string{"aabbccdd", "AABBCCDD"}},
+		"extended before basic":      {table32(0, 12), table64(0, 24), plain, []string{"aabbccdd", "AABBCCDD"}},
+		"basic where extended lies":  {table32(0, 24), table64(0, 25), plain, []string{"aabbccdd", "AABBCCDD"}},
+		"marks":                      {nil, nil, marked, []string{"\xFF\xD8\xFFamore", "\xFF\xD8\xFFb"}},
+		"marks where the table lies": {table32(0, 12), table64(0, 12), marked, []string{"\xFF\xD8\xFFamore", "\xFF\xD8\xFFb"}},
+		"too many marks, a table":    {table32(0, 24), nil, [][]byte{soi("a"), soi("x"), soi("b")}, []string{"\xFF\xD8\xFFa\xFF\xD8\xFFx", "\xFF\xD8\xFFb"}},
+		"too many marks, none":       {nil, nil, [][]byte{soi("a"), soi("x"), soi("b")}, nil},
+		"no mark at the start":       {nil, nil, [][]byte{[]byte("xxxx"), soi("a"), soi("b")}, nil},
+		"not from the start":         {table32(12, 24), nil, plain, nil},
+		"not ascending":              {table32(0, 0), nil, plain, nil},
+		"beyond":                     {table32(0, 1<<30), nil, plain, nil},
+		"beyond all":                 {nil, bytes.Repeat([]byte{0xFF}, 16), plain, nil},
+	} {
+		d := image(2, 2, 2, nil)
+		d.TransferSyntax = dicom.EncapsulatedUncompressed
+		d.SetInts(dicom.Columns, dicom.US, 1)
+		if c.extended != nil {
+			d.SetBytes(dicom.ExtendedOffsetTable, dicom.OV, c.extended)
+		}
+		d.Set(dicom.Element{Tag: dicom.PixelData, VR: dicom.OB, Fragments: append([][]byte{c.basic}, c.data...)})
+		for n := range 2 {
+			got, err := d.Frame(n)
+			if c.want == nil {
+				if !errors.Is(err, dicom.ErrCorrupt) {
+					t.Errorf("%s, frame %d: %q, %v", name, n, got, err)
+				}
+			} else if err != nil || string(got) != c.want[n][:4] { // decoding takes as much as it needs
+				t.Errorf("%s, frame %d: %q, %v", name, n, got, err)
+			}
+		}
+	}
+}
+
+// Frames of 1 bit samples follow each other without gaps (PS3.5 8.1.1).
+func TestBitFrames(t *testing.T) {
+	const rows, columns, frames = 3, 5, 4
+	want := make([]int16, rows*columns*frames)
+	raw := make([]byte, (len(want)+7)/8)
+	for i := range want {
+		want[i] = int16(i * i % 7 & 1)
+		raw[i/8] |= byte(want[i]) << (i % 8)
+	}
+	d := image(rows, columns, frames, raw)
+	for tag, n := range map[dicom.Tag]int{dicom.BitsAllocated: 1, dicom.BitsStored: 1, dicom.HighBit: 0} {
+		d.SetInts(tag, dicom.US, n)
+	}
+	for n := range frames {
+		got, f, err := d.DecodeFrame(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, floats := make([]int16, rows*columns), make([]float64, rows*columns)
+		if !f.Int16s(out, got) || !f.Float64s(floats, got) {
+			t.Fatal("not decoded")
+		}
+		for i, v := range out {
+			if w := want[n*rows*columns+i]; v != w || floats[i] != float64(w) {
+				t.Errorf("frame %d: sample %d is %d and %v, want %d", n, i, v, floats[i], w)
+			}
+		}
+	}
+	d.SetBytes(dicom.PixelData, dicom.OW, raw[:len(raw)-1])
+	if _, err := d.Frame(frames - 1); !errors.Is(err, dicom.ErrTruncated) {
+		t.Errorf("a cut frame: %v", err)
+	}
+}
+
+// A transfer syntax that contradicts the pixel data is named, and damage behind whole pixels costs nothing.
+func TestContradictions(t *testing.T) {
+	d := image(2, 2, 0, nil)
+	d.TransferSyntax = dicom.ExplicitVRLittleEndian
+	d.Set(dicom.Element{Tag: dicom.PixelData, VR: dicom.OB, Fragments: [][]byte{nil, {0xFF, 0xD8}}})
+	if _, err := d.Frame(0); !errors.Is(err, dicom.ErrCorrupt) || !strings.Contains(err.Error(), "is encapsulated") {
+		t.Errorf("compressed pixels under a native syntax: %v", err)
+	}
+	d = image(2, 2, 0, nil)
+	d.Delete(dicom.PixelData)
+	d.SetBytes(dicom.FloatPixelData, dicom.OF, make([]byte, 16))
+	if _, err := d.PixelFormat(); !errors.Is(err, dicom.ErrCorrupt) {
+		t.Errorf("numbers of 16 bits: %v", err)
+	}
+	whole := write(t, image(2, 2, 0, []byte("aabbccdd")))
+	for name, tail := range map[string][]byte{
+		"cut":          exLength(dicom.DataSetTrailingPadding, "OB", 5000, []byte{1, 2}),
+		"no sequence":  exLength(0x7FE10010, "SQ", 8, []byte("rubbish!")),
+		"one byte":     {7},
+		"stray a item": item([]byte{1, 2}),
+	} {
+		got := parse(t, cat(whole, tail))
+		if frame, err := got.Frame(0); err != nil || string(frame) != "aabbccdd" || !strings.Contains(strings.Join(got.Warnings, ""), "behind the pixel data") {
+			t.Errorf("%s: %q, %v, %q", name, frame, err, got.Warnings)
+		}
+	}
+	short := image(2, 2, 0, []byte("aabbccd"))
+	if _, err := dicom.Parse(cat(write(t, short)[:0], write(t, image(2, 2, 2, []byte("aabbccdd"))), []byte{7}), dicom.Options{}); !errors.Is(err, dicom.ErrTruncated) {
+		t.Errorf("damage behind pixels that are cut: %v", err)
+	}
+	// The byte order that the data has counts, not the one that is said.
+	big := []byte("\x00\x08\x00\x60CS\x00\x02CT\x00\x28\x00\x10US\x00\x02\x00\x04")
+	little := cat(ex(dicom.Modality, "CS", []byte("CT")), ex(dicom.Rows, "US", le16(4)))
+	for _, c := range []struct {
+		said, is string
+		body     []byte
+	}{{dicom.ExplicitVRLittleEndian, dicom.ExplicitVRBigEndian, big}, {dicom.ExplicitVRBigEndian, dicom.ExplicitVRLittleEndian, little}, {dicom.ImplicitVRLittleEndian, dicom.ExplicitVRBigEndian, big}} {
+		got := parse(t, file(c.said, c.body))
+		if n, _ := got.Int(dicom.Rows); n != 4 || got.TransferSyntax != c.is || len(got.Warnings) == 0 {
+			t.Errorf("%s under %s: %d rows, read as %s", c.is, c.said, n, got.TransferSyntax)
+		}
+	}
+}
+
 // rle packs bytes as single literals and runs (PS3.5 G.3.1).
 func rle(segments ...[]byte) []byte {
 	head, body := le32(len(segments)), []byte{}

@@ -125,6 +125,14 @@ func parse(data []byte, more bool, size int64, opts Options) (*Dataset, error) {
 func (p *parser) body(d *Dataset) error {
 	p.big = d.TransferSyntax == ExplicitVRBigEndian
 	explicit := p.explicitAt(p.pos)
+	if p.pos+4 <= len(p.data) && p.u16(p.pos) == 0x0800 && explicit && native(d.TransferSyntax) && d.TransferSyntax != "" {
+		p.big = !p.big // group 0008, read in the other byte order
+		d.warn("the data set is not in the byte order that its transfer syntax says")
+		d.TransferSyntax = ExplicitVRLittleEndian
+		if p.big {
+			d.TransferSyntax = ExplicitVRBigEndian
+		}
+	}
 	switch {
 	case d.TransferSyntax == "":
 		d.TransferSyntax = p.guess(explicit)

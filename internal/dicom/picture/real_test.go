@@ -1,6 +1,7 @@
 package picture_test
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"os"
@@ -69,5 +70,23 @@ func TestAgainstDCMTK(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A JPEG image whose markers say YCbCr is shown in its colours although the data set says RGB, as mislabelled files do.
+func TestMislabelledJPEG(t *testing.T) {
+	path := filepath.Join(sourcetest.Studies(t, "ts-ct-cornerstone"), "TestPattern_JPEG-Baseline_YBRFull.dcm")
+	d, err := dicom.ReadFile(path, dicom.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	right, err := picture.Decode(d, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.SetString(dicom.PhotometricInterpretation, dicom.CS, "RGB")
+	got, err := picture.Decode(d, 0)
+	if err != nil || !bytes.Equal(got.RGB, right.RGB) {
+		t.Errorf("its colours changed: %v", err)
 	}
 }
