@@ -58,7 +58,9 @@ func SortStudies(list []*Study, order Sort) {
 		k := &keys[i]
 		switch Sort(name) {
 		case SortDate:
-			k.text = s.StudyDate + s.StudyTime
+			if s.StudyDate != "" {
+				k.text = s.StudyDate + s.StudyTime
+			}
 		case SortName:
 			k.text = strings.ToLower(s.PatientName)
 		case SortPatientID:

@@ -73,7 +73,7 @@ func (s *SeriesInfo) Describe(instances []*Instance) {
 			s.Rows, s.Columns = i.Rows, i.Columns
 		}
 		s.Images += i.Frames
-		s.MultiFrame = s.MultiFrame || i.Frames > 1
+		s.MultiFrame = s.MultiFrame || i.Frames > 1 && i.Media == ""
 	}
 	s.Reason = volumeReason(instances, s.Modality)
 	s.Volume = s.Reason == ""
