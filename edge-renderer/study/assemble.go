@@ -60,7 +60,11 @@ func (b *Builder) assemble(c *catalogue, number int, warnings []Warning) (*Resul
 	}
 	r.range4D()
 	if bad > 0 {
-		r.warn(WarnNotNumbers, float64(bad), "%s no finite number; they are shown as %.6g, %s", plural(bad, "voxel is", "voxels are"), stacks[0].stand(r.Volume), "the value for what is outside the image, else the smallest")
+		which := "the smallest value"
+		if stacks[0].padding != nil {
+			which = "the value of what is outside the image"
+		}
+		r.warn(WarnNotNumbers, float64(bad), "%s no finite number; they are shown as %.6g, %s", plural(bad, "voxel is", "voxels are"), stacks[0].stand(r.Volume), which)
 	}
 	if rounded > 0 {
 		r.warn(WarnRounded, float64(rounded), "%s whole numbers too large for 32 bit floats, which were rounded to 7 digits", plural(rounded, "slice has", "slices have"))

@@ -25,7 +25,8 @@ type Result struct {
 	Lossy bool
 	// Inverted: small values are meant to be shown bright (MONOCHROME1). Values are not changed.
 	Inverted bool
-	// Instances are the SOP instance UIDs of the slices, in spatial order.
+	// Instances are the SOP instance UIDs of the slices in spatial order, time point after time point; those of
+	// frames of one object are alike.
 	Instances []string
 	// Warnings are what people should know about it.
 	Warnings []Warning
@@ -126,9 +127,7 @@ func (c *catalogue) result(number int, stacks []stack, warnings []Warning) *Resu
 		var planes []int
 		for k, s := range stacks[t].slices {
 			i := &s.info
-			if t == 0 || i.SOPInstanceUID != r.Instances[len(r.Instances)-1] {
-				r.Instances = append(r.Instances, i.SOPInstanceUID)
-			}
+			r.Instances = append(r.Instances, i.SOPInstanceUID)
 			transforms[transform{i.Slope, i.Intercept, i.Format.Bias(), i.LUT != nil}] = true
 			if i.Lossy {
 				lossy++
