@@ -121,7 +121,7 @@ func (st *stack) load(ctx context.Context, ref signaling.SeriesRef) (firstMs, wh
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	start := time.Now()
-	client := terminal.Client{Broker: st.url, HTTP: st.client}
+	client := terminal.Client{Broker: st.url, Token: func() string { return st.token }}
 	session, err := client.Open(ctx, signaling.TaskRequest{Type: signaling.Rendering, Series: &ref}, terminal.Options{Width: 1024, Height: 768})
 	if err != nil {
 		return 0, 0, err

@@ -62,15 +62,16 @@ func (p *program) end() {
 
 // stack is a broker with one edge, on free ports and with caches of their own.
 type stack struct {
-	bin, cache, secret, url string
-	args                    []string // of the broker
-	broker, edge            *program
-	client                  *http.Client
+	bin, cache, url string
+	secret, token   string
+	args            []string // of the broker
+	broker, edge    *program
+	client          *http.Client
 }
 
 // startStack starts a broker whose studies are where its flags say, and an edge.
 func startStack(ctx context.Context, bin string, studies ...string) (_ *stack, err error) {
-	s := &stack{bin: bin, secret: rand.Text()}
+	s := &stack{bin: bin, secret: rand.Text(), token: rand.Text()}
 	if s.cache, err = os.MkdirTemp("", "tomocast-bench-"); err != nil {
 		return nil, fmt.Errorf("make a folder for caches: %w", err)
 	}
@@ -108,7 +109,7 @@ func (s *stack) startBroker(ctx context.Context) (err error) {
 // environment has the secret, and the caches of libraries apart from those of the user. Mesa keeps compiled
 // shaders there.
 func (s *stack) environment() []string {
-	return []string{"TOMOCAST_EDGE_SECRET=" + s.secret, "XDG_CACHE_HOME=" + s.cache, "MESA_SHADER_CACHE_DIR=" + s.cache}
+	return []string{"TOMOCAST_EDGE_SECRET=" + s.secret, "TOMOCAST_LOCAL_TOKEN=" + s.token, "XDG_CACHE_HOME=" + s.cache, "MESA_SHADER_CACHE_DIR=" + s.cache}
 }
 
 // startEdge starts an edge, which has no volume yet, in the place of the one that runs.
