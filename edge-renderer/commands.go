@@ -15,6 +15,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/study"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -22,7 +23,9 @@ import (
 // renderCommand renders one picture of a folder, with the code that sessions use.
 func renderCommand(ctx context.Context, args []string) error {
 	f := service.NewFlags("edge-renderer render", "Renders one picture of the series in a folder into a PNG file, as a session's lossless still would be.")
-	dir := f.String("study", "", "`folder` with the DICOM files of one series")
+	dir := f.String("study", "", "`folder`, file or zip archive with one series: DICOM, NIfTI or NRRD")
+	part := f.Int("part", 0, "`number` of the part of a series that holds several (see inspect); 0 is the largest volume")
+	timePoint := f.Int("time", 1, "`number` of the time point of a 4D series, from 1")
 	preset := f.String("preset", "", "transfer function `name`; that for the series' modality where empty")
 	size := f.String("size", "1024x768", "`WIDTHxHEIGHT` in pixels")
 	viewFile := f.String("view", "", "JSON `file` with a view state, or - for standard input")
@@ -37,35 +40,50 @@ func renderCommand(ctx context.Context, args []string) error {
 	switch {
 	case *dir == "" || *out == "":
 		return fmt.Errorf("%w: --study and --out are needed", service.ErrUsage)
+	case *part < 0 || *part > signaling.MaxPart:
+		return fmt.Errorf("%w: --part %d: 0 to %d", service.ErrUsage, *part, signaling.MaxPart)
 	case err != nil:
 		return err
 	}
+	folder, done, err := asFolder(*dir)
+	if err != nil {
+		return err
+	}
+	defer done()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	renderer, _, err := openRenderer(*backend, log)
 	if err != nil {
 		return err
 	}
 	defer renderer.Close()
-	result, err := study.BuildFolder(ctx, *dir, study.Options{MaxBytes: *memory << 20})
+	result, err := study.BuildFolder(ctx, folder, study.Options{MaxBytes: *memory << 20, Part: *part})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", *dir, err)
 	}
-	defer result.Volume.Free()
 	for _, w := range result.Warnings {
 		log.Warn(w.Text)
 	}
-	loaded, err := renderer.Load(ctx, result.Volume)
-	if err != nil {
-		return err
+	for _, f := range result.LeftOut {
+		log.Warn("left out", "file", f.Name, "reason", f.Reason)
 	}
-	defer loaded.Release()
 	view, err := commandView(result, *viewFile, signaling.Orientation(*from), *preset, float64(width)/float64(height))
 	if err != nil {
+		result.Free()
 		return err
 	}
-	img := &render.Image{}
-	if err := session.RenderView(ctx, renderer, view, map[string]render.Volume{result.Identity.SeriesInstanceUID: loaded}, width, height, img); err != nil {
+	if *timePoint != 1 {
+		for i := range view.Viewports {
+			view.Viewports[i].TimePoint = *timePoint - 1
+		}
+	}
+	series, err := cache.Whole(ctx, renderer, result, "")
+	if err != nil {
 		return err
+	}
+	defer series.Release()
+	img := &render.Image{}
+	if err := session.RenderView(ctx, renderer, view, series, width, height, img); err != nil {
+		return fmt.Errorf("render %s: %w", *dir, err)
 	}
 	png, err := still.Encode(img.Pix, width, height)
 	if err != nil {
@@ -140,22 +158,36 @@ func parseSize(s string) (width, height int, err error) {
 	return width, height, nil
 }
 
-// inspectCommand says what volumes a folder holds.
-func inspectCommand(_ context.Context, args []string) error {
-	f := service.NewFlags("edge-renderer inspect", "Says what volumes a folder of DICOM files holds: size, spacing, origin, directions, values, and what is wrong.")
+// inspectCommand says what volumes a folder, a file or an archive holds.
+func inspectCommand(ctx context.Context, args []string) error {
+	f := service.NewFlags("edge-renderer inspect", "Says what volumes lie in a folder, in a zip archive or in one file, of DICOM, NIfTI or NRRD: "+
+		"size, spacing, origin, directions, values, parts, time points, what was left out, and what is wrong.")
 	asJSON := f.Bool("json", false, "print JSON instead of a table")
-	f.Arguments("DIR", "the folder", 1, 1)
+	f.Arguments("PATH", "the folder, file or zip archive", 1, 1)
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	report, err := study.Inspect(f.Args()[0])
+	path := f.Args()[0]
+	dir, done, err := asFolder(path)
 	if err != nil {
 		return err
 	}
+	defer done()
+	report, err := study.InspectFolder(ctx, dir, study.Options{})
+	if err != nil {
+		return err
+	}
+	report.Dir = path
 	if *asJSON {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
 		return e.Encode(report)
 	}
-	return report.WriteText(os.Stdout)
+	if err := report.WriteText(os.Stdout); err != nil {
+		return err
+	}
+	if len(report.Volumes)+len(report.Refused)+len(report.Skipped) == 0 {
+		fmt.Fprintf(os.Stdout, "\nThere are no files in %s: name the folder that the study lies in, or one above it.\n", path)
+	}
+	return nil
 }

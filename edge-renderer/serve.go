@@ -15,10 +15,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/agent"
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/gpu"
+	"github.com/tomocast/tomocast/edge-renderer/local"
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
@@ -35,7 +37,9 @@ type serveFlags struct {
 	origins                                           *[]string
 	distance                                          *float64
 	sessions, workers, udpPort, tcpPort               *int
-	volumeMemory, gpuMemory                           *int64
+	volumeMemory, gpuMemory, cacheDisk                *int64
+	cacheDir                                          *string
+	studies                                           *[]string
 	window, version                                   *bool
 	logger                                            func() (*slog.Logger, error)
 }
@@ -44,7 +48,7 @@ func parseServe(args []string) (*serveFlags, error) {
 	f := service.NewFlags("edge-renderer", "Renders medical studies on this machine and streams the pictures to browsers. "+
 		"It registers with a broker and takes tasks from there.")
 	f.Command("render", "render one picture of a folder of DICOM files into a PNG file")
-	f.Command("inspect", "say what volumes a folder holds, and what is wrong with it")
+	f.Command("inspect", "say what volumes a folder, a file or a zip archive holds, and what is wrong with it")
 	var s serveFlags
 	f.Group("Pool")
 	s.broker = f.String("broker", "http://127.0.0.1:8080", "`URL` of the broker")
@@ -59,6 +63,9 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.sessions = f.Int("max-sessions", 4, "`number` of sessions at a time")
 	s.workers = f.Int("workers", 0, "`number` of resident compute workers; 0 is one less than the processors")
 	s.volumeMemory = f.Int64("volume-memory", 4096, "`MiB` of memory for volumes, which stay until it is needed")
+	s.cacheDir = f.String("volume-cache-dir", "", "`folder` of this edge alone (0700) where volumes stay over a restart, patients' data among them; none where empty")
+	s.cacheDisk = f.Int64("volume-cache-disk", 0, "`MiB` of that folder to use, least recently used volumes make room; 0 empties it")
+	s.studies = f.Strings("studies", "`NAME=DIR`: the studies of the source of this name lie in this folder too, and are read from there; may be repeated")
 	s.gpuMemory = f.Int64("gpu-memory", 8192, "`MiB` of GPU memory to offer")
 	s.window = f.Bool("window", false, "show the pictures in a window on this machine too (needs the build tag glfw)")
 	f.Group("Media")
@@ -108,6 +115,16 @@ func serve(ctx context.Context, args []string) error {
 	if _, err := netip.ParseAddr(*s.publicAddress); err != nil && *s.publicAddress != "" {
 		return fmt.Errorf("%w: --public-address %.60q is no IP address", service.ErrUsage, *s.publicAddress)
 	}
+	if least := signaling.DefaultResources(signaling.Rendering).MemoryMB; *s.volumeMemory < least {
+		return fmt.Errorf("%w: --volume-memory %d: a session asks for %d MiB, so this edge would never be given one", service.ErrUsage, *s.volumeMemory, least)
+	}
+	if *s.cacheDisk < 0 || *s.cacheDisk > 0 && *s.cacheDir == "" {
+		return fmt.Errorf("%w: --volume-cache-disk %d: give it with --volume-cache-dir, and not below 0", service.ErrUsage, *s.cacheDisk)
+	}
+	folders, err := parseStudies(*s.studies)
+	if err != nil {
+		return err
+	}
 	trust, err := brokerTLS(*s.brokerCA)
 	if err != nil {
 		return err
@@ -129,9 +146,17 @@ func serve(ctx context.Context, args []string) error {
 	defer transport.Close()
 	workers := task.NewWorkers(*s.workers)
 	defer workers.Close()
-	volumes := cache.New(cache.Config{Renderer: renderer, MaxBytes: *s.volumeMemory << 20,
-		HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment}}, Logger: log})
+	volumes, err := cache.New(cache.Config{Renderer: renderer, MaxBytes: *s.volumeMemory << 20, Dir: *s.cacheDir, MaxDiskBytes: *s.cacheDisk << 20, Logger: log})
+	if err != nil {
+		return err
+	}
 	defer volumes.Close()
+	sources, err := local.Open(ctx, local.Config{Folders: folders, BrokerHost: broker.Host, Logger: log,
+		Broker: &http.Client{Transport: &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment, DisableCompression: true}}})
+	if err != nil {
+		return err
+	}
+	defer sources.Close()
 
 	var show func([]byte, int, int)
 	if *s.window {
@@ -149,7 +174,8 @@ func serve(ctx context.Context, args []string) error {
 	registry := service.NewMetrics()
 	a := agent.New(agent.Config{
 		Broker: broker, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(), Logger: log,
-		Session: session.Config{Renderer: renderer, Fallback: fallback, Volumes: volumes, Transport: transport,
+		Series: volumes, Sources: sources.Find,
+		Session: session.Config{Renderer: renderer, Fallback: fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
 			Workers: workers, Show: show, Metrics: session.NewMetrics(registry)},
 	})
 	health := &service.Health{}
@@ -162,7 +188,27 @@ func serve(ctx context.Context, args []string) error {
 	server := &service.Server{Addr: *s.listen, Handler: mux, CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log,
 		Listening: func(at net.Addr) { log.Info("edge listens", "address", at.String()) }}
 	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "broker", broker.Host)
-	return service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run})
+	return service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run},
+		service.Part{Name: "studies", Run: func(ctx context.Context) error { return sources.Rescan(ctx, rescanEvery) }})
+}
+
+// rescanEvery is how often new files are looked for in folders of studies.
+const rescanEvery = time.Minute
+
+// parseStudies takes the folders of --studies apart.
+func parseStudies(list []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, entry := range list {
+		name, dir, ok := strings.Cut(entry, "=")
+		switch {
+		case !ok || dir == "" || !signaling.ValidName(name):
+			return nil, fmt.Errorf("%w: --studies %.100q: write it like NAME=DIR with the name of a source", service.ErrUsage, entry)
+		case out[name] != "":
+			return nil, fmt.Errorf("%w: --studies names the source %s twice", service.ErrUsage, name)
+		}
+		out[name] = dir
+	}
+	return out, nil
 }
 
 // node is how the edge registers.

@@ -22,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/tomocast/tomocast/edge-renderer/session"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -52,16 +53,29 @@ type Config struct {
 	TLS    *tls.Config
 	// Session is the part of a session's configuration that is the same for all.
 	Session session.Config
+	// Series are the volumes that the edge has, and Sources finds where the series of a source are read.
+	Series  Series
+	Sources func(signaling.SourceAccess) (cache.Source, error)
 	// Load measures the node; it is called from one goroutine.
 	Load   func() signaling.Load
 	Logger *slog.Logger
 }
 
+// Series keeps volumes; cache.Cache does.
+type Series interface {
+	// Volumes are the series that are here, as signaling.VolumeKey names them, most recently used first.
+	Volumes() []string
+	// Prefetch loads a series, which then stays as long as there is room.
+	Prefetch(context.Context, cache.Request) error
+}
+
 // Agent is an edge's membership in a pool.
 type Agent struct {
-	cfg    Config
-	ledger *ledger
-	linked atomic.Bool
+	cfg        Config
+	ledger     *ledger
+	linked     atomic.Bool
+	prefetches limited
+	thumbnails limited
 
 	mu      sync.Mutex
 	link    *signaling.Conn // nil while there is none
@@ -80,7 +94,8 @@ type ending struct {
 
 // New returns an agent, which Run starts.
 func New(cfg Config) *Agent {
-	return &Agent{cfg: cfg, ledger: newLedger(cfg.Node.Capacity, cfg.Node.Types), relays: map[string]*session.Session{}}
+	return &Agent{cfg: cfg, ledger: newLedger(cfg.Node.Capacity, cfg.Node.Types), relays: map[string]*session.Session{},
+		prefetches: newLimited(maxPrefetches, 1), thumbnails: newLimited(maxThumbnails, thumbnailsAtOnce)}
 }
 
 // Linked says whether the broker knows this edge now, with the reason where it does not.
@@ -96,6 +111,8 @@ func (a *Agent) Drain() { a.ledger.drain() }
 
 // Run keeps the link until ctx ends, and then ends every session. Sessions outlive a lost link.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.prefetches.close()
+	defer a.thumbnails.close()
 	retry := firstRetry
 	for ctx.Err() == nil {
 		start := time.Now()
@@ -232,7 +249,8 @@ func (a *Agent) heartbeats(ctx context.Context, link *signaling.Conn, every time
 	defer tick.Stop()
 	for {
 		_, attempts, _, draining := a.ledger.snapshot()
-		beat := &signaling.Heartbeat{State: signaling.NodeReady, Load: a.cfg.Load(), Attempts: attempts}
+		beat := &signaling.Heartbeat{State: signaling.NodeReady, Load: a.cfg.Load(), Attempts: attempts,
+			Volumes: a.cfg.Series.Volumes()}
 		beat.Load.Sessions = int64(len(attempts))
 		if draining {
 			beat.State = signaling.NodeDraining
@@ -256,11 +274,7 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 	case m.Type == signaling.ControlInstruct && m.Instruction != nil:
 		answer := signaling.Control{Type: signaling.ControlConfirm, ID: m.ID}
 		if err := a.instruct(m.Instruction); err != nil {
-			var p *signaling.Problem
-			if !errors.As(err, &p) {
-				p = &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The instruction cannot be carried out", Detail: err.Error()}
-			}
-			answer.Type, answer.Problem = signaling.ControlRefuse, p
+			answer = refusal(m.ID, err)
 		}
 		_ = link.Send(answer)
 	case m.Type == signaling.ControlRelease && m.Release != nil:
@@ -274,6 +288,10 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 		a.ledger.release(m.Release, reason)
 	case m.Type == signaling.ControlRelay && m.Relay != nil:
 		a.relay(link, m.Relay)
+	case m.Type == signaling.ControlPrefetch && m.Fetch != nil:
+		a.prefetch(link, m)
+	case m.Type == signaling.ControlThumbnail && m.Fetch != nil:
+		a.thumbnail(link, m)
 	case m.Type == signaling.ControlDrain:
 		a.ledger.drain()
 	case m.Type == signaling.ControlError && m.Problem != nil:
@@ -284,6 +302,15 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 	}
 }
 
+// refusal says why something that the broker asked for is not done.
+func refusal(id string, err error) signaling.Control {
+	var p *signaling.Problem
+	if !errors.As(err, &p) {
+		p = &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The instruction cannot be carried out", Detail: err.Error()}
+	}
+	return signaling.Control{Type: signaling.ControlRefuse, ID: id, Problem: p}
+}
+
 // instruct admits the task of an instruction and starts its session.
 func (a *Agent) instruct(i *signaling.Instruction) error {
 	if err := i.Request.Validate(); err != nil {
@@ -292,18 +319,26 @@ func (a *Agent) instruct(i *signaling.Instruction) error {
 	if i.Attempt.Node != a.cfg.Node.ID {
 		return fmt.Errorf("the attempt is for node %.70q, this is %q", string(i.Attempt.Node), a.cfg.Node.ID)
 	}
-	if s := i.Source; s != nil {
-		at, err := a.cfg.Broker.Parse(s.DICOMweb)
-		if err != nil || (at.Scheme != "http" && at.Scheme != "https") {
-			return fmt.Errorf("source %q has no address that this edge can use", s.Name)
+	if i.Source != nil {
+		if err := a.locate(i.Source); err != nil {
+			return err
 		}
-		s.DICOMweb = at.String()
 	}
 	return a.ledger.admit(i, func() *session.Session {
 		cfg := a.cfg.Session
 		cfg.Instruction, cfg.Node, cfg.Logger, cfg.Changed = *i, a.cfg.Node.ID, a.cfg.Logger, a.changed
 		return session.Start(cfg)
 	})
+}
+
+// locate makes a whole address of a source's that is at the broker.
+func (a *Agent) locate(s *signaling.SourceAccess) error {
+	at, err := a.cfg.Broker.Parse(s.DICOMweb)
+	if err != nil || (at.Scheme != "http" && at.Scheme != "https") {
+		return fmt.Errorf("source %.64q has no address that this edge can use", s.Name)
+	}
+	s.DICOMweb = at.String()
+	return nil
 }
 
 // changed keeps the ledger and the broker informed of a session.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
@@ -15,29 +14,12 @@ import (
 // maxEarly bounds the replies that wait for a page's channels to open.
 const maxEarly = 32
 
-// load opens the series and tells the loop of its progress and its end.
-func (l *loop) load(ctx context.Context) {
-	i := l.s.cfg.Instruction
-	if i.Request.Series == nil || i.Source == nil {
-		select {
-		case l.s.events <- eventLoaded{err: &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "No series to show"}}:
-		case <-ctx.Done():
-		}
-		return
+// asked is the series that the task names.
+func (l *loop) asked() signaling.SeriesRef {
+	if r := l.s.cfg.Instruction.Request.Series; r != nil {
+		return *r
 	}
-	series, err := l.s.cfg.Volumes.Open(ctx, *i.Source, *i.Request.Series, func(p signaling.Loading) {
-		select {
-		case l.s.events <- eventLoading{p}:
-		default: // the next one says more
-		}
-	})
-	select {
-	case l.s.events <- eventLoaded{series, err}:
-	case <-ctx.Done():
-		if series != nil {
-			series.Release()
-		}
-	}
+	return signaling.SeriesRef{}
 }
 
 // take brings an event into the session's state.
@@ -54,10 +36,19 @@ func (l *loop) take(ctx context.Context, e event) {
 			l.peer.reply(e.signal)
 		}
 	case eventLoading:
-		l.loading = e.progress
-		l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading})
+		if l.opening == e.of {
+			l.loading = e.progress
+			l.loading.Preview = e.of.preview
+			l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading})
+		}
+	case eventPreview:
+		l.previewed(e)
 	case eventLoaded:
-		l.loaded(e)
+		l.loaded(ctx, e)
+	case eventReceiving:
+		l.receiving(e)
+	case eventReceived:
+		l.received(ctx, e)
 	case eventConnected:
 		if l.current(e.from) {
 			l.connected()
@@ -82,10 +73,7 @@ func (l *loop) take(ctx context.Context, e event) {
 			l.request(ctx, e.request)
 		}
 	case eventTask:
-		if e.event.Type == signaling.EventTaskDone {
-			delete(l.tasks, e.event.TaskID)
-		}
-		l.event(e.event)
+		l.taskTold(e.event)
 	}
 	if l.peer != nil && l.peer.handler != nil {
 		l.control.bandwidth(int(l.peer.handler.estimate.Load()))
@@ -148,11 +136,17 @@ func (l *loop) connected() {
 		ready.View = &v
 	}
 	l.event(ready)
-	if l.series != nil {
-		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: []signaling.SeriesInfo{l.series.Info}, Loading: &l.loading, View: ready.View})
-	} else {
-		l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading})
+	if l.uploads != nil && l.uploads.told != nil {
+		l.event(signaling.Event{Type: signaling.EventReceived, Received: l.uploads.told})
 	}
+	shown := signaling.Event{Type: signaling.EventLoading, Loading: &l.loading, View: ready.View}
+	if l.view != nil {
+		shown.Patients = l.infos()
+		if !l.coarse() {
+			shown.Type = signaling.EventLoaded
+		}
+	}
+	l.event(shown)
 	l.tellFailure()
 }
 
@@ -161,58 +155,6 @@ func (l *loop) peerLost() {
 	l.lost = l.s.clock()
 	l.active = false
 	l.s.log.Info("terminal is gone", "graceMs", l.s.cfg.Instruction.GraceMs)
-}
-
-func (l *loop) loaded(e eventLoaded) {
-	if e.err != nil {
-		p := asProblem(e.err)
-		l.s.log.Warn("series not loaded", "code", p.Code, "title", p.Title)
-		l.fail(p)
-		return
-	}
-	l.series = e.series
-	ref := *l.s.cfg.Instruction.Request.Series
-	ref.SeriesInstanceUID = e.series.Info.Series.SeriesInstanceUID
-	l.volumes[ref.SeriesInstanceUID] = e.series.Loaded
-	state, standard, err := l.openingView(ref)
-	if err != nil {
-		l.fail(&signaling.Problem{Code: signaling.ProblemInternal, Title: "The series has no view", Detail: err.Error()})
-		return
-	}
-	l.view = newView(state)
-	if standard {
-		l.untouched = state.Revision
-	}
-	l.changed = l.s.clock()
-	l.loading.Stage = "done"
-	v := l.view.snapshot()
-	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: []signaling.SeriesInfo{e.series.Info}, Loading: &l.loading, View: &v})
-}
-
-// openingView is the view that the request brings along, so that a session can be resumed or shared, else
-// the standard one, which shows all of the series at the wanted size.
-func (l *loop) openingView(ref signaling.SeriesRef) (view signaling.ViewState, standard bool, err error) {
-	initial, err := InitialView(ref, l.series.Info.Modality, l.series.Volume.Geometry, signaling.Anterior, float64(l.width)/float64(l.height))
-	if err != nil {
-		return initial, false, err
-	}
-	asked := l.s.parameters().View
-	if asked == nil {
-		return initial, true, nil
-	}
-	v := *asked
-	v.Viewports = slices.Clone(asked.Viewports)
-	v.Revision = max(v.Revision, 1)
-	for i := range v.Viewports {
-		v.Viewports[i].Series = ref
-		if _, err := transfer(&v.Viewports[i]); err != nil {
-			return initial, true, nil
-		}
-	}
-	if v.Validate() != nil {
-		return initial, true, nil
-	}
-	return v, false, nil
 }
 
 // input takes the newest absolute state of what the hand moves.
@@ -278,14 +220,20 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 	case signaling.RequestTaskSubmit:
 		return l.submit(ctx, r)
 	case signaling.RequestTaskCancel:
-		cancel, ok := l.tasks[r.TaskID]
+		t, ok := l.tasks[r.TaskID]
 		if !ok {
 			return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such task", Detail: "It may have ended already"}
 		}
-		cancel()
+		t.cancel()
 		return nil
 	case signaling.RequestDisplayed:
 		return nil
+	case signaling.RequestOpenSeries:
+		return l.openSeries(ctx, r)
+	case signaling.RequestUpload:
+		return l.announced(ctx, r)
+	case signaling.RequestUploaded:
+		return l.uploaded(ctx)
 	case signaling.RequestFinish:
 		l.endSoon(ErrFinished)
 		return nil
@@ -321,23 +269,25 @@ func (l *loop) resetView(r signaling.Request) (bool, error) {
 	if i < 0 {
 		return false, fmt.Errorf("the view has no viewport %.40q", r.Viewport)
 	}
-	rect := pixels(l.view.state.Viewports[i].Rect, l.width, l.height)
-	from := r.Orientation
-	if from == "" {
-		from = signaling.Anterior
+	v := l.view.state.Viewports[i]
+	h := l.series[seriesKey(v.Series)]
+	if h == nil {
+		return false, fmt.Errorf("the series of viewport %.40q is not open", r.Viewport)
 	}
-	camera, err := standardCamera(l.series.Volume.Geometry, from, float64(max(rect.Dx(), 1))/float64(max(rect.Dy(), 1)))
+	rect := pixels(v.Rect, l.width, l.height)
+	aspect := float64(max(rect.Dx(), 1)) / float64(max(rect.Dy(), 1))
+	fresh, err := opened(v.Series, h.Series, aspect)
 	if err != nil {
 		return false, err
 	}
-	fields := map[string]any{"id": r.Viewport, "camera": camera}
-	if r.Orientation == "" {
-		initial, err := InitialView(l.view.state.Viewports[i].Series, l.series.Info.Modality, l.series.Volume.Geometry, signaling.Anterior, 1)
-		if err != nil {
+	if r.Orientation != "" && h.Images == nil {
+		if fresh.Camera, err = standardCamera(h.Volume.Geometry, r.Orientation, aspect); err != nil {
 			return false, err
 		}
-		v := initial.Viewports[0]
-		for name, value := range map[string]any{"mode": v.Mode, "preset": v.Preset, "transfer": nil, "window": nil, "slab": nil, "clips": nil} {
+	}
+	fields := map[string]any{"id": r.Viewport, "camera": fresh.Camera}
+	if r.Orientation == "" {
+		for name, value := range map[string]any{"mode": fresh.Mode, "preset": fresh.Preset, "transfer": nil, "window": fresh.Window, "slab": nil, "clips": nil} {
 			fields[name] = value
 		}
 	}
@@ -380,7 +330,11 @@ func (l *loop) refit() error {
 	if l.view == nil || l.view.state.Revision != l.untouched {
 		return nil
 	}
-	fitted, _, err := l.openingView(l.view.state.Viewports[0].Series)
+	h := l.first()
+	if h == nil {
+		return nil
+	}
+	fitted, _, err := l.openingView(l.view.state.Viewports[0].Series, h.Series)
 	if err != nil || fitted.Viewports[0].Camera == l.view.state.Viewports[0].Camera {
 		return err
 	}

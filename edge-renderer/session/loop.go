@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tomocast/tomocast/edge-renderer/render"
-	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -34,17 +32,19 @@ type loop struct {
 	s       *Session
 	helpers sync.WaitGroup // goroutines that the loop started and waits for
 
-	series  *cache.Series
-	volumes map[string]render.Volume
-	failed  *signaling.Problem // why the series cannot be shown
-	ending  error              // why the session ends at endAt
-	loading signaling.Loading
-	view    *view // nil until the series is loaded
+	series   map[string]*held   // what the viewports show, by seriesKey
+	opening  *opening           // a series on its way, nil where there is none
+	uploads  *uploads           // the files that the terminal sends; nil for a session of a series
+	failed   *signaling.Problem // why the series cannot be shown
+	ending   error              // why the session ends at endAt
+	loading  signaling.Loading
+	view     *view  // nil until there is something to show
+	revision uint64 // of the last view that is not shown any more
 	// untouched is the revision of the view while it is the standard one and nobody has changed it.
 	untouched uint64
 	peer      *peer
 	early     []signaling.Event // replies to a page whose channels are not all open
-	tasks     map[signaling.TaskID]context.CancelFunc
+	tasks     map[signaling.TaskID]computation
 	nextID    uint32 // of transfers
 
 	control  controller
@@ -62,6 +62,7 @@ type loop struct {
 	resized                bool // the wanted size changed since the last picture
 	keyWanted              bool
 	faults                 int
+	noticed                uint64             // revision of which the page was told what is wrong with its picture
 	stillFlight            context.CancelFunc // ends the sending of the last still
 
 	// Instants on the session's clock.
@@ -86,7 +87,7 @@ func newLoop(s *Session) *loop {
 	}
 	return &loop{
 		s: s, width: width, height: height, state: signaling.TaskReserved,
-		tasks: map[signaling.TaskID]context.CancelFunc{}, volumes: map[string]render.Volume{},
+		tasks: map[signaling.TaskID]computation{}, series: map[string]*held{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}
 }
@@ -103,7 +104,12 @@ func (l *loop) run(ctx context.Context) {
 			o.cancel()
 		}
 	})
-	l.helpers.Go(func() { l.load(ctx) })
+	if l.s.parameters().Upload {
+		l.uploads = newUploads(l.s)
+		l.loading.Stage = "waiting"
+	} else {
+		l.open(ctx, l.asked(), "")
+	}
 	if m := l.s.cfg.Metrics; m != nil {
 		m.Sessions.Inc()
 		defer m.Sessions.Dec()
@@ -133,6 +139,7 @@ func (l *loop) run(ctx context.Context) {
 		case o := <-l.outcomes:
 			l.running = nil
 			l.finish(ctx, o)
+			l.letJob(o.job)
 		case <-timer.C:
 		}
 	}
@@ -180,7 +187,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 			q = l.control.resting(area, now)
 		}
 		l.order(ctx, job{kind: jobPicture, quality: q}, true)
-	case revision != l.stilled:
+	case revision != l.stilled && !l.coarse():
 		l.order(ctx, job{kind: jobStill}, true)
 	case l.repeatAt > now:
 		return until(l.repeatAt - now), nil
@@ -196,7 +203,11 @@ func (l *loop) order(ctx context.Context, j job, refines bool) {
 	if !ok {
 		return
 	}
-	j.view, j.seq, j.at, j.volumes = l.view.snapshot(), l.view.seq, l.s.clock(), l.volumes
+	j.view, j.seq, j.at = l.view.snapshot(), l.view.seq, l.s.clock()
+	j.series = make(map[string]*held, len(l.series))
+	for key, h := range l.series {
+		j.series[key] = l.hold(h)
+	}
 	j.target = target{l.width, l.height, codec, profile}
 	j.refines = refines
 	if j.kind != jobStill {
@@ -209,6 +220,13 @@ func (l *loop) order(ctx context.Context, j job, refines bool) {
 	l.orders <- o
 }
 
+// letJob lets go of what a job used.
+func (l *loop) letJob(j job) {
+	for _, h := range j.series {
+		l.letGo(h)
+	}
+}
+
 // finish takes what the pipeline made and sends it.
 func (l *loop) finish(ctx context.Context, o outcome) {
 	l.usage.GPUMs += ms(o.render)
@@ -218,6 +236,10 @@ func (l *loop) finish(ctx context.Context, o outcome) {
 		return
 	}
 	l.faults = 0
+	if revision := o.job.view.Revision; o.problem != nil && l.noticed != revision {
+		l.noticed = revision
+		l.event(signaling.Event{Type: signaling.EventNotice, Problem: o.problem})
+	}
 	p := l.peer
 	if p == nil || p.rtc == nil || !p.connected {
 		return
@@ -266,12 +288,12 @@ func (l *loop) stamp(o outcome, rtp uint32) {
 		Scale: q.scale * q.rung, Bitrate: q.bitrate, Key: o.frame.Key, Cameras: cameras(o.job.view),
 		Times: signaling.StageTimes{RenderMs: ms(o.render), ConvertMs: ms(o.convert), EncodeMs: ms(o.encode)},
 	}
-	if l.refined == o.job.view.Revision && q.rung == 1 {
+	if l.refined == o.job.view.Revision && q.rung == 1 && !anyCoarse(o.job.series) {
 		s.Quality = signaling.QualityLossy
 	}
 	s.Width, s.Height = rungSize(o.job.target, q.rung)
-	if l.series != nil {
-		s.StepMm = q.step * FullStep(l.series.Volume.Geometry)
+	if h := o.job.series[seriesKey(o.job.view.Viewports[0].Series)]; h != nil && h.Volume != nil {
+		s.StepMm = q.step * FullStep(h.Volume.Geometry)
 	}
 	if o.job.seq > l.stampedSeq {
 		s.Times.WaitMs = max(ms(o.job.at-l.touched), 0)
@@ -284,7 +306,7 @@ func (l *loop) stamp(o outcome, rtp uint32) {
 
 // sendStill sends a lossless still beside the loop, unless the view has changed since it was made.
 func (l *loop) sendStill(ctx context.Context, o outcome) {
-	if o.job.view.Revision != l.view.state.Revision || o.job.target.width != l.width || o.job.target.height != l.height {
+	if l.view == nil || o.job.view.Revision != l.view.state.Revision || o.job.target.width != l.width || o.job.target.height != l.height {
 		return
 	}
 	l.stilled = o.job.view.Revision
@@ -386,11 +408,14 @@ func (l *loop) end(cause error) {
 	state, reason := ended(cause)
 	if l.running != nil {
 		l.running.cancel()
-		<-l.outcomes
+		l.letJob((<-l.outcomes).job)
 	}
 	close(l.orders)
-	for _, cancel := range l.tasks {
-		cancel()
+	if l.opening != nil {
+		l.opening.cancel()
+	}
+	for _, t := range l.tasks {
+		t.cancel()
 	}
 	if l.stillFlight != nil {
 		l.stillFlight()
@@ -403,15 +428,27 @@ func (l *loop) end(cause error) {
 		l.leave(cause)
 	}
 	l.helpers.Wait()
-	if l.series == nil { // it may have been loaded while the session ended
-		for len(l.s.events) > 0 {
-			if e, ok := (<-l.s.events).(eventLoaded); ok {
-				l.series = e.series
+	for len(l.s.events) > 0 { // what came while the session ended
+		switch e := (<-l.s.events).(type) {
+		case eventLoaded:
+			if e.series != nil {
+				e.series.Release()
 			}
+		case eventPreview:
+			e.series.Release()
 		}
 	}
-	if l.series != nil {
-		l.series.Release()
+	for _, t := range l.tasks {
+		l.letGo(t.works)
+	}
+	if l.opening != nil {
+		l.letKept(l.opening)
+	}
+	l.view = nil
+	l.prune()
+	if l.uploads != nil {
+		l.uploads.close()
+		l.s.cfg.Volumes.Forget(l.uploads.owner)
 	}
 	l.usage.RunMs = l.s.clock().Milliseconds()
 	l.s.log.Info("session ended", "state", state, "reason", reason, "pictures", l.usage.Pictures)

@@ -134,7 +134,7 @@ func (l *loop) offer(m signaling.Signal) error {
 	h := &handler{session: l.s, left: make(chan struct{})}
 	rtc, err := l.s.cfg.Transport.NewPeer(stream.PeerOptions{
 		ICEServers: l.s.cfg.Instruction.ICEServers, Codecs: offered(), Handler: h,
-		Signal: func(m signaling.Signal) { l.send(h, m) },
+		Signal: func(m signaling.Signal) { l.send(h, m) }, Bulk: l.bulk(),
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/encode/still"
+	"github.com/tomocast/tomocast/edge-renderer/picture"
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -39,9 +40,9 @@ type job struct {
 	quality quality
 	target  target
 	key     bool
-	refines bool                     // gives way to pictures of what moves, here and in other sessions
-	volumes map[string]render.Volume // by series
-	at      time.Duration            // on the session's clock
+	refines bool             // gives way to pictures of what moves, here and in other sessions
+	series  map[string]*held // by seriesKey
+	at      time.Duration    // on the session's clock
 }
 
 // outcome is what became of a job.
@@ -54,6 +55,8 @@ type outcome struct {
 	// Time of each stage.
 	render, convert, encode time.Duration
 	err                     error
+	// problem is what a viewport is black for.
+	problem *signaling.Problem
 }
 
 // pipeline makes pictures: render, scale, convert, encode. It is used by one goroutine at a time, and the
@@ -70,6 +73,7 @@ type pipeline struct {
 	encoder   encode.Encoder
 	encodes   target // what the encoder is for, with its rung applied
 	transfers map[string]compiled
+	painters  map[string]*picture.Painter // by viewport, for images
 
 	// exact is the revision that full shows at full quality and the wanted size; 0 for none.
 	exact uint64
@@ -82,7 +86,7 @@ type compiled struct {
 }
 
 func newPipeline(r render.Renderer, clock func() time.Duration) *pipeline {
-	return &pipeline{renderer: r, clock: clock, full: &render.Image{}, transfers: map[string]compiled{}}
+	return &pipeline{renderer: r, clock: clock, full: &render.Image{}, transfers: map[string]compiled{}, painters: map[string]*picture.Painter{}}
 }
 
 func (p *pipeline) close() {
@@ -139,7 +143,7 @@ func (p *pipeline) render(ctx context.Context, o *outcome, width, height int) er
 	q := o.job.quality
 	w, h := max(int(float64(width)*q.scale+0.5), 1), max(int(float64(height)*q.scale+0.5), 1)
 	start := p.clock()
-	if err := p.compose(ctx, &o.job, w, h); err != nil {
+	if err := p.compose(ctx, o, w, h); err != nil {
 		return err
 	}
 	o.render = p.clock() - start
@@ -159,22 +163,21 @@ func (p *pipeline) render(ctx context.Context, o *outcome, width, height int) er
 }
 
 // compose renders every viewport into its rectangle of p.full.
-func (p *pipeline) compose(ctx context.Context, j *job, width, height int) error {
+func (p *pipeline) compose(ctx context.Context, o *outcome, width, height int) error {
+	j := &o.job
 	whole := image.Rect(0, 0, width, height)
 	if len(j.view.Viewports) == 1 && pixels(j.view.Viewports[0].Rect, width, height) == whole {
-		return p.viewport(ctx, j, &j.view.Viewports[0], p.full, width, height)
+		return p.viewport(ctx, o, &j.view.Viewports[0], p.full, width, height)
 	}
 	p.full.Width, p.full.Height = width, height
 	p.full.Pix = grown(p.full.Pix, width*height*4)
-	for i := 0; i < len(p.full.Pix); i += 4 {
-		p.full.Pix[i], p.full.Pix[i+1], p.full.Pix[i+2], p.full.Pix[i+3] = 0, 0, 0, 255
-	}
+	blacken(p.full.Pix)
 	for i := range j.view.Viewports {
 		r := pixels(j.view.Viewports[i].Rect, width, height)
 		if r.Empty() {
 			continue
 		}
-		if err := p.viewport(ctx, j, &j.view.Viewports[i], &p.part, r.Dx(), r.Dy()); err != nil {
+		if err := p.viewport(ctx, o, &j.view.Viewports[i], &p.part, r.Dx(), r.Dy()); err != nil {
 			return err
 		}
 		for y := range r.Dy() {
@@ -184,10 +187,35 @@ func (p *pipeline) compose(ctx context.Context, j *job, width, height int) error
 	return nil
 }
 
-func (p *pipeline) viewport(ctx context.Context, j *job, v *signaling.Viewport, img *render.Image, width, height int) error {
-	loaded := j.volumes[v.Series.SeriesInstanceUID]
-	if loaded == nil {
-		return fmt.Errorf("the volume of viewport %q is not loaded", v.ID)
+// viewport renders one viewport. Where an image, or a time point, of it cannot be had, it is black and the outcome has
+// the reason: what is on the screen must not be something else.
+func (p *pipeline) viewport(ctx context.Context, o *outcome, v *signaling.Viewport, img *render.Image, width, height int) error {
+	j := &o.job
+	h := j.series[seriesKey(v.Series)]
+	if h == nil {
+		return fmt.Errorf("the series of viewport %q is not loaded", v.ID)
+	}
+	if v.Mode == signaling.ViewImage {
+		if h.Images == nil {
+			return fmt.Errorf("the series of viewport %q has no images", v.ID)
+		}
+		m, err := h.Images.Image(ctx, v.Image)
+		if err != nil {
+			return p.black(ctx, o, img, width, height, "The image cannot be shown", err)
+		}
+		painter := p.painters[v.ID]
+		if painter == nil {
+			painter = &picture.Painter{}
+			p.painters[v.ID] = painter
+		}
+		return painter.Draw(m, v.Camera, v.Window, img, width, height)
+	}
+	if h.Volume == nil {
+		return fmt.Errorf("the series of viewport %q is no volume", v.ID)
+	}
+	loaded, err := h.TimePoint(ctx, v.TimePoint)
+	if err != nil {
+		return p.black(ctx, o, img, width, height, "The time point cannot be shown", err)
 	}
 	t, err := p.transfer(v)
 	if err != nil {
@@ -196,6 +224,24 @@ func (p *pipeline) viewport(ctx context.Context, j *job, v *signaling.Viewport, 
 	s := scene(v, loaded, t, width, height, j.quality.step)
 	s.Refinement = j.refines
 	return p.renderer.Render(ctx, s, img)
+}
+
+// black is a viewport that cannot show what it should.
+func (p *pipeline) black(ctx context.Context, o *outcome, img *render.Image, width, height int, title string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	o.problem = &signaling.Problem{Code: signaling.ProblemUnreadable, Title: title, Detail: err.Error()}
+	img.Resize(width, height)
+	blacken(img.Pix)
+	return nil
+}
+
+// blacken makes pixels black and opaque.
+func blacken(pix []byte) {
+	for i := 0; i < len(pix); i += 4 {
+		pix[i], pix[i+1], pix[i+2], pix[i+3] = 0, 0, 0, 255
+	}
 }
 
 func (p *pipeline) transfer(v *signaling.Viewport) (*render.Transfer, error) {

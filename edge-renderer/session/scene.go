@@ -10,6 +10,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/render/preset"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -67,12 +68,24 @@ func SetPreset(v *signaling.Viewport, name string) error {
 	return nil
 }
 
-// RenderView renders a view at full quality, as a session's still, into img.
-func RenderView(ctx context.Context, r render.Renderer, view signaling.ViewState, volumes map[string]render.Volume,
-	width, height int, img *render.Image) error {
+// RenderView renders a view of one series at full quality, as a session's still, into img.
+func RenderView(ctx context.Context, r render.Renderer, view signaling.ViewState, series *cache.Series, width, height int, img *render.Image) error {
 	p := newPipeline(r, func() time.Duration { return 0 })
 	p.full = img
-	return p.compose(ctx, &job{view: view, volumes: volumes, quality: quality{scale: 1, step: 1, rung: 1}}, width, height)
+	o := outcome{job: job{view: view, quality: quality{scale: 1, step: 1, rung: 1}, series: map[string]*held{}}}
+	for i := range view.Viewports {
+		if err := checkFits(&view.Viewports[i], series); err != nil {
+			return fmt.Errorf("viewport %q: %w", view.Viewports[i].ID, err)
+		}
+		o.job.series[seriesKey(view.Viewports[i].Series)] = &held{Series: series}
+	}
+	if err := p.compose(ctx, &o, width, height); err != nil {
+		return err
+	}
+	if o.problem != nil {
+		return o.problem
+	}
+	return nil
 }
 
 // scene is what a viewport shows as a picture of width times height pixels, sampled at step times the step of

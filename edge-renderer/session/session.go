@@ -20,9 +20,13 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// Volumes opens series; cache.Cache is one.
+// Volumes opens series and keeps them; cache.Cache does.
 type Volumes interface {
-	Open(ctx context.Context, from signaling.SourceAccess, ref signaling.SeriesRef, progress func(signaling.Loading)) (*cache.Series, error)
+	Open(context.Context, cache.Request, cache.Watch) (*cache.Series, error)
+	// Reserve makes room for the files that a terminal sends.
+	Reserve(ctx context.Context, bytes int64) (release func(), err error)
+	// Forget wipes what belongs to an owner (cache.Request).
+	Forget(owner string)
 }
 
 // Config is what a session needs of its edge.
@@ -32,10 +36,12 @@ type Config struct {
 	Renderer    render.Renderer
 	Fallback    string // why the reference renderer runs, see signaling.SessionInfo
 	Volumes     Volumes
-	Transport   *stream.Transport
-	Workers     *task.Workers
-	Metrics     *Metrics
-	Logger      *slog.Logger
+	// Sources finds where the series of a source are read.
+	Sources   func(signaling.SourceAccess) (cache.Source, error)
+	Transport *stream.Transport
+	Workers   *task.Workers
+	Metrics   *Metrics
+	Logger    *slog.Logger
 	// Show, where set, is given every picture too: RGBA, rows from top to bottom. It does not keep pix.
 	Show func(pix []byte, width, height int)
 	// Changed is told every change of state, in order; the last one is an end.
@@ -63,12 +69,7 @@ type (
 		signal     signaling.Signal
 		reply      func(signaling.Signal)
 	}
-	eventGone    struct{ connection string }
-	eventLoading struct{ progress signaling.Loading }
-	eventLoaded  struct {
-		series *cache.Series
-		err    error
-	}
+	eventGone struct{ connection string }
 	eventTask struct{ event signaling.Event }
 )
 

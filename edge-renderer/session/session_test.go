@@ -37,8 +37,8 @@ type volumes struct {
 	start  chan struct{}
 }
 
-func (v *volumes) Open(ctx context.Context, _ signaling.SourceAccess, _ signaling.SeriesRef, progress func(signaling.Loading)) (*cache.Series, error) {
-	progress(signaling.Loading{Slices: 1, TotalSlices: 48, Stage: "fetching"})
+func (v *volumes) Open(ctx context.Context, _ cache.Request, w cache.Watch) (*cache.Series, error) {
+	w.Progress(signaling.Loading{Slices: 1, TotalSlices: 48, Stage: "fetching"})
 	select {
 	case <-v.start:
 		return v.series, v.err
@@ -46,6 +46,10 @@ func (v *volumes) Open(ctx context.Context, _ signaling.SourceAccess, _ signalin
 		return nil, ctx.Err()
 	}
 }
+
+func (v *volumes) Reserve(context.Context, int64) (func(), error) { return func() {}, nil }
+
+func (v *volumes) Forget(string) {}
 
 // bench is a session on this machine that a terminal can reach.
 type bench struct {
@@ -92,7 +96,8 @@ func start(t *testing.T, change func(*Config)) *bench {
 		Instruction: signaling.Instruction{Task: "t-1", Attempt: signaling.Attempt{ID: "a-1", Node: "edge-1", Fencing: 1},
 			Request: signaling.TaskRequest{Type: signaling.Rendering, Series: &ref}, Source: &signaling.SourceAccess{Name: "test"},
 			WaitMs: 20_000, IdleMs: 60_000, GraceMs: 20_000},
-		Node: "edge-1", Renderer: b.renderer, Volumes: b.source, Transport: transport, Workers: workers,
+		Sources: func(signaling.SourceAccess) (cache.Source, error) { return nil, nil },
+		Node:    "edge-1", Renderer: b.renderer, Volumes: b.source, Transport: transport, Workers: workers,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Changed: func(u signaling.Update) { b.updates <- u },
 	}
 	if change != nil {
@@ -210,7 +215,7 @@ func TestPictureFollowsTheHand(t *testing.T) {
 func (b *bench) same(t *testing.T, view signaling.ViewState, still terminal.Still) {
 	t.Helper()
 	img := &render.Image{}
-	if err := RenderView(context.Background(), b.renderer, view, map[string]render.Volume{ref.SeriesInstanceUID: b.loaded},
+	if err := RenderView(context.Background(), b.renderer, view, b.series,
 		still.Header.Width, still.Header.Height, img); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ type view struct {
 	// written is, for each viewport and field, the sequence number that set it. A change with an older one
 	// is dropped, so that a late drag never undoes a reset.
 	written map[string]uint64
+	// check says why a viewport cannot be shown; nil where everything can.
+	check func(*signaling.Viewport) error
 	// seq is the highest sequence number of the present writer that the state has taken in or overruled.
 	seq uint64
 }
@@ -69,7 +71,7 @@ func (v *view) applied(patch signaling.ViewportPatch, seq uint64) (signaling.Vie
 	if raw, ok := patch["series"]; ok {
 		var ref signaling.SeriesRef
 		if err := json.Unmarshal(raw, &ref); err != nil || ref != v.state.Viewports[i].Series {
-			return signaling.Viewport{}, nil, fmt.Errorf("the series of viewport %q stays for the whole session: open another session for another series", id)
+			return signaling.Viewport{}, nil, fmt.Errorf("the series of viewport %q is not changed so: ask to open another one (open-series)", id)
 		}
 	}
 	fresh := make(signaling.ViewportPatch, len(patch))
@@ -83,11 +85,14 @@ func (v *view) applied(patch signaling.ViewportPatch, seq uint64) (signaling.Vie
 		}
 	}
 	next, err := fresh.Apply(v.state.Viewports[i])
-	if p, ok := preset.Lookup(next.Preset); ok && fresh["preset"] != nil && fresh["mode"] == nil && next.Transfer == nil {
+	if p, ok := preset.Lookup(next.Preset); ok && fresh["preset"] != nil && fresh["mode"] == nil && next.Transfer == nil && next.Mode != signaling.ViewImage {
 		next.Mode = viewMode(p.Mode) // a preset is made for one mode
 	}
-	if err == nil {
+	if err == nil && next.Mode != signaling.ViewImage {
 		_, err = transfer(&next)
+	}
+	if err == nil && v.check != nil {
+		err = v.check(&next)
 	}
 	return next, taken, err
 }

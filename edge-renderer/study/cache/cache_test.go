@@ -18,6 +18,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/dicomweb"
 	"github.com/tomocast/tomocast/internal/source/folder"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
@@ -35,7 +36,7 @@ func series(n int) string { return fmt.Sprintf("1.2.3.%d", n) }
 // site is a cache and the DICOMweb server that it fetches from: five series of four slices, and more that tests add.
 type site struct {
 	*cache.Cache
-	from signaling.SourceAccess
+	from pacs
 
 	fetches atomic.Int64
 	// before, where it is set, is called before the pixels of a series are sent; false ends the answer.
@@ -73,8 +74,8 @@ func newSite(t *testing.T, most int64, more func(root string)) *site {
 		h.ServeHTTP(w, r)
 	}))
 	renderer := cpu.New()
-	s.Cache = cache.New(cache.Config{Renderer: renderer, MaxBytes: most, HTTP: server.Client(), Logger: quiet})
-	s.from = signaling.SourceAccess{Name: "test", DICOMweb: server.URL, Bearer: "secret"}
+	s.Cache = newCache(t, cache.Config{Renderer: renderer, MaxBytes: most, Logger: quiet})
+	s.from = pacs{&dicomweb.Client{BaseURL: server.URL, Bearer: "secret", HTTPClient: server.Client()}}
 	t.Cleanup(func() {
 		s.Close()
 		if err := renderer.Close(); err != nil {
@@ -105,15 +106,38 @@ func (s *site) hold() (arrived, gone <-chan struct{}, release func()) {
 	return a, g, sync.OnceFunc(func() { close(open) })
 }
 
-func (s *site) ref(n int) signaling.SeriesRef {
-	return signaling.SeriesRef{StudyInstanceUID: study, SeriesInstanceUID: series(n)}
+// pacs is a DICOMweb service.
+type pacs struct{ *dicomweb.Client }
+
+func (p pacs) SeriesOf(ctx context.Context, study string) ([]source.SeriesInfo, error) {
+	return p.QuerySeries(ctx, study)
 }
 
-func ignore(signaling.Loading) {}
+func (p pacs) Series(study, series string) (source.Series, error) {
+	return p.Source(study, series), nil
+}
+
+func newCache(t *testing.T, cfg cache.Config) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (s *site) request(n int) cache.Request {
+	return cache.Request{Ref: signaling.SeriesRef{StudyInstanceUID: study, SeriesInstanceUID: series(n)}, From: s.from, Name: "test"}
+}
 
 func (s *site) open(t *testing.T, n int) *cache.Series {
 	t.Helper()
-	got, err := s.Open(t.Context(), s.from, s.ref(n), ignore)
+	return s.get(t, s.request(n))
+}
+
+func (s *site) get(t *testing.T, r cache.Request) *cache.Series {
+	t.Helper()
+	got, err := s.Open(t.Context(), r, cache.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +160,14 @@ type opened struct {
 func (s *site) background(ctx context.Context, n int, progress func(signaling.Loading)) <-chan opened {
 	joined, done := make(chan struct{}), make(chan opened, 1)
 	first := sync.OnceFunc(func() { close(joined) })
+	calls := 0
 	go func() {
-		got, err := s.Open(ctx, s.from, s.ref(n), func(p signaling.Loading) { progress(p); first() })
+		got, err := s.Open(ctx, s.request(n), cache.Watch{Progress: func(p signaling.Loading) {
+			if calls++; calls > 1 { // the first comes before it waits
+				first()
+			}
+			progress(p)
+		}})
 		done <- opened{got, err}
 	}()
 	<-joined
@@ -196,9 +226,9 @@ func TestLeaving(t *testing.T) {
 	ctxA, leaveA := context.WithCancel(t.Context())
 	ctxB, leaveB := context.WithCancel(t.Context())
 	defer leaveB()
-	a := s.background(ctxA, 1, ignore)
+	a := s.background(ctxA, 1, func(signaling.Loading) {})
 	<-arrived
-	b := s.background(ctxB, 1, ignore)
+	b := s.background(ctxB, 1, func(signaling.Loading) {})
 	leaveA()
 	if got := <-a; !errors.Is(got.err, context.Canceled) {
 		t.Errorf("the one who left: %v", got.err)
@@ -248,32 +278,39 @@ func TestRoomOfTheLeft(t *testing.T) {
 	transport := &slow{RoundTripper: http.DefaultTransport, arrived: make(chan struct{}), letGo: make(chan struct{}), asked: make(chan string, 100)}
 	renderer := cpu.New()
 	defer renderer.Close()
-	c := cache.New(cache.Config{Renderer: renderer, MaxBytes: size, HTTP: &http.Client{Transport: transport}})
+	c := newCache(t, cache.Config{Renderer: renderer, MaxBytes: size})
 	defer c.Close()
+	request := func(n int) cache.Request {
+		r := s.request(n)
+		from := *s.from.Client
+		from.HTTPClient = &http.Client{Transport: transport}
+		r.From = pacs{&from}
+		return r
+	}
 	ctx, leave := context.WithCancel(t.Context())
 	go func() {
 		<-transport.arrived
 		leave()
 	}()
-	if _, err := c.Open(ctx, s.from, s.ref(1), ignore); !errors.Is(err, context.Canceled) {
+	if _, err := c.Open(ctx, request(1), cache.Watch{}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	again := make(chan opened, 1)
 	go func() {
-		got, err := c.Open(t.Context(), s.from, s.ref(2), ignore)
+		got, err := c.Open(t.Context(), request(2), cache.Watch{})
 		again <- opened{got, err}
 	}()
 	for uid := ""; uid != series(2); uid = <-transport.asked {
 	}
 	for range 20 { // meanwhile the other has read the answer and would have been refused
-		if _, err := s.Open(t.Context(), s.from, s.ref(99), ignore); err == nil {
+		if _, err := s.Open(t.Context(), s.request(99), cache.Watch{}); err == nil {
 			t.Error("there is no such series")
 		}
 	}
 	// One who has no patience is let go while the room is still taken.
 	hurry, end := context.WithCancel(t.Context())
 	end()
-	if _, err := c.Open(hurry, s.from, s.ref(3), ignore); !errors.Is(err, context.Canceled) {
+	if _, err := c.Open(hurry, request(3), cache.Watch{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("one who left: %v", err)
 	}
 	close(transport.letGo)
@@ -329,13 +366,13 @@ func TestTooLarge(t *testing.T) {
 			sourcetest.Write(t, filepath.Join(root, "own", fmt.Sprint(k)), d)
 		}
 	})
-	_, err := s.Open(t.Context(), s.from, s.ref(9), ignore)
+	_, err := s.Open(t.Context(), s.request(9), cache.Watch{})
 	problem(t, "floats", err, signaling.ProblemTooLarge)
 	if s.fetches.Load() != 0 {
 		t.Error("it was fetched to be refused")
 	}
 	held := s.open(t, 1)
-	_, err = s.Open(t.Context(), s.from, s.ref(2), ignore)
+	_, err = s.Open(t.Context(), s.request(2), cache.Watch{})
 	problem(t, "beside one in use", err, signaling.ProblemTooLarge, "MiB", "close other studies")
 	if !whole(held) {
 		t.Error("the one in use was taken")
@@ -349,36 +386,28 @@ func TestTooLarge(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	s := newSite(t, 1<<20, func(root string) {
-		sourcetest.WriteSeries(t, filepath.Join(root, "gap"), study, series(6), 5)
-		sourcetest.Write(t, filepath.Join(root, "gap", "far"), sourcetest.Slice(study, series(6), 8))
 		report := sourcetest.Slice(study, series(7), 1)
 		for _, tag := range []dicom.Tag{dicom.PixelData, dicom.Rows, dicom.Columns, dicom.ImagePositionPatient, dicom.ImageOrientationPatient} {
 			report.Delete(tag)
 		}
 		report.SetString(dicom.Modality, dicom.CS, "SR")
 		sourcetest.Write(t, filepath.Join(root, "report"), report)
-		sourcetest.Write(t, filepath.Join(root, "single"), sourcetest.Slice(study, series(8), 1))
 	})
-	foreign := s.from
-	foreign.Bearer = "forged"
-	down := s.from
-	down.DICOMweb = "http://127.0.0.1:1"
+	foreign, down := pacs{&dicomweb.Client{BaseURL: s.from.BaseURL, Bearer: "forged"}}, pacs{&dicomweb.Client{BaseURL: "http://127.0.0.1:1"}}
 	for name, c := range map[string]struct {
-		from  signaling.SourceAccess
+		from  cache.Source
 		ref   signaling.SeriesRef
 		code  signaling.ProblemCode
 		words []string
 	}{
-		"no such series":            {s.from, s.ref(99), signaling.ProblemNotFound, nil},
+		"no such series":            {s.from, s.request(99).Ref, signaling.ProblemNotFound, nil},
 		"no such study":             {s.from, signaling.SeriesRef{StudyInstanceUID: "1.9", SeriesInstanceUID: "1.9.1"}, signaling.ProblemNotFound, nil},
 		"no such study, any series": {s.from, signaling.SeriesRef{StudyInstanceUID: "1.9"}, signaling.ProblemNotFound, nil},
-		"a gap":                     {s.from, s.ref(6), signaling.ProblemUnreadable, []string{"2 slices are missing"}},
-		"a report":                  {s.from, s.ref(7), signaling.ProblemNotAVolume, []string{"without pixel data"}},
-		"one slice":                 {s.from, s.ref(8), signaling.ProblemNotAVolume, []string{"single slice"}},
-		"not let in":                {foreign, s.ref(1), signaling.ProblemUnavailable, nil},
-		"nobody there":              {down, s.ref(1), signaling.ProblemUnavailable, []string{"try again"}},
+		"a report":                  {s.from, s.request(7).Ref, signaling.ProblemNotAVolume, []string{"without pixel data"}},
+		"not let in":                {foreign, s.request(1).Ref, signaling.ProblemUnavailable, nil},
+		"nobody there":              {down, s.request(1).Ref, signaling.ProblemUnavailable, []string{"try again"}},
 	} {
-		_, err := s.Open(t.Context(), c.from, c.ref, ignore)
+		_, err := s.Open(t.Context(), cache.Request{From: c.from, Ref: c.ref, Name: "test"}, cache.Watch{})
 		problem(t, name, err, c.code, c.words...)
 	}
 	// A fault is not kept: the next one who asks begins anew.
@@ -391,7 +420,7 @@ func TestProblems(t *testing.T) {
 		return !fail.Load()
 	}
 	s.before.Store(&before)
-	_, err := s.Open(t.Context(), s.from, s.ref(1), ignore)
+	_, err := s.Open(t.Context(), s.request(1), cache.Watch{})
 	problem(t, "a server that fails", err, signaling.ProblemUnavailable)
 	fail.Store(false)
 	got := s.open(t, 1)
@@ -408,10 +437,10 @@ func TestRendererFails(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := cache.New(cache.Config{Renderer: closed, MaxBytes: size})
+	c := newCache(t, cache.Config{Renderer: closed, MaxBytes: size})
 	defer c.Close()
 	for range 3 {
-		_, err := c.Open(t.Context(), s.from, s.ref(1), ignore)
+		_, err := c.Open(t.Context(), s.request(1), cache.Watch{})
 		problem(t, "a closed renderer", err, signaling.ProblemUnavailable)
 	}
 }
@@ -425,10 +454,7 @@ func TestLargestVolume(t *testing.T) {
 			sourcetest.Write(t, filepath.Join(root, "other", fmt.Sprint(k)), d)
 		}
 	})
-	got, err := s.Open(t.Context(), s.from, signaling.SeriesRef{StudyInstanceUID: study}, ignore)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := s.get(t, cache.Request{From: s.from, Ref: signaling.SeriesRef{StudyInstanceUID: study}, Name: "test"})
 	defer got.Release()
 	if got.Info.Series.SeriesInstanceUID != series(6) || got.Volume.Size[2] != 9 {
 		t.Errorf("series %s was chosen", got.Info.Series.SeriesInstanceUID)
@@ -440,7 +466,7 @@ func TestClose(t *testing.T) {
 	kept := s.open(t, 2)
 	kept.Release()
 	arrived, gone, _ := s.hold()
-	waiting := s.background(t.Context(), 1, ignore)
+	waiting := s.background(t.Context(), 1, func(signaling.Loading) {})
 	<-arrived
 	s.Close()
 	if got := <-waiting; got.err == nil {
@@ -450,7 +476,7 @@ func TestClose(t *testing.T) {
 	if kept.Volume.Raw() != nil {
 		t.Error("a volume was not wiped")
 	}
-	if _, err := s.Open(t.Context(), s.from, s.ref(3), ignore); err == nil {
+	if _, err := s.Open(t.Context(), s.request(3), cache.Watch{}); err == nil {
 		t.Error("a closed cache opens series")
 	}
 }
@@ -467,11 +493,11 @@ func TestManySessions(t *testing.T) {
 			for range 30 {
 				ctx, cancel := context.WithCancel(t.Context())
 				leave := random.IntN(4) == 0
-				got, err := s.Open(ctx, s.from, s.ref(1+random.IntN(5)), func(p signaling.Loading) {
+				got, err := s.Open(ctx, s.request(1+random.IntN(5)), cache.Watch{Progress: func(p signaling.Loading) {
 					if leave && p.Slices > 0 {
 						cancel()
 					}
-				})
+				}})
 				var p *signaling.Problem
 				switch {
 				case err == nil:

@@ -6,42 +6,49 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync/atomic"
 
+	"github.com/tomocast/tomocast/edge-renderer/picture"
 	"github.com/tomocast/tomocast/edge-renderer/study"
-	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/dicomweb"
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// fetch builds the volume of a series from its DICOMweb source.
-func (c *Cache) fetch(ctx context.Context, e *entry, from signaling.SourceAccess, ref signaling.SeriesRef) (*volume.Volume, signaling.SeriesInfo, error) {
-	client := &dicomweb.Client{BaseURL: from.DICOMweb, Bearer: from.Bearer, HTTPClient: c.cfg.HTTP}
-	if ref.SeriesInstanceUID == "" {
-		var err error
-		if ref.SeriesInstanceUID, err = largestVolume(ctx, client, ref.StudyInstanceUID); err != nil {
-			return nil, signaling.SeriesInfo{}, asProblem(err)
+// fetch brings the volumes of a series into memory: from the disk, else from its source.
+func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signaling.SeriesInfo, error) {
+	none := signaling.SeriesInfo{}
+	if c.disk != nil && l.Owner == "" {
+		p, info, err := c.disk.read(ctx, l.name, c.cfg.Renderer, func(bytes int64) error { return c.makeRoom(ctx, e, bytes, "The series' voxels") })
+		switch {
+		case p != nil:
+			c.tell(e, signaling.Loading{Slices: info.Size[2], TotalSlices: info.Size[2], Bytes: p.bytes(), TotalBytes: p.bytes(), Stage: "fetching"})
+			return p, info, nil
+		case err != nil:
+			return nil, none, err
 		}
 	}
-	series := &counted{Series: client.Source(ref.StudyInstanceUID, ref.SeriesInstanceUID)}
-	series.planned = func(list []source.Instance) error {
-		series.total = voxelBytes(list)
-		return c.makeRoom(ctx, e, series.total)
+	total := voxelBytes(l.list)
+	if err := c.makeRoom(ctx, e, total, "The series' voxels"); err != nil {
+		return nil, none, err
 	}
-	result, err := study.Build(ctx, series, study.Options{MaxBytes: c.cfg.MaxBytes, Progress: func(done, total int) {
-		bytes := series.bytes.Load()
-		c.tell(e, signaling.Loading{Slices: done, TotalSlices: total, Bytes: bytes, TotalBytes: max(series.total, bytes), Stage: "fetching"})
-	}})
+	series := &listed{Series: l.series, list: l.list}
+	result, err := study.Build(ctx, series, study.Options{MaxBytes: c.cfg.MaxBytes, Part: l.Ref.Part,
+		Progress: func(done, of int) {
+			bytes := series.bytes.Load()
+			c.tell(e, signaling.Loading{Slices: done, TotalSlices: of, Bytes: bytes, TotalBytes: max(total, bytes), Stage: "fetching"})
+		},
+		Preview: func(r *study.Result) { c.addPreview(ctx, e, r) },
+	})
 	if err != nil {
-		return nil, signaling.SeriesInfo{}, asProblem(err)
+		return nil, none, err
 	}
-	if err := c.makeRoom(ctx, e, int64(result.Volume.Bytes())); err != nil { // the listing said too little
-		result.Volume.Free()
-		return nil, signaling.SeriesInfo{}, err
+	p := newPhases(c.cfg.Renderer, result)
+	if err := c.makeRoom(ctx, e, p.bytes(), "The series' voxels"); err != nil { // the listing said too little
+		p.free()
+		return nil, none, err
 	}
-	return result.Volume, Info(result, from.Name), nil
+	return p, Info(result, l.Name), nil
 }
 
 // voxelBytes is what the voxels of a series will take, as far as its listing says: 16 bits each, or 32 where pixels
@@ -50,7 +57,7 @@ func voxelBytes(list []source.Instance) int64 {
 	var voxels int64
 	each := int64(2)
 	for i := range list {
-		voxels += int64(list[i].Rows) * int64(list[i].Columns)
+		voxels += int64(list[i].Rows) * int64(list[i].Columns) * int64(max(list[i].Frames, 1))
 		a, b := list[0].Rescale, list[i].Rescale
 		if list[i].BitsAllocated > 16 || (a == nil) != (b == nil) || a != nil && *a != *b {
 			each = 4
@@ -59,68 +66,44 @@ func voxelBytes(list []source.Instance) int64 {
 	return voxels * each
 }
 
-// counted counts the bytes of a series as they come, and lets its size be judged before they do.
-type counted struct {
-	source.Series
-	planned func([]source.Instance) error
-	total   int64
-	bytes   atomic.Int64
-}
-
-func (s *counted) Instances(ctx context.Context) ([]source.Instance, error) {
-	list, err := s.Series.Instances(ctx)
-	if err == nil {
-		err = s.planned(list)
+// images is the series, or the part of it that was asked for, as single images, where err says that it is no volume and
+// there are some; else it is the problem of err.
+func images(ctx context.Context, l *listing, err error) (*Series, error) {
+	var bad *study.Error
+	if !errors.As(err, &bad) || errors.Is(err, context.Canceled) {
+		return nil, asProblem(err)
 	}
-	return list, err
-}
-
-func (s *counted) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
-	return s.Series.Each(ctx, workers, func(o source.Object) error {
-		s.bytes.Add(int64(len(o.Data)))
-		return fn(o)
-	})
-}
-
-// largestVolume is the series of a study with the most slices of those that look like a volume.
-func largestVolume(ctx context.Context, client *dicomweb.Client, studyUID string) (string, error) {
-	list, err := client.QuerySeries(ctx, studyUID)
-	if err != nil {
-		return "", err
-	}
-	if len(list) == 0 {
-		return "", &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such study", Detail: "Its source has no series of it: go back to the list of studies"}
-	}
-	rank := func(s source.SeriesInfo) int {
-		if !slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality) {
-			return -1 // reports, single images
-		}
-		return s.InstanceCount
-	}
-	best := slices.MaxFunc(list, func(a, b source.SeriesInfo) int { return rank(a) - rank(b) })
-	return best.SeriesInstanceUID, nil
-}
-
-// Info is what a page shows of a series.
-func Info(r *study.Result, source string) signaling.SeriesInfo {
-	i, v := r.Identity, r.Volume
-	corners := v.Corners()
-	info := signaling.SeriesInfo{
-		Series:      signaling.SeriesRef{Source: source, StudyInstanceUID: i.StudyInstanceUID, SeriesInstanceUID: i.SeriesInstanceUID},
-		PatientName: i.PatientName, PatientID: i.PatientID, PatientBirthDate: i.PatientBirthDate, PatientSex: i.PatientSex,
-		StudyDate: i.StudyDate, AccessionNumber: i.AccessionNumber, StudyDescription: i.StudyDescription,
-		SeriesDescription: i.SeriesDescription, Modality: i.Modality, Size: v.Size, SpacingMm: v.Spacing(),
-		Center: signaling.Point(v.Center()), DiagonalMm: corners[7].Sub(corners[0]).Norm(), Min: v.Min, Max: v.Max, Unit: r.Units,
-	}
-	for _, w := range r.Warnings {
-		if w.Code == study.WarnLossy {
-			info.LossySource = w.Text
-		} else {
-			info.Warnings = append(info.Warnings, w.Text)
+	part := 0 // the one with the most images
+	for i, p := range bad.Parts {
+		if l.Ref.Part == p.Number || l.Ref.Part == 0 && len(p.Images) > len(bad.Parts[part].Images) {
+			part = i
 		}
 	}
-	return info
+	if len(bad.Parts) == 0 || len(bad.Parts[part].Images) == 0 || l.Ref.Part != 0 && bad.Parts[part].Number != l.Ref.Part {
+		return nil, asProblem(err)
+	}
+	set, openErr := picture.Open(ctx, l.series, bad.Parts[part].Images)
+	if openErr != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "The series cannot be shown",
+			Detail: fmt.Sprintf("%s, and its images cannot be shown one by one: %v", bad.Error(), openErr)}
+	}
+	info := set.Info()
+	info.Series.Source = l.Name
+	info.Why = bad.Parts[part].Reason
+	if info.Why == "" {
+		info.Why = bad.Error()
+	}
+	setParts(&info, bad.Parts[part], bad.Parts)
+	info.LeftOut, info.LeftOutCount = leftOut(bad.LeftOut)
+	fit(&info)
+	return &Series{Images: set, Info: info, release: func() {}}, nil
 }
+
+// notVolume are the codes of series that are whole, but no volume.
+var notVolume = []study.Code{study.NotVolume, study.Colour, study.Multiframe, study.MixedGeometry, study.MixedSeries}
 
 // asProblem says in words what is wrong with a series.
 func asProblem(err error) error {
@@ -134,10 +117,10 @@ func asProblem(err error) error {
 		return err
 	case errors.As(err, &bad):
 		p = &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "The series cannot be shown in 3D", Detail: bad.Error()}
-		switch bad.Code {
-		case study.NotVolume, study.Colour, study.Multiframe, study.MixedGeometry, study.MixedSeries:
+		switch {
+		case slices.Contains(notVolume, bad.Code):
 			p.Code = signaling.ProblemNotAVolume
-		case study.TooLarge:
+		case bad.Code == study.TooLarge:
 			p.Code = signaling.ProblemTooLarge
 		}
 		return p

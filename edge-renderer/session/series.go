@@ -1,0 +1,481 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tomocast/tomocast/edge-renderer/picture"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// held is a series that the session uses: on the screen, in a picture that is being made, in a compute task. When nothing
+// uses it any more it is released. It belongs to the loop.
+type held struct {
+	*cache.Series
+	users int
+}
+
+func (l *loop) hold(h *held) *held {
+	h.users++
+	return h
+}
+
+func (l *loop) letGo(h *held) {
+	if h.users--; h.users == 0 {
+		h.Release()
+	}
+}
+
+// seriesKey is by what a viewport finds its series.
+func seriesKey(ref signaling.SeriesRef) string {
+	return fmt.Sprintf("%s %s %d", ref.StudyInstanceUID, ref.SeriesInstanceUID, ref.Part)
+}
+
+// opening is a series on its way to the screen.
+type opening struct {
+	ref      signaling.SeriesRef
+	viewport string // that will show it; empty: all of them
+	cancel   context.CancelFunc
+	// preview says that a coarse volume of it is on the screen, in the viewports that have shown as their series. What was
+	// there before comes back if the rest does not come.
+	preview bool
+	shown   signaling.SeriesRef
+	before  []signaling.Viewport // nil where nothing was there
+	kept    map[string]*held
+}
+
+// The events of an opening.
+type (
+	eventLoading struct {
+		of       *opening
+		progress signaling.Loading
+	}
+	eventPreview struct {
+		of     *opening
+		series *cache.Series
+	}
+	eventLoaded struct {
+		of     *opening
+		series *cache.Series
+		err    error
+	}
+)
+
+// open begins to load a series, instead of one that is under way.
+func (l *loop) open(ctx context.Context, ref signaling.SeriesRef, viewport string) {
+	l.giveUp()
+	ctx, cancel := context.WithCancel(ctx)
+	o := &opening{ref: ref, viewport: viewport, cancel: cancel}
+	l.opening = o
+	events := l.s.events
+	request, err := l.where(ref)
+	if err != nil {
+		cancel()
+		l.loaded(ctx, eventLoaded{of: o, err: err})
+		return
+	}
+	l.helpers.Go(func() {
+		defer cancel()
+		series, err := l.s.cfg.Volumes.Open(ctx, request, cache.Watch{
+			Progress: func(p signaling.Loading) {
+				select {
+				case events <- eventLoading{o, p}:
+				default: // the next one says more
+				}
+			},
+			Preview: func(s *cache.Series) {
+				select {
+				case events <- eventPreview{o, s}:
+				default: // a finer one comes
+					s.Release()
+				}
+			},
+		})
+		select {
+		case events <- eventLoaded{o, series, err}:
+		case <-ctx.Done():
+			if series != nil {
+				series.Release()
+			}
+		}
+	})
+}
+
+// where is the source that a series of this session comes from.
+func (l *loop) where(ref signaling.SeriesRef) (cache.Request, error) {
+	r := cache.Request{Ref: ref}
+	i := l.s.cfg.Instruction
+	if l.uploads != nil {
+		r.From, r.Name, r.Owner = l.uploads.source(), signaling.Uploads, string(i.Attempt.ID)
+		return r, nil
+	}
+	if i.Request.Series == nil || i.Source == nil {
+		return r, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "No series to show"}
+	}
+	from, err := l.s.cfg.Sources(*i.Source)
+	r.From, r.Name = from, i.Source.Name
+	return r, err
+}
+
+// openSeries opens another series or part of the session's study or files.
+func (l *loop) openSeries(ctx context.Context, r signaling.Request) error {
+	if r.Series == nil {
+		return badRequest("open-series without a series")
+	}
+	ref := *r.Series
+	if err := ref.Validate(); err != nil {
+		return badRequest(err.Error())
+	}
+	if r.Viewport != "" && (l.view == nil || l.view.find(r.Viewport) < 0) {
+		return badRequest(fmt.Sprintf("the view has no viewport %.40q", r.Viewport))
+	}
+	if l.failed != nil || l.endAt > 0 {
+		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The session ends", Detail: "Open the study again"}
+	}
+	if l.uploads == nil {
+		own := l.s.cfg.Instruction.Request.Series
+		if own == nil || ref.StudyInstanceUID != own.StudyInstanceUID || ref.Source != "" && own.Source != "" && ref.Source != own.Source {
+			return &signaling.Problem{Code: signaling.ProblemForbidden, Title: "Not this session's study",
+				Detail: "A session shows the series of one study: open another session for another one"}
+		}
+		ref.Source = own.Source
+	} else {
+		ref.Source = signaling.Uploads
+		if !l.uploads.has(ref) {
+			return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such series",
+				Detail: "It is not among the files that were sent"}
+		}
+	}
+	if h := l.series[seriesKey(ref)]; h != nil && !h.Coarse && len(l.series) == 1 { // it is there: what was on its way is not wanted any more
+		l.giveUp()
+		l.loading = signaling.Loading{Stage: "done"}
+		v := l.view.snapshot()
+		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+		return nil
+	}
+	l.open(ctx, ref, r.Viewport)
+	return nil
+}
+
+// giveUp ends the opening that is under way, where there is one, and puts what was there before back on the screen.
+func (l *loop) giveUp() {
+	o := l.opening
+	if o == nil {
+		return
+	}
+	l.opening = nil
+	o.cancel()
+	l.goBack(o)
+}
+
+// goBack takes an opening's preview off the screen again.
+func (l *loop) goBack(o *opening) {
+	if !o.preview {
+		return
+	}
+	if o.before == nil {
+		l.revision, l.view = l.view.state.Revision, nil
+	} else {
+		l.view.state.Viewports = o.before
+		for key, h := range o.kept {
+			if now := l.series[key]; now != h {
+				if now != nil {
+					l.letGo(now)
+				}
+				l.series[key] = l.hold(h)
+			}
+		}
+		l.revised()
+	}
+	l.prune()
+	l.letKept(o)
+}
+
+// letKept lets go of what was kept of the screen before an opening.
+func (l *loop) letKept(o *opening) {
+	for _, h := range o.kept {
+		l.letGo(h)
+	}
+	o.kept, o.before = nil, nil
+}
+
+// prune lets go of every series that no viewport shows.
+func (l *loop) prune() {
+	for key, h := range l.series {
+		if l.view == nil || !slices.ContainsFunc(l.view.state.Viewports, func(v signaling.Viewport) bool { return seriesKey(v.Series) == key }) {
+			delete(l.series, key)
+			l.letGo(h)
+		}
+	}
+}
+
+// revised gives the view a new revision because what it shows has changed, though nobody changed the view.
+func (l *loop) revised() {
+	standard := l.view.state.Revision == l.untouched
+	l.view.state.Revision++
+	if standard {
+		l.untouched = l.view.state.Revision
+	}
+	l.changed = l.s.clock()
+	if l.stillFlight != nil {
+		l.stillFlight()
+	}
+}
+
+// previewed shows a coarse volume while the rest arrives.
+func (l *loop) previewed(e eventPreview) {
+	if l.opening != e.of {
+		e.series.Release()
+		return
+	}
+	if err := l.show(e.of, e.series); err != nil {
+		e.series.Release() // the whole one says what is wrong
+		return
+	}
+	e.of.preview = true
+	l.loading.Preview = true
+	v := l.view.snapshot()
+	l.event(signaling.Event{Type: signaling.EventLoading, Loading: &l.loading, Patients: l.infos(), View: &v})
+}
+
+// loaded shows a series that has come whole, or says why it cannot be shown. What was on the screen stays there then.
+func (l *loop) loaded(ctx context.Context, e eventLoaded) {
+	if l.opening != e.of {
+		if e.series != nil {
+			e.series.Release()
+		}
+		return
+	}
+	l.opening = nil
+	err := e.err
+	if err == nil {
+		err = l.show(e.of, e.series)
+		if err != nil {
+			e.series.Release()
+			err = &signaling.Problem{Code: signaling.ProblemInternal, Title: "The series has no view", Detail: err.Error()}
+		}
+	}
+	if err != nil {
+		l.notLoaded(e.of, err)
+		return
+	}
+	l.letKept(e.of)
+	l.loading.Stage, l.loading.Preview = "done", false
+	v := l.view.snapshot()
+	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+}
+
+func (l *loop) notLoaded(o *opening, err error) {
+	p := asProblem(err)
+	l.s.log.Warn("series not loaded", "code", p.Code, "title", p.Title)
+	l.goBack(o)
+	if l.view == nil && l.uploads == nil {
+		l.fail(p)
+		return
+	}
+	l.loading = signaling.Loading{Stage: "done"}
+	l.event(signaling.Event{Type: signaling.EventNotice, Problem: p})
+	if l.view != nil { // the page sees again whose pictures these are
+		v := l.view.snapshot()
+		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+	}
+}
+
+// show puts a series of an opening on the screen, and takes it over. A finer volume of what is there already takes the
+// place of the coarser one, and the view stays.
+func (l *loop) show(o *opening, s *cache.Series) error {
+	ref := s.Info.Series
+	ref.Source = o.ref.Source
+	switch {
+	case l.view == nil:
+		state, standard, err := l.openingView(ref, s)
+		if err != nil {
+			return err
+		}
+		if l.revision > 0 {
+			state.Revision = l.revision + 1
+		}
+		l.view = newView(state)
+		l.view.check = l.checkViewport
+		l.untouched = 0
+		if standard {
+			l.untouched = state.Revision
+		}
+		l.changed = l.s.clock()
+	case o.preview:
+		for i := range l.view.state.Viewports {
+			if v := &l.view.state.Viewports[i]; v.Series == o.shown {
+				v.Series = ref
+				if !s.Coarse && v.TimePoint >= max(len(s.Info.TimePoints), 1) {
+					v.TimePoint = 0
+				}
+			}
+		}
+		l.revised()
+	default:
+		next, err := l.exchanged(o, ref, s)
+		if err != nil {
+			return err
+		}
+		if s.Coarse {
+			o.before, o.kept = l.view.state.Viewports, map[string]*held{}
+			for key, h := range l.series {
+				o.kept[key] = l.hold(h)
+			}
+		}
+		l.view.state.Viewports = next
+		l.untouched = 0
+		l.revised()
+	}
+	o.shown = ref
+	key := seriesKey(ref)
+	if old := l.series[key]; old != nil {
+		l.letGo(old)
+	}
+	l.series[key] = l.hold(&held{Series: s})
+	l.prune()
+	return nil
+}
+
+// exchanged are the viewports with another series in those that an opening is for: each seen as a series opens, for the
+// picture of the last one says nothing of this one.
+func (l *loop) exchanged(o *opening, ref signaling.SeriesRef, s *cache.Series) ([]signaling.Viewport, error) {
+	next := slices.Clone(l.view.state.Viewports)
+	for i := range next {
+		v := &next[i]
+		if o.viewport != "" && v.ID != o.viewport {
+			continue
+		}
+		rect := pixels(v.Rect, l.width, l.height)
+		fresh, err := opened(ref, s, float64(max(rect.Dx(), 1))/float64(max(rect.Dy(), 1)))
+		if err != nil {
+			return nil, err
+		}
+		fresh.ID, fresh.Rect = v.ID, v.Rect
+		*v = fresh
+	}
+	return next, nil
+}
+
+// opened is a viewport as a series opens in it.
+func opened(ref signaling.SeriesRef, s *cache.Series, aspect float64) (signaling.Viewport, error) {
+	if s.Images != nil {
+		return imageViewport(ref, s.Images, aspect), nil
+	}
+	state, err := InitialView(ref, s.Info.Modality, s.Volume.Geometry, signaling.Anterior, aspect)
+	if err != nil {
+		return signaling.Viewport{}, err
+	}
+	return state.Viewports[0], nil
+}
+
+// imageViewport shows the first of a series' images whole, through the window of a single one; several may each have
+// their own.
+func imageViewport(ref signaling.SeriesRef, images *picture.Set, aspect float64) signaling.Viewport {
+	first := images.First()
+	v := signaling.Viewport{ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: ref, Mode: signaling.ViewImage,
+		Camera: picture.Camera(first, aspect)}
+	if w := first.Window; w != nil && w.Table == nil && w.Width > 0 && images.Len() == 1 {
+		v.Window = &signaling.Window{Center: w.Center, Width: w.Width}
+	}
+	return v
+}
+
+// openingView is the view that the request brings along, so that a session can be resumed or shared, else
+// the standard one, which shows all of the series at the wanted size.
+func (l *loop) openingView(ref signaling.SeriesRef, s *cache.Series) (view signaling.ViewState, standard bool, err error) {
+	v, err := opened(ref, s, float64(l.width)/float64(l.height))
+	if err != nil {
+		return view, false, err
+	}
+	view = signaling.ViewState{Version: signaling.ViewStateVersion, Revision: 1, Viewports: []signaling.Viewport{v}}
+	asked := l.s.parameters().View
+	if asked == nil {
+		return view, true, nil
+	}
+	brought := *asked
+	brought.Viewports = slices.Clone(asked.Viewports)
+	brought.Revision = max(brought.Revision, 1)
+	for i := range brought.Viewports {
+		v := &brought.Viewports[i]
+		v.Series = ref
+		if checkFits(v, s) != nil {
+			return view, true, nil
+		}
+		if v.Mode == signaling.ViewImage {
+			continue
+		}
+		if _, err := transfer(v); err != nil {
+			return view, true, nil
+		}
+	}
+	if brought.Validate() != nil {
+		return view, true, nil
+	}
+	return brought, false, nil
+}
+
+// checkViewport says why a viewport cannot show what it asks of its series.
+func (l *loop) checkViewport(v *signaling.Viewport) error {
+	h := l.series[seriesKey(v.Series)]
+	if h == nil {
+		return fmt.Errorf("the series of viewport %q is not open", v.ID)
+	}
+	return checkFits(v, h.Series)
+}
+
+func checkFits(v *signaling.Viewport, s *cache.Series) error {
+	switch {
+	case (v.Mode == signaling.ViewImage) != (s.Images != nil):
+		if s.Images != nil {
+			return fmt.Errorf("mode %s: the series is no volume and is shown with mode %s", v.Mode, signaling.ViewImage)
+		}
+		return fmt.Errorf("mode %s: the series is a volume and is shown with mode %s or %s", v.Mode, signaling.ViewComposite, signaling.ViewMIP)
+	case s.Images != nil && v.Image >= s.Images.Len():
+		return fmt.Errorf("image %d: the series has %d, counted from 0", v.Image, s.Images.Len())
+	case s.Images != nil:
+		return picture.Check(&v.Camera)
+	case v.Image != 0:
+		return errors.New("image: the series is a volume")
+	case !s.Coarse && v.TimePoint >= max(len(s.Info.TimePoints), 1):
+		return fmt.Errorf("timePoint %d: the series has %d, counted from 0", v.TimePoint, max(len(s.Info.TimePoints), 1))
+	}
+	return nil
+}
+
+// infos are the series on the screen, in the order of the viewports.
+func (l *loop) infos() []signaling.SeriesInfo {
+	var out []signaling.SeriesInfo
+	seen := map[string]bool{}
+	for i := range l.view.state.Viewports {
+		key := seriesKey(l.view.state.Viewports[i].Series)
+		if h := l.series[key]; h != nil && !seen[key] {
+			seen[key] = true
+			out = append(out, h.Info)
+		}
+	}
+	return out
+}
+
+// first is the series of the first viewport, nil while nothing is shown.
+func (l *loop) first() *held {
+	if l.view == nil {
+		return nil
+	}
+	return l.series[seriesKey(l.view.state.Viewports[0].Series)]
+}
+
+// coarse says whether something on the screen is a preview.
+func (l *loop) coarse() bool { return anyCoarse(l.series) }
+
+func anyCoarse(series map[string]*held) bool {
+	for _, h := range series {
+		if h.Coarse {
+			return true
+		}
+	}
+	return false
+}

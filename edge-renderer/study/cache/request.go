@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Source is where series come from: a PACS, a folder, uploaded files.
+type Source interface {
+	// SeriesOf are the series of a study.
+	SeriesOf(ctx context.Context, study string) ([]source.SeriesInfo, error)
+	// Series is one of them; what is wrong with it may show only when it is read.
+	Series(study, series string) (source.Series, error)
+}
+
+// Request names a series and where it is.
+type Request struct {
+	// Ref is the series and its part; without a series it is the study's largest volume. Its Source is not looked at.
+	Ref  signaling.SeriesRef
+	From Source
+	// Name is that of the source.
+	Name string
+	// Owner is who alone may have it, as the session that files were sent to; such a series never comes to rest on a
+	// disk. Empty: whoever may list the series at the source.
+	Owner string
+}
+
+// listing is a request once its source has said what there is.
+type listing struct {
+	Request
+	series source.Series
+	list   []source.Instance
+	// name is how an entry is found: owner, source, study, series, fingerprint and, after the last space, part.
+	name string
+}
+
+// ask asks a source for a series.
+func ask(ctx context.Context, r Request) (*listing, error) {
+	l := &listing{Request: r}
+	if r.Ref.SeriesInstanceUID == "" {
+		var err error
+		if l.Ref.SeriesInstanceUID, err = largestVolume(ctx, r.From, r.Ref.StudyInstanceUID); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if l.series, err = r.From.Series(r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID); err != nil {
+		return nil, err
+	}
+	if l.list, err = l.series.Instances(ctx); err != nil {
+		return nil, err
+	}
+	print, err := fingerprint(l.list)
+	if err != nil {
+		return nil, err
+	}
+	l.name = fmt.Sprintf("%q %q %s %s %s %d", r.Owner, r.Name, r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID, print, r.Ref.Part)
+	return l, nil
+}
+
+// named is the name of an entry with another part.
+func named(name string, part int) string {
+	return name[:strings.LastIndexByte(name, ' ')+1] + strconv.Itoa(part)
+}
+
+func (l *listing) volumeKey() string { return volumeKey(l.Name, l.Ref) }
+
+func volumeKey(name string, ref signaling.SeriesRef) string {
+	ref.Source = name
+	return signaling.VolumeKey(ref)
+}
+
+// fingerprint is a hash of what a source says of the instances of a series. Instances never change under their UID
+// (PS3.5 9), so another content is another listing.
+func fingerprint(list []source.Instance) (string, error) {
+	h := sha256.New()
+	e := json.NewEncoder(h)
+	for i := range list {
+		if err := e.Encode(&list[i]); err != nil {
+			return "", fmt.Errorf("fingerprint of a series: %w", err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// largestVolume is the series of a study with the most slices of those that look like a volume, else the first with
+// images.
+func largestVolume(ctx context.Context, from Source, studyUID string) (string, error) {
+	list, err := from.SeriesOf(ctx, studyUID)
+	if err != nil {
+		return "", err
+	}
+	if len(list) == 0 {
+		return "", &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such study", Detail: "Its source has no series of it: go back to the list of studies"}
+	}
+	rank := func(s source.SeriesInfo) int {
+		switch {
+		case s.Volume || slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality):
+			return s.InstanceCount
+		case slices.Contains([]string{"SR", "KO", "PR", "DOC", "REG", "RTSTRUCT", "RTPLAN", "SEG"}, s.Modality):
+			return -2
+		}
+		return -1 // single images
+	}
+	best := slices.MaxFunc(list, func(a, b source.SeriesInfo) int { return rank(a) - rank(b) })
+	return best.SeriesInstanceUID, nil
+}
+
+// listed is a series whose listing is known; it counts the bytes of its files as they come.
+type listed struct {
+	source.Series
+	list  []source.Instance
+	bytes atomic.Int64
+}
+
+func (s *listed) Instances(context.Context) ([]source.Instance, error) { return s.list, nil }
+
+func (s *listed) count(fn func(source.Object) error) func(source.Object) error {
+	return func(o source.Object) error {
+		s.bytes.Add(int64(len(o.Data)))
+		return fn(o)
+	}
+}
+
+func (s *listed) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
+	return s.Series.Each(ctx, workers, s.count(fn))
+}
+
+func (s *listed) Fetch(ctx context.Context, workers int, uids []string, fn func(source.Object) error) error {
+	return s.Series.Fetch(ctx, workers, uids, s.count(fn))
+}
