@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/tomocast/tomocast/internal/dicom/codec"
@@ -37,16 +38,20 @@ func (m Image) Value(x, y, c int) int64 {
 	return int64(v)
 }
 
-// Images reads testdata/images.json.
-func Images(t testing.TB) []Image {
+// Images reads the testdata/images.json of the package under test.
+func Images(t testing.TB) []Image { return ImagesOf(t, ".") }
+
+// ImagesOf reads the testdata/images.json of the package in a folder.
+func ImagesOf(t testing.TB, folder string) []Image {
 	t.Helper()
-	b, err := os.ReadFile("testdata/images.json")
+	path := filepath.Join(folder, "testdata", "images.json")
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []Image
 	if err := json.Unmarshal(b, &all); err != nil {
-		t.Fatalf("testdata/images.json: %v", err)
+		t.Fatalf("%s: %v", path, err)
 	}
 	return all
 }

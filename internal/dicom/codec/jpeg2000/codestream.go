@@ -70,7 +70,8 @@ func readHeader(stream []byte) (header, error) {
 		}
 		return h, fmt.Errorf("%w: a JPEG 2000 codestream starts with SOC and SIZ (ff4f ff51), not with %04x %04x", codec.ErrCorrupt, first, second)
 	}
-	r.b = r.b[:max(0, min(len(r.b), r.u16()-2))] // Lsiz counts itself
+	length := r.u16() // it counts itself
+	r.b = r.b[:max(0, min(len(r.b), length-2))]
 	r.take(2)                                    // Rsiz, capabilities
 	x1, y1, x0, y0 := r.u32(), r.u32(), r.u32(), r.u32()
 	tx, ty, tx0, ty0 := r.u32(), r.u32(), r.u32(), r.u32()

@@ -94,7 +94,7 @@ func words(s string) string {
 func kind(s string) error {
 	lower := strings.ToLower(s)
 	switch {
-	case strings.Contains(lower, "memory"):
+	case strings.Contains(lower, "memory"), strings.Contains(lower, "system limits"):
 		return codec.ErrLimit
 	case strings.Contains(lower, "too short"), strings.Contains(lower, "truncated"), strings.Contains(lower, "not enough"):
 		return codec.ErrTruncated

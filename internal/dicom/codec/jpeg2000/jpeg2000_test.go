@@ -115,6 +115,7 @@ func TestDamaged(t *testing.T) {
 		}, codec.ErrCorrupt, "13 bytes"},
 		{"padded", plain, func(b []byte) []byte { return append(b, 0) }, nil, ""},
 		{"without the mark of the end", plain, func(b []byte) []byte { return b[:len(b)-2] }, nil, ""},
+		{"a SIZ that is longer than the codestream", plain, func(b []byte) []byte { b[4], b[5] = 0xff, 0xff; return b }, codec.ErrTruncated, "main header"},
 		{"tiles of no size", plain, siz(24, 0), codec.ErrCorrupt, "contradict"},
 		{"tiles of 1x17", plain, siz(24, 1), codec.ErrTruncated, "22 of its 23 tiles are missing"},
 		{"4 billion tiles", plain, func(b []byte) []byte {
