@@ -14,6 +14,9 @@ import (
 
 	"github.com/tomocast/tomocast/internal/bench"
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/dicom/codec"
+	_ "github.com/tomocast/tomocast/internal/dicom/codec/native" // the C libraries, which are compared as well
+	"github.com/tomocast/tomocast/internal/dicom/codec/worker"
 )
 
 // Row is how long reading and decoding a 512x512 slice takes, per transfer syntax, on one core, from the file to its
@@ -21,8 +24,12 @@ import (
 type Row struct {
 	Syntax string // in words, with its UID
 	Files  int
-	// Ours, DCMTK and GDCM are milliseconds for a slice, medians; NaN for who does not read the syntax.
+	// Ours, DCMTK and GDCM are milliseconds for a slice, medians; NaN for who does not read the syntax. Ours is in this
+	// process also where a C library decodes.
 	Ours, DCMTK, GDCM float64
+	// Child is how many milliseconds it takes longer to decode a slice in a child process, as edges do where a C library
+	// decodes, median; NaN where none does or the program cannot be its own child (worker.Main).
+	Child float64
 	// Ratio is our time over that of the faster oracle, the median of the runs' ratios; NaN where neither reads the
 	// syntax.
 	Ratio float64
@@ -41,24 +48,25 @@ const (
 type syntax struct {
 	uid     string
 	command []string
-	loss    int // by how much samples may differ from DCMTK's or GDCM's; 0 for lossless syntaxes
+	kind    worker.Kind // of the C library; empty where Go decodes
+	loss    int         // by how much samples may differ from DCMTK's or GDCM's; 0 for lossless syntaxes
 }
 
 // HTJ2K is not among them: neither DCMTK nor GDCM, as Debian has them, reads it.
 var syntaxes = []syntax{
-	{dicom.ExplicitVRLittleEndian, []string{"dcmconv", "+te", "IN", "OUT"}, 0},
-	{dicom.ImplicitVRLittleEndian, []string{"dcmconv", "+ti", "IN", "OUT"}, 0},
-	{dicom.ExplicitVRBigEndian, []string{"dcmconv", "+tb", "IN", "OUT"}, 0},
-	{dicom.DeflatedExplicitVRLittleEndian, []string{"dcmconv", "+td", "IN", "OUT"}, 0},
-	{dicom.RLELossless, []string{"dcmcrle", "IN", "OUT"}, 0},
-	{"1.2.840.10008.1.2.4.50", []string{"dcmcjpeg", "+eb", "IN", "OUT"}, 1},
-	{"1.2.840.10008.1.2.4.51", []string{"dcmcjpeg", "+ee", "+bt", "IN", "OUT"}, 1},
-	{"1.2.840.10008.1.2.4.57", []string{"dcmcjpeg", "+el", "IN", "OUT"}, 0},
-	{"1.2.840.10008.1.2.4.70", []string{"dcmcjpeg", "+e1", "IN", "OUT"}, 0},
-	{"1.2.840.10008.1.2.4.80", []string{"dcmcjpls", "+el", "IN", "OUT"}, 0},
-	{"1.2.840.10008.1.2.4.81", nil, 1}, // DCMTK encodes no signed samples in it
-	{"1.2.840.10008.1.2.4.90", []string{"gdcmconv", "--j2k", "IN", "OUT"}, 0},
-	{"1.2.840.10008.1.2.4.91", []string{"gdcmconv", "--j2k", "--lossy", "-r", "8", "IN", "OUT"}, 1},
+	{dicom.ExplicitVRLittleEndian, []string{"dcmconv", "+te", "IN", "OUT"}, "", 0},
+	{dicom.ImplicitVRLittleEndian, []string{"dcmconv", "+ti", "IN", "OUT"}, "", 0},
+	{dicom.ExplicitVRBigEndian, []string{"dcmconv", "+tb", "IN", "OUT"}, "", 0},
+	{dicom.DeflatedExplicitVRLittleEndian, []string{"dcmconv", "+td", "IN", "OUT"}, "", 0},
+	{dicom.RLELossless, []string{"dcmcrle", "IN", "OUT"}, "", 0},
+	{"1.2.840.10008.1.2.4.50", []string{"dcmcjpeg", "+eb", "IN", "OUT"}, "", 1},
+	{"1.2.840.10008.1.2.4.51", []string{"dcmcjpeg", "+ee", "+bt", "IN", "OUT"}, "", 1},
+	{"1.2.840.10008.1.2.4.57", []string{"dcmcjpeg", "+el", "IN", "OUT"}, "", 0},
+	{"1.2.840.10008.1.2.4.70", []string{"dcmcjpeg", "+e1", "IN", "OUT"}, "", 0},
+	{"1.2.840.10008.1.2.4.80", []string{"dcmcjpls", "+el", "IN", "OUT"}, worker.JPEGLS, 0},
+	{"1.2.840.10008.1.2.4.81", nil, worker.JPEGLS, 1}, // DCMTK encodes no signed samples in it
+	{"1.2.840.10008.1.2.4.90", []string{"gdcmconv", "--j2k", "IN", "OUT"}, worker.JPEG2000, 0},
+	{"1.2.840.10008.1.2.4.91", []string{"gdcmconv", "--j2k", "--lossy", "-r", "8", "IN", "OUT"}, worker.JPEG2000, 1},
 }
 
 // originals are the uncompressed slices, below the folder of studies, that are brought into every syntax.
@@ -170,7 +178,7 @@ func (d *decoder) time(path string, runs int) (time.Duration, error) {
 }
 
 // Run measures every syntax on the studies in the folder data, in scratch files of its own. It takes one core: GOMAXPROCS is
-// 1 meanwhile. It returns an error that wraps ErrMissing where an oracle or a tool is not installed.
+// 1 meanwhile. C libraries decode in this process from then on (worker.InProcess). It returns an error that wraps ErrMissing where an oracle or a tool is not installed.
 func Run(ctx context.Context, data string) ([]Row, error) {
 	dir, err := os.MkdirTemp("", "oracle")
 	if err != nil {
@@ -186,6 +194,9 @@ func Run(ctx context.Context, data string) ([]Row, error) {
 		return nil, err
 	}
 	defer Close(oracles)
+	worker.InProcess()
+	pool := worker.New(worker.Config{Processes: 1})
+	defer pool.Close()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var rows []Row
 	for i := 0; i < len(inputs); {
@@ -194,6 +205,9 @@ func Run(ctx context.Context, data string) ([]Row, error) {
 			n++
 		}
 		row, err := measure(ctx, inputs[i:n], oracles)
+		if err == nil && inputs[i].kind != "" && worker.Enabled() && worker.Available(inputs[i].kind) {
+			row.Child, err = child(ctx, inputs[i], pool)
+		}
 		if err != nil {
 			return rows, err
 		}
@@ -212,7 +226,7 @@ const (
 // measure lets us and the oracles decode the files of one syntax in turns, so that whatever else the machine does meets
 // all of them.
 func measure(ctx context.Context, inputs []Input, oracles []*Oracle) (Row, error) {
-	row := Row{Syntax: dicom.SyntaxName(inputs[0].uid), Files: len(inputs), Ours: math.NaN(), Ratio: math.NaN(), Bar: barCompressed}
+	row := Row{Syntax: dicom.SyntaxName(inputs[0].uid), Files: len(inputs), Ours: math.NaN(), Child: math.NaN(), Ratio: math.NaN(), Bar: barCompressed}
 	if inputs[0].uid == dicom.ExplicitVRLittleEndian || inputs[0].uid == dicom.ImplicitVRLittleEndian || inputs[0].uid == dicom.ExplicitVRBigEndian {
 		row.Bar = barNative
 	}
@@ -256,7 +270,42 @@ func measure(ctx context.Context, inputs []Input, oracles []*Oracle) (Row, error
 	return row, nil
 }
 
-// Rows is the outcome of Run as the benchmark reports it: for each syntax the three times, and the ratio with its bar.
+// child measures how much longer a file's first frame takes in a child process.
+func child(ctx context.Context, in Input, pool *worker.Pool) (float64, error) {
+	d, err := dicom.ReadFile(in.Path, dicom.Options{})
+	if err != nil {
+		return 0, err
+	}
+	px, err := d.PixelData()
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", in.Path, err)
+	}
+	f, err := d.PixelFormat()
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", in.Path, err)
+	}
+	frame := slices.Concat(px.Fragments[min(1, len(px.Fragments)):]...)
+	want := codec.Want{Width: f.Columns, Height: f.Rows, Components: f.SamplesPerPixel}
+	var longer []float64
+	for range rounds * 4 {
+		var took [2]time.Duration
+		for i, decode := range []codec.Decoder{worker.Direct(in.kind), pool.Decoder(in.kind)} {
+			start := time.Now()
+			if _, err := decode(frame, want); err != nil {
+				return 0, fmt.Errorf("decode %s: %w", in.Path, err)
+			}
+			took[i] = time.Since(start)
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		longer = append(longer, (took[1]-took[0]).Seconds()*1e3)
+	}
+	return bench.Median(longer), nil
+}
+
+// Rows is the outcome of Run as the benchmark reports it: for each syntax the three times, what a child
+// process adds, and the ratio with its bar.
 func Rows(rows []Row) []bench.Row {
 	var out []bench.Row
 	for _, r := range rows {
@@ -267,6 +316,9 @@ func Rows(rows []Row) []bench.Row {
 			if !math.IsNaN(t.ms) {
 				out = append(out, bench.Row{Name: fmt.Sprintf("decoding %s: %s", r.Syntax, t.who), Value: t.ms, Unit: "ms"})
 			}
+		}
+		if !math.IsNaN(r.Child) {
+			out = append(out, bench.Row{Name: fmt.Sprintf("decoding %s: added by the child process", r.Syntax), Value: r.Child, Unit: "ms"})
 		}
 		if !math.IsNaN(r.DCMTK) || !math.IsNaN(r.GDCM) {
 			out = append(out, bench.Row{Name: fmt.Sprintf("decoding %s: Tomocast / the faster of DCMTK and GDCM", r.Syntax),
