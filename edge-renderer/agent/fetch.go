@@ -115,7 +115,7 @@ func (a *Agent) thumbnail(link answerer, m *signaling.Control) {
 		ctx, cancel := context.WithTimeout(ctx, thumbnailWithin)
 		defer cancel()
 		answer := signaling.Control{Type: signaling.ControlThumbnail, ID: m.ID}
-		series, err := r.From.Series(r.Ref.StudyInstanceUID, r.Ref.SeriesInstanceUID)
+		series, err := r.From.Series(r.Ref.StudyInstanceUID, r.Ref.SeriesInstanceUID, false)
 		if err == nil {
 			var t signaling.Thumbnail
 			t, err = picture.Thumbnail(ctx, series, side)

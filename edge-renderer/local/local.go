@@ -102,7 +102,12 @@ func (w web) SeriesOf(ctx context.Context, study string) ([]source.SeriesInfo, e
 	return w.client.QuerySeries(ctx, study)
 }
 
-func (w web) Series(study, series string) (source.Series, error) {
+func (w web) Series(study, series string, all bool) (source.Series, error) {
+	if !all {
+		client := *w.client
+		client.Ahead = -1
+		return client.Source(study, series), nil
+	}
 	return w.client.Source(study, series), nil
 }
 
@@ -113,14 +118,14 @@ type nearby struct {
 	log   *slog.Logger
 }
 
-func (n nearby) Series(study, series string) (source.Series, error) {
-	far, err := n.web.Series(study, series)
+func (n nearby) Series(study, series string, all bool) (source.Series, error) {
+	near, err := n.index.Source(study, series)
+	if err != nil { // it is not in the folder
+		return n.web.Series(study, series, all)
+	}
+	far, err := n.web.Series(study, series, false)
 	if err != nil {
 		return nil, err
-	}
-	near, err := n.index.Source(study, series)
-	if err != nil {
-		return far, nil // it is not in the folder
 	}
 	return &either{near: near, far: far, log: n.log.With("series", source.HashUID(series))}, nil
 }

@@ -235,7 +235,7 @@ func (u uploaded) SeriesOf(ctx context.Context, study string) ([]source.SeriesIn
 	return out, nil
 }
 
-func (u uploaded) Series(study, series string) (source.Series, error) {
+func (u uploaded) Series(study, series string, _ bool) (source.Series, error) {
 	for _, b := range slices.Backward(u) {
 		s, err := b.Series(study, series)
 		if err == nil || !errors.Is(err, source.ErrNotFound) {

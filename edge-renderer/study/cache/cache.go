@@ -102,7 +102,7 @@ func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 		w.Progress = func(signaling.Loading) {}
 	}
 	w.Progress(asking)
-	l, err := ask(ctx, r)
+	l, err := c.ask(ctx, r)
 	if err != nil {
 		return nil, asProblem(err)
 	}

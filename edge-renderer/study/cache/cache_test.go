@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
@@ -75,7 +76,7 @@ func newSite(t *testing.T, most int64, more func(root string)) *site {
 	}))
 	renderer := cpu.New()
 	s.Cache = newCache(t, cache.Config{Renderer: renderer, MaxBytes: most, Logger: quiet})
-	s.from = pacs{&dicomweb.Client{BaseURL: server.URL, Bearer: "secret", HTTPClient: server.Client()}}
+	s.from = client(dicomweb.Client{BaseURL: server.URL, Bearer: "secret", HTTPClient: server.Client()})
 	t.Cleanup(func() {
 		s.Close()
 		if err := renderer.Close(); err != nil {
@@ -113,8 +114,14 @@ func (p pacs) SeriesOf(ctx context.Context, study string) ([]source.SeriesInfo, 
 	return p.QuerySeries(ctx, study)
 }
 
-func (p pacs) Series(study, series string) (source.Series, error) {
+func (p pacs) Series(study, series string, _ bool) (source.Series, error) {
 	return p.Source(study, series), nil
+}
+
+// client takes one instance after the other, so that tests can count and hold them.
+func client(c dicomweb.Client) pacs {
+	c.Ahead, c.Backoff = -1, time.Microsecond
+	return pacs{&c}
 }
 
 func newCache(t *testing.T, cfg cache.Config) *cache.Cache {
@@ -213,7 +220,7 @@ func TestShared(t *testing.T) {
 	second.Release()
 	third := s.open(t, 1)
 	defer third.Release()
-	if third.Volume != first.Volume || s.fetches.Load() != 1 {
+	if third.Volume != first.Volume || s.fetches.Load() != slices {
 		t.Errorf("the series was fetched %d times", s.fetches.Load())
 	}
 }
@@ -284,7 +291,7 @@ func TestRoomOfTheLeft(t *testing.T) {
 		r := s.request(n)
 		from := *s.from.Client
 		from.HTTPClient = &http.Client{Transport: transport}
-		r.From = pacs{&from}
+		r.From = client(from)
 		return r
 	}
 	ctx, leave := context.WithCancel(t.Context())
@@ -339,7 +346,7 @@ func TestLeastRecentlyUsed(t *testing.T) {
 	if one.Volume.Raw() != nil || !whole(held) {
 		t.Error("a series in use was dropped")
 	}
-	if got := s.fetches.Load(); got != 5 {
+	if got := s.fetches.Load(); got != 5*slices {
 		t.Errorf("%d fetches", got)
 	}
 }
@@ -393,7 +400,7 @@ func TestProblems(t *testing.T) {
 		report.SetString(dicom.Modality, dicom.CS, "SR")
 		sourcetest.Write(t, filepath.Join(root, "report"), report)
 	})
-	foreign, down := pacs{&dicomweb.Client{BaseURL: s.from.BaseURL, Bearer: "forged"}}, pacs{&dicomweb.Client{BaseURL: "http://127.0.0.1:1"}}
+	foreign, down := client(dicomweb.Client{BaseURL: s.from.BaseURL, Bearer: "forged"}), client(dicomweb.Client{BaseURL: "http://127.0.0.1:1"})
 	for name, c := range map[string]struct {
 		from  cache.Source
 		ref   signaling.SeriesRef

@@ -19,8 +19,9 @@ import (
 type Source interface {
 	// SeriesOf are the series of a study.
 	SeriesOf(ctx context.Context, study string) ([]source.SeriesInfo, error)
-	// Series is one of them; what is wrong with it may show only when it is read.
-	Series(study, series string) (source.Series, error)
+	// Series is one of them; what is wrong with it may show only when it is read. all says that all of its files will
+	// be wanted, so that a source may begin to fetch them when it is asked what there is.
+	Series(study, series string, all bool) (source.Series, error)
 }
 
 // Request names a series and where it is.
@@ -45,7 +46,7 @@ type listing struct {
 }
 
 // ask asks a source for a series.
-func ask(ctx context.Context, r Request) (*listing, error) {
+func (c *Cache) ask(ctx context.Context, r Request) (*listing, error) {
 	l := &listing{Request: r}
 	if r.Ref.SeriesInstanceUID == "" {
 		var err error
@@ -54,7 +55,8 @@ func ask(ctx context.Context, r Request) (*listing, error) {
 		}
 	}
 	var err error
-	if l.series, err = r.From.Series(r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID); err != nil {
+	known := fmt.Sprintf("%q %q %s %s ", r.Owner, r.Name, r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID)
+	if l.series, err = r.From.Series(r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID, !c.likely(known, l.volumeKey())); err != nil {
 		return nil, err
 	}
 	if l.list, err = l.series.Instances(ctx); err != nil {
@@ -64,8 +66,20 @@ func ask(ctx context.Context, r Request) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.name = fmt.Sprintf("%q %q %s %s %s %d", r.Owner, r.Name, r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID, print, r.Ref.Part)
+	l.name = fmt.Sprintf("%s%s %d", known, print, r.Ref.Part)
 	return l, nil
+}
+
+// likely says whether a series seems to be here, or on its way: one whose names begin so, or of this key on the disk.
+func (c *Cache) likely(known, key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.entries {
+		if strings.HasPrefix(name, known) {
+			return true
+		}
+	}
+	return c.disk != nil && slices.Contains(c.disk.volumes(), key)
 }
 
 // named is the name of an entry with another part.
