@@ -164,16 +164,12 @@ func (r *reader) interleaved(row []uint16, tables []*table) error {
 func predict(row, above []uint16, n int, selection byte) {
 	out := row[n:]
 	left, up, corner := row[:len(out)], above[n:][:len(out)], above[:len(out)]
+	if n == 1 {
+		predictOne(out, up, left[0], corner[0], selection)
+		return
+	}
 	switch selection {
 	case 1:
-		if n == 1 {
-			v := left[0]
-			for i := range out {
-				v += out[i]
-				out[i] = v
-			}
-			return
-		}
 		for i := range out {
 			out[i] += left[i]
 		}
@@ -191,15 +187,62 @@ func predict(row, above []uint16, n int, selection byte) {
 		}
 	case 5:
 		for i := range out {
-			out[i] += left[i] + uint16((int32(up[i])-int32(corner[i]))>>1)
+			out[i] += left[i] + half(up[i], corner[i])
 		}
 	case 6:
 		for i := range out {
-			out[i] += up[i] + uint16((int32(left[i])-int32(corner[i]))>>1)
+			out[i] += up[i] + half(left[i], corner[i])
 		}
 	case 7:
 		for i := range out {
-			out[i] += uint16((uint32(left[i]) + uint32(up[i])) >> 1)
+			out[i] += mean(left[i], up[i])
 		}
 	}
 }
+
+// predictOne is predict for pixels of one sample: the neighbours to the left stay in registers.
+func predictOne(out, up []uint16, left, corner uint16, selection byte) {
+	up = up[:len(out)]
+	switch selection {
+	case 1:
+		for i, d := range out {
+			left += d
+			out[i] = left
+		}
+	case 2:
+		for i, b := range up {
+			out[i] += b
+		}
+	case 3:
+		for i, b := range up {
+			out[i] += corner
+			corner = b
+		}
+	case 4:
+		for i, b := range up {
+			left += out[i] + b - corner
+			out[i], corner = left, b
+		}
+	case 5:
+		for i, b := range up {
+			left += out[i] + half(b, corner)
+			out[i], corner = left, b
+		}
+	case 6:
+		for i, b := range up {
+			left = out[i] + b + half(left, corner)
+			out[i], corner = left, b
+		}
+	case 7:
+		for i, b := range up {
+			left = out[i] + mean(left, b)
+			out[i] = left
+		}
+	}
+}
+
+// half is half the difference of two samples, rounded down.
+func half(a, b uint16) uint16 { return uint16((int32(a) - int32(b)) >> 1) }
+
+// mean is the mean of two samples, rounded down.
+func mean(a, b uint16) uint16 { return uint16((uint32(a) + uint32(b)) >> 1) }

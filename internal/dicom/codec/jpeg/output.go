@@ -23,8 +23,14 @@ func pixels[T sample](d *decoder, p *planes[T]) []byte {
 			to := out[(y*d.width*n+i)*size:]
 			switch {
 			case n == 1 && size == 1:
+				to = to[:len(row)]
 				for x, v := range row {
 					to[x] = byte(v)
+				}
+			case n == 1:
+				to = to[:2*len(row)]
+				for x, v := range row {
+					binary.LittleEndian.PutUint16(to[2*x:], uint16(v))
 				}
 			case size == 1:
 				for x, v := range row {
