@@ -179,7 +179,7 @@ func (s *Catalog) keepProblems(all []Problem) {
 
 // lookUp finds out which of the files that others name are not there.
 func (s *Catalog) lookUp() []Problem {
-	if !slices.ContainsFunc(s.files, func(f *File) bool { return f.Beside != nil || f.Names != nil }) {
+	if !slices.ContainsFunc(s.files, func(f *File) bool { return f.Beside != nil || f.Names != nil || f.Bad != nil }) {
 		return nil
 	}
 	s.byPath = make(map[string]*File, len(s.files))
@@ -195,6 +195,9 @@ func (s *Catalog) lookUp() []Problem {
 				problems = append(problems, Problem{Path: f.Path, Kind: KindMissing,
 					Reason: fmt.Sprintf("Its data file %.80q is not there; put it beside.", name)})
 			}
+		}
+		for _, reason := range f.Bad {
+			problems = append(problems, Problem{Path: f.Path, Kind: KindRefused, Reason: reason})
 		}
 		for _, name := range f.Names {
 			// Names on media are in capitals, whatever a copy has made of them.

@@ -49,8 +49,8 @@ type File struct {
 	// Beside is the paths of the other files that an instance which is no DICOM consists of, by the names that
 	// source.Object.Files has.
 	Beside map[string]string
-	// Names is the paths that a DICOMDIR names.
-	Names []string
+	// Names is the paths that a DICOMDIR names, Bad what is wrong with it, in sentences.
+	Names, Bad []string
 
 	// Nil where the file is not served.
 	Study    *source.StudyAttributes

@@ -83,9 +83,7 @@ func readHeader(in io.Reader, head []byte, f *File) (h *header, kind Kind, probl
 		return nil, kind, problem
 	}
 	if isDirectory(d) {
-		if reason := directoryNames(d, f); reason != "" {
-			return nil, KindRefused, reason
-		}
+		directoryNames(d, f)
 		return nil, KindDirectory, "It is a DICOMDIR, which lists other files."
 	}
 	h, err = newHeader(d)

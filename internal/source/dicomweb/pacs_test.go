@@ -335,8 +335,8 @@ func TestSearchParameters(t *testing.T) {
 		{source.Query{PatientName: "M*", PatientID: "P-1", StudyDate: "20240101-20241231", AccessionNumber: "A1", StudyDescription: "Che?t", Limit: 4},
 			[]string{"AccessionNumber=A1&PatientID=P-1&PatientName=M%2A&StudyDate=20240101-20241231&StudyDescription=Che%3Ft&limit=5"}, 1},
 		{source.Query{Modalities: []string{"CT", "MR"}, Limit: 1}, []string{"ModalitiesInStudy=CT&limit=2", "ModalitiesInStudy=MR&limit=2"}, 1},
-		{source.Query{Text: "müller", Limit: 9}, []string{"AccessionNumber=%2Am%C3%BCller%2A&limit=10", "PatientID=%2Am%C3%BCller%2A&limit=10",
-			"PatientName=%2Am%C3%BCller%2A&limit=10", "StudyDescription=%2Am%C3%BCller%2A&limit=10"}, 1},
+		{source.Query{Text: "müller", Limit: 9}, []string{"AccessionNumber=%2Am%2Aller%2A&limit=10", "PatientID=%2Am%2Aller%2A&limit=10",
+			"PatientName=%2Am%2Aller%2A&limit=10", "StudyDescription=%2Am%2Aller%2A&limit=10"}, 1},
 		{source.Query{Text: "花子"}, nil, 1},
 	} {
 		asked = nil

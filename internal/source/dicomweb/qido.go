@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -101,13 +102,42 @@ func studyQueries(q *source.Query) []url.Values {
 	var texts []url.Values
 	for _, name := range []string{"PatientName", "PatientID", "AccessionNumber", "StudyDescription"} {
 		if !out[0].Has(name) {
-			texts = append(texts, each(out, name, "*"+word+"*")...)
+			texts = append(texts, each(out, name, widen("*"+word+"*"))...)
 		}
 	}
 	if len(texts) == 0 {
 		return out
 	}
 	return texts
+}
+
+// widen replaces what is not ASCII by wildcards, since servers keep names for searches without accents or without such
+// letters at all, and each in another way. Where little would remain, it is left to the server. What is found too much
+// is left out here.
+func widen(pattern string) string {
+	ascii := 0
+	for _, r := range pattern {
+		if r > ' ' && r < utf8.RuneSelf && !strings.ContainsRune("*?^=", r) {
+			ascii++
+		}
+	}
+	if ascii < 3 {
+		return pattern
+	}
+	var out strings.Builder
+	star := false
+	for _, r := range pattern {
+		if r >= utf8.RuneSelf || r == '*' {
+			if !star {
+				out.WriteByte('*')
+			}
+			star = true
+			continue
+		}
+		star = false
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
 // each is every one of the parameters with every one of the values.
@@ -131,7 +161,7 @@ func studyParameters(q *source.Query) url.Values {
 			v.Set(name, value)
 		}
 	}
-	set("PatientName", q.PatientName)
+	set("PatientName", widen(q.PatientName))
 	set("PatientID", q.PatientID)
 	set("PatientBirthDate", q.PatientBirthDate)
 	set("PatientSex", q.PatientSex)
@@ -143,7 +173,9 @@ func studyParameters(q *source.Query) url.Values {
 	set("ReferringPhysicianName", q.ReferringPhysician)
 	set("StudyInstanceUID", strings.Join(q.StudyUIDs, ","))
 	// A result may be without these unless they are asked for (PS3.18 table 10.6.3-3).
-	v.Set("includefield", "StudyDescription,ModalitiesInStudy,NumberOfStudyRelatedSeries,NumberOfStudyRelatedInstances,PatientBirthDate,PatientSex,IssuerOfPatientID")
+	// Each is a parameter of its own: Orthanc does not see commas that are escaped.
+	v["includefield"] = []string{"StudyDescription", "ModalitiesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
+		"PatientBirthDate", "PatientSex", "IssuerOfPatientID"}
 	return v
 }
 
@@ -187,10 +219,13 @@ func (c *Client) studies(ctx context.Context, what string, values url.Values, q 
 }
 
 // plausible leaves out studies that do not match what they say themselves. It is for servers that ignore attributes:
-// names are left to the server, whose matching of them may know more.
+// names are left to the server, whose matching of them may know more, unless it was asked for more of them.
 func plausible(q *source.Query, s *source.Study) bool {
 	check := *q
-	check.PatientName, check.ReferringPhysician, check.StudyTime = "", "", ""
+	check.ReferringPhysician, check.StudyTime = "", ""
+	if widen(q.PatientName) == q.PatientName {
+		check.PatientName = ""
+	}
 	for _, f := range []struct {
 		pattern *string
 		value   string
@@ -220,8 +255,7 @@ func (c *Client) querySeries(ctx context.Context, study, series string) ([]sourc
 	if err := source.CheckUID("the study", study); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	v := url.Values{}
-	v.Set("includefield", "SeriesDescription,BodyPartExamined,ProtocolName,NumberOfSeriesRelatedInstances")
+	v := url.Values{"includefield": {"SeriesDescription", "BodyPartExamined", "ProtocolName", "NumberOfSeriesRelatedInstances"}}
 	if series != "" {
 		v.Set("SeriesInstanceUID", series)
 	}

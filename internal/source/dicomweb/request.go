@@ -130,7 +130,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 		return nil, fmt.Errorf("%s: %w", r.what, err)
 	}
 	u = u.JoinPath(r.elements...)
-	u.RawQuery = r.query.Encode()
+	u.RawQuery = plain.Replace(r.query.Encode())
 	body := r.body
 	if body != nil {
 		body = &idleReader{ctx: ctx, in: body, timer: timer, idle: idle, sends: true}
@@ -172,6 +172,10 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 	return nil, &StatusError{Status: resp.StatusCode, What: r.what, Advice: advice(resp.StatusCode), Detail: detail(a),
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 }
+
+// plain undoes the escaping of what needs none in a query (RFC 3986 3.4) and what only forms have: Orthanc looks for
+// wildcards and commas before it unescapes.
+var plain = strings.NewReplacer("%2A", "*", "%3F", "?", "%2C", ",", "+", "%20")
 
 // client is the HTTP client, with its redirections bound to the host that was asked.
 func (c *Client) client() *http.Client {

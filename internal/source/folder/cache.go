@@ -42,7 +42,7 @@ type cachedFile struct {
 	Problem       string
 	Archive       *catalog.Archived
 	Beside        map[string]string
-	Names         []string
+	Names, Bad    []string
 	Study, Series int
 	Instance      *source.Instance
 	Preamble      []byte
@@ -146,7 +146,7 @@ func pack(root string, files []*catalog.File) *cached {
 	series := map[*source.SeriesAttributes]int{}
 	for i, f := range files {
 		e := cachedFile{Path: f.Path, Size: f.Size, ModTime: f.ModTime, Kind: f.Kind, Problem: f.Problem,
-			Archive: f.Archive, Beside: f.Beside, Names: f.Names, Instance: f.Instance, Preamble: f.Preamble}
+			Archive: f.Archive, Beside: f.Beside, Names: f.Names, Bad: f.Bad, Instance: f.Instance, Preamble: f.Preamble}
 		if f.Instance != nil {
 			e.Study = refer(studies, &c.Studies, f.Study)
 			e.Series = refer(series, &c.Series, f.Series)
@@ -172,7 +172,7 @@ func unpack(c *cached) ([]*catalog.File, error) {
 	for i, e := range c.Files {
 		f := &all[i]
 		*f = catalog.File{Path: e.Path, Size: e.Size, ModTime: e.ModTime, Kind: e.Kind, Problem: e.Problem,
-			Archive: e.Archive, Beside: e.Beside, Names: e.Names, Instance: e.Instance, Preamble: e.Preamble}
+			Archive: e.Archive, Beside: e.Beside, Names: e.Names, Bad: e.Bad, Instance: e.Instance, Preamble: e.Preamble}
 		if f.Instance != nil {
 			if e.Study < 1 || e.Study > len(c.Studies) || e.Series < 1 || e.Series > len(c.Series) {
 				return nil, errors.New("cached index: damaged (a reference is wrong)")
