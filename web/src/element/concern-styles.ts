@@ -5,6 +5,24 @@ export const concernStyles = css`
   .viewport {
     position: absolute;
   }
+  /* A plain image may be white to its edges, or have text burned in where ours stands. */
+  .over.flat .corner {
+    margin: -6px -8px;
+    padding: 6px 8px;
+    border-radius: 8px;
+    background: rgb(0 0 0 / 0.66);
+  }
+  .over.flat .corner:empty {
+    padding: 0;
+  }
+  .badge.preview {
+    --dot: var(--tc-warn);
+    border-color: rgb(242 192 99 / 0.45);
+    color: var(--tc-warn);
+  }
+  .badge.preview::before {
+    animation: pulse 1.2s ease-in-out infinite;
+  }
   .letter.unplaced {
     font-size: 13px;
     letter-spacing: 0;

@@ -4,7 +4,7 @@ import { type Letters, lettersOf } from "../camera/letters.js";
 import type { Picture } from "../client/pictures.js";
 import type { Session } from "../client/session.js";
 import type { Still } from "../client/still.js";
-import type { Camera, Window } from "../contract.js";
+import type { Camera, SeriesInfo, Window } from "../contract.js";
 import { buttons, theme } from "../parts/theme.js";
 import { concernsOf } from "../text/warnings.js";
 import { concernStyles } from "./concern-styles.js";
@@ -105,7 +105,7 @@ export class TomocastViewer extends SessionElement {
         <div class="picture" style=${size}>
           <video autoplay playsinline muted .muted=${true} disablepictureinpicture aria-hidden="true"></video>
           <img class="still" alt="" hidden />
-          <div class="over">
+          <div class="over ${this.flat ? "flat" : ""}">
             ${view?.viewports.map((viewport, i) => inViewport(viewport.rect, seriesOf(viewport, session?.told.patients ?? []),
               viewport.mode === "image" ? undefined : this.letters[i]))}
             ${footer({ shown: this.#shown, window: series === undefined ? undefined : this.windowOf(view), series, session: this.session,
@@ -146,7 +146,7 @@ export class TomocastViewer extends SessionElement {
     return {
       tool: () => this.tool,
       camera: () => (this.state === "running" || this.current?.told.preview === true ? this.viewport?.camera : undefined),
-      window: () => this.window,
+      window: () => this.window ?? wholeRange(this.flat ? this.series : undefined),
       extent: () => {
         const { diagonalMm = 500, min = 0, max = 1000 } = this.series ?? {};
         return { diagonalMm, range: Math.max(1e-3, max - min) };
@@ -256,6 +256,12 @@ export class TomocastViewer extends SessionElement {
     if (state === "running") return this.quality === "lossless" ? "Lossless picture" : "";
     return state === "idle" ? "" : state;
   }
+}
+
+/** wholeRange is where a hand begins with images that each have a window of their own; colour has none. */
+function wholeRange(series: SeriesInfo | undefined): Window | undefined {
+  if (series === undefined || series.max <= series.min) return undefined;
+  return { center: (series.min + series.max) / 2, width: series.max - series.min };
 }
 
 function spokenLabel(flat: boolean, letters: Letters | undefined): string {

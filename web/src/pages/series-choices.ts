@@ -2,7 +2,7 @@
 // the parts of this one.
 import type { Series } from "../client/studies.js";
 import type { PartInfo, Received, SeriesInfo, SeriesRef } from "../contract.js";
-import { plural } from "../text/amount.js";
+import { plural, sentence } from "../text/amount.js";
 import { aboutOf, countOf, imagesOf } from "../worklist/series-list.js";
 
 /** Choice is a series or a part of one that can be opened. */
@@ -33,7 +33,7 @@ export function choicesOfStudy(listed: readonly Series[], shown: SeriesInfo, sou
 /** choicesOfFiles are the series among files that were sent. */
 export function choicesOfFiles({ series }: Received, shown: SeriesInfo | undefined): Choice[] {
   return series.map((one) => {
-    const detail = [plural(one.instances, "image"), one.volume ? "" : (one.reason ?? "")].filter(Boolean).join(" · ");
+    const detail = [plural(one.instances, "image"), one.volume ? "" : sentence(one.reason ?? "")].filter(Boolean).join(" · ");
     return choice(one.series, one.modality, [one.seriesDescription, one.studyDescription].find(Boolean) ?? "", detail, true, shown);
   });
 }
@@ -63,5 +63,5 @@ function partsOf({ series, parts = [], modality }: SeriesInfo, whole: SeriesRef)
 }
 
 function partDetail({ slices, volume, reason = "" }: PartInfo): string {
-  return volume ? plural(slices, "slice") : [plural(slices, "image"), reason].filter(Boolean).join(" · ");
+  return volume ? plural(slices, "slice") : [plural(slices, "image"), sentence(reason)].filter(Boolean).join(" · ");
 }

@@ -121,13 +121,14 @@ export class ViewerPage extends LitElement {
   }
 
   #header(): TemplateResult {
-    const series = this.#viewer?.series;
+    const viewer = this.#viewer;
+    const series = viewer?.series;
     const running = this.#running;
     return html`<header>
       <a class="button plain back" href="/" aria-label="Back to studies">${icons.back}<span>Studies</span></a>
       <div class="who">
         <h1>${series === undefined ? "" : namesOf(series)}</h1>
-        <span class="number">${series === undefined ? "" : extentOf(series)}</span>
+        <span class="number">${series === undefined || viewer?.loading?.preview === true ? "" : extentOf(series)}</span>
       </div>
       <div class="segments" role="group" aria-label="Left mouse button">
         ${this.#flat ? this.#toolButton("rotate", "Move", icons.move) : this.#toolButton("rotate", "Rotate", icons.rotate)} ${this.#toolButton("window", "Window", icons.window)}
@@ -169,7 +170,7 @@ export class ViewerPage extends LitElement {
         <h2>View from</h2>
         <tc-views ?disabled=${!running} @look=${(event: CustomEvent<Orientation | undefined>) => { this.#do(viewer?.resetView(event.detail)); }}></tc-views>
       </section>`}
-      <section class="window">
+      <section class="window" ?hidden=${this.#flat && viewer?.window === undefined && (viewer?.series?.max ?? 0) <= (viewer?.series?.min ?? 0)}>
         <h2>Window and level</h2>
         <tc-window .window=${viewer?.window} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
           .progress=${this.#auto.progress} .problem=${this.#auto.problem} .disabled=${!running}

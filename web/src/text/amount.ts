@@ -24,8 +24,9 @@ export function sentenceCase(text: string): string {
 
 /** sentence is a remark as a sentence of its own. */
 export function sentence(text: string): string {
-  const trimmed = text.trim();
-  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
+  // Reasons may begin with the UID of the instance that they are about, which nobody reads.
+  const trimmed = text.trim().replace(/^[0-9.]{16,64}: /, "");
+  return trimmed === "" ? "" : trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 }
 
 /** plural is a number with its noun. */

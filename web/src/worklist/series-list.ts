@@ -150,7 +150,7 @@ export class SeriesList extends LitElement {
       <span class="number quiet count">${countOf(series)}</span><span class="number quiet size">${size}</span>`;
     return images > 0
       ? html`<a class="one" href=${viewerURL({ studyInstanceUID, seriesInstanceUID, source })}>${what}
-          <span class="go">${series.volume ? "Open" : "View"} ${icons.expand}</span></a>`
+          <span class="go">${series.volume || !isKnown(series) ? "Open" : "View"} ${icons.expand}</span></a>`
       : html`<div class="one no">${what}<span class="go">No images</span></div>`;
   }
 
@@ -168,9 +168,18 @@ export class SeriesList extends LitElement {
   }
 }
 
-/** imagesOf is how many images a series has; a source that does not count them has one in each instance. */
-export function imagesOf({ images, instanceCount }: Pick<Series, "instanceCount"> & { images?: number }): number {
-  return images ?? instanceCount;
+/** What holds no images, where a source says nothing but the modality. */
+const imageless = new Set(["SR", "KO", "PR", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "AU", "ECG", "HD", "PLAN", "FID", "RWV", "SMR"]);
+
+/** isKnown says whether the source has looked into the series; a PACS tells little of it. */
+function isKnown({ images, kind = "", reason = "" }: Series): boolean {
+  return images > 0 || kind !== "" || reason !== "";
+}
+
+/** imagesOf is how many images a series has, as far as its source says; else there is one in each instance. */
+export function imagesOf(series: Series): number {
+  if (isKnown(series)) return series.images;
+  return imageless.has(series.modality) ? 0 : series.instanceCount;
 }
 
 /** countOf is how much a series is. */
