@@ -1,6 +1,9 @@
 package jpeg
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // pixels brings the planes to the size of the picture and interleaves them.
 func pixels[T sample](d *decoder, p *planes[T]) []byte {
@@ -9,10 +12,9 @@ func pixels[T sample](d *decoder, p *planes[T]) []byte {
 	if d.bits > 8 {
 		size = 2
 	}
-	if c := &d.comps[0]; n == 1 && size == 1 && c.blocksX*8 == d.width {
-		if whole, ok := any(p[0]).([]byte); ok {
-			return whole[: d.width*d.height : d.width*d.height]
-		}
+	if n == 1 && d.comps[0].blocksX*8 == d.width && (size == 1 || binary.NativeEndian.Uint16([]byte{1, 0}) == 1) {
+		// The plane is the picture already, but for the lines that fill up the last blocks.
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(p[0]))), d.width*d.height*size)
 	}
 	out := make([]byte, d.width*d.height*n*size)
 	line := make([]T, d.width+2*d.maxH) // an odd width is interpolated one further
