@@ -67,6 +67,7 @@ func (l *Library) Studies(ctx context.Context, name string, q source.Query) (Res
 		whole.Limit = max(q.Offset, 0) + q.Limit
 	}
 	r, studies := gather(ctx, asked, whole, within)
+	slices.SortStableFunc(studies, func(a, b Found) int { return source.Newest(a.Study, b.Study) })
 	order(studies, q.Sort)
 	from, to := q.Page(len(studies), len(studies))
 	r.Studies = studies[from:to]
@@ -83,39 +84,42 @@ type Patient struct {
 // study in the query's order, how many there are in all, and how the sources took part.
 func (l *Library) Patients(ctx context.Context, name string, q source.Query) ([]Patient, int, []Status, error) {
 	whole := q
-	whole.Offset, whole.Limit = 0, 0
+	whole.Offset, whole.Limit, whole.Sort = 0, 0, ""
 	r, err := l.Studies(ctx, name, whole)
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	// Grouped source by source, and then in the order that the studies have.
+	// The studies are the newest first, as groups want them, also within each source.
 	bySource := map[string][]*source.Study{}
+	for _, f := range r.Studies {
+		bySource[f.Source] = append(bySource[f.Source], f.Study)
+	}
+	order(r.Studies, q.Sort)
 	place := make(map[*source.Study]int, len(r.Studies))
 	for i, f := range r.Studies {
-		bySource[f.Source] = append(bySource[f.Source], f.Study)
 		place[f.Study] = i
 	}
-	var all []Patient
+	type placed struct {
+		Patient
+		first int
+	}
+	var all []placed
 	for from, studies := range bySource {
-		slices.SortFunc(studies, source.Newest)
-		for _, p := range catalog.GroupPatients(studies, q.Sort) {
-			all = append(all, Patient{p, from})
+		for _, p := range catalog.GroupPatients(studies, "") {
+			first := len(r.Studies)
+			for _, s := range p.Studies {
+				first = min(first, place[s])
+			}
+			all = append(all, placed{Patient{p, from}, first})
 		}
 	}
-	first := func(p *Patient) int {
-		at := len(r.Studies)
-		for _, s := range p.Studies {
-			at = min(at, place[s])
-		}
-		return at
-	}
-	at := make(map[*source.Study]int, len(all))
-	for i := range all {
-		at[all[i].Studies[0]] = first(&all[i])
-	}
-	slices.SortFunc(all, func(a, b Patient) int { return at[a.Studies[0]] - at[b.Studies[0]] })
+	slices.SortFunc(all, func(a, b placed) int { return a.first - b.first })
 	from, to := q.Page(len(all), len(all))
-	return all[from:to], len(all), r.Sources, nil
+	page := make([]Patient, to-from)
+	for i := range page {
+		page[i] = all[from+i].Patient
+	}
+	return page, len(all), r.Sources, nil
 }
 
 // one searches one source.
@@ -171,9 +175,11 @@ func gather(ctx context.Context, asked []*Source, q source.Query, within time.Du
 	return r, studies
 }
 
-// order puts studies of several sources into the order of a query.
+// order puts studies, which are the newest first, into another order.
 func order(studies []Found, by source.Sort) {
-	slices.SortStableFunc(studies, func(a, b Found) int { return source.Newest(a.Study, b.Study) })
+	if by == "" {
+		return
+	}
 	list, from := make([]*source.Study, len(studies)), make(map[*source.Study]string, len(studies))
 	for i, f := range studies {
 		list[i], from[f.Study] = f.Study, f.Source
