@@ -27,6 +27,9 @@ const (
 	socketFD = 3
 	memoryFD = 4
 
+	// complaint starts what a child writes before it ends for a reason that is no image's.
+	complaint = "codec worker: "
+
 	// align is where samples start at a multiple of.
 	align = 64
 	// keep is how much shared memory a child holds on to between two images, in bytes.
@@ -156,7 +159,9 @@ func (c *child) decode(kind Kind, frame []byte, want codec.Want) (codec.Image, e
 	}
 	copy(ask.Kind[:], kind)
 	if _, err := c.socket.Write(encode(&ask, "")); err != nil {
-		return m, &lostError{decodeError: decodeError{fmt.Sprintf("send an image to a worker: %v", err), codec.ErrLimit}, before: true}
+		lost := c.lost(kind, false)
+		lost.before = true
+		return m, lost
 	}
 	buf := make([]byte, 64+maxText)
 	err := c.socket.SetReadDeadline(time.Now().Add(c.cfg.Timeout))
@@ -217,11 +222,11 @@ func (c *child) trim(used int) {
 }
 
 // lost ends the child and says in words what happened to it.
-func (c *child) lost(kind Kind, late bool) error {
+func (c *child) lost(kind Kind, late bool) *lostError {
 	c.kill()
 	<-c.exited
 	text := c.errors.String()
-	describe := func(err error, format string, args ...any) error {
+	describe := func(err error, format string, args ...any) *lostError {
 		return &lostError{decodeError: decodeError{fmt.Sprintf("%v: ", err) + fmt.Sprintf(format, args...), err}}
 	}
 	signal := syscall.Signal(0)
@@ -234,6 +239,8 @@ func (c *child) lost(kind Kind, late bool) error {
 	switch {
 	case late:
 		return describe(codec.ErrLimit, "decoding it as %s took longer than %v", kind, c.cfg.Timeout)
+	case strings.HasPrefix(text, complaint):
+		return describe(codec.ErrLimit, "the process that decodes %s failed (%.200s)", kind, strings.TrimPrefix(text, complaint))
 	case containsAny(text, "out of memory", "annot allocate memory", "pthread_create failed", "bad_alloc"):
 		return describe(codec.ErrLimit, "decoding it as %s takes more than %d MB", kind, c.cfg.MaxMemoryBytes>>20)
 	case signal == syscall.SIGKILL:

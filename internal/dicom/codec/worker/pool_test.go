@@ -367,3 +367,19 @@ func BenchmarkChild(b *testing.B) {
 		})
 	}
 }
+
+// A process that cannot even start says so; the image is not called damaged.
+func TestAProcessThatCannotStart(t *testing.T) {
+	cfg := Config{Processes: 1, Logger: slog.New(slog.DiscardHandler)}.withDefaults()
+	cfg.MaxMemoryBytes = -1 // no cap that a child would take
+	c, err := startChild(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	_, err = c.decode(echo, []byte{1}, tiny)
+	var lost *lostError
+	if !errors.As(err, &lost) || !errors.Is(err, codec.ErrLimit) || !strings.Contains(err.Error(), "the process that decodes echo failed (the cap on memory") {
+		t.Errorf("it says: %v", err)
+	}
+}

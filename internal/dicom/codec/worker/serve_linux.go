@@ -22,7 +22,7 @@ func Main() {
 		return
 	}
 	if err := serve(limit); err != nil {
-		fmt.Fprintln(os.Stderr, "codec worker:", err)
+		fmt.Fprintf(os.Stderr, "%s%v\n", complaint, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -112,7 +112,12 @@ func restrict(limit string) error {
 		resource int
 		to       uint64
 	}{{unix.RLIMIT_DATA, have + max}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, 0}} {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.to, Max: l.to}); err != nil {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(l.resource, &now); err != nil {
+			return fmt.Errorf("read limit %d: %w", l.resource, err)
+		}
+		to := min(l.to, now.Max) // whoever started the program may have set a lower one
+		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: to, Max: to}); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", l.resource, l.to, err)
 		}
 	}
