@@ -91,7 +91,9 @@ func (b *Builder) want(uids []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, uid := range uids {
-		b.wanted[uid] = b.wanted[uid]
+		if _, ok := b.wanted[uid]; !ok {
+			b.wanted[uid] = false
+		}
 	}
 	b.total = len(b.wanted)
 }

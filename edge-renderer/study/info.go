@@ -304,6 +304,9 @@ func readError(name string, err error) *Error {
 	return e
 }
 
+// maxFrames is how many DICOM frames of one object are taken for slices.
+const maxFrames = 1 << 16
+
 // object is a file that is no slice: an image without a place, or no image at all.
 type object struct {
 	name, uid, kind string
@@ -328,6 +331,14 @@ func slicesOf(name string, d *dicom.Dataset) ([]SliceInfo, *object, error) {
 		return nil, nil, readError(name, err)
 	}
 	o.frames = f.Frames
+	own, offsets := len(d.Sequence(dicom.PerFrameFunctionalGroupsSequence)), d.Has(dicom.GridFrameOffsetVector)
+	if f.Frames > 1 && own == 0 && !offsets || f.Frames > maxFrames {
+		o.reason = refuse(Multiframe, name, "%s has %d frames that do not say where in the patient each lies, so they are no slices of a volume; they can be shown one by one", o.kind, f.Frames)
+		if own > 0 || offsets {
+			o.reason = refuse(TooLarge, name, "%s has %d frames, more than the %d that a volume may be made of", o.kind, f.Frames, maxFrames)
+		}
+		return nil, o, nil
+	}
 	infos := make([]SliceInfo, 0, f.Frames)
 	for n := range f.Frames {
 		frame, err := d.FrameDataset(n)

@@ -25,12 +25,24 @@ type generated struct {
 	ownRescale bool
 	silent     bool // announces nothing
 	failAt     int  // how many slices come before the source fails; 0: it does not
+	phases     int  // time points; 0 is one
+	vary       bool // steps of 1 and 2 mm in turn
 }
 
 func (g *generated) slice(k int) *dicom.Dataset {
 	d := sourcetest.Slice(studyUID, seriesUID, k)
 	d.SetInts(dicom.Rows, dicom.US, 512)
 	d.SetInts(dicom.Columns, dicom.US, 512)
+	at := k
+	if g.phases > 0 {
+		at = k % (g.n / g.phases)
+		d.SetInts(dicom.TemporalPositionID, dicom.IS, 1+k/(g.n/g.phases))
+	}
+	z := 2.5 * float64(at)
+	if g.vary {
+		z = float64(3*(at/2) + at%2)
+	}
+	d.SetFloats(dicom.ImagePositionPatient, dicom.DS, -12.5, 3, z)
 	if g.ownRescale {
 		d.SetFloats(dicom.RescaleSlope, dicom.DS, float64(k+1))
 	}
@@ -119,6 +131,9 @@ var peakCases = map[string]struct {
 	"announced":               {generated{n: 400}, false, 200},
 	"not announced":           {generated{n: 400, silent: true}, false, 200},
 	"rescale values for each": {generated{n: 200, ownRescale: true}, false, 200},
+	"4D":                      {generated{n: 400, phases: 4}, false, 200},
+	"4D, not announced":       {generated{n: 400, phases: 4, silent: true}, false, 200},
+	"steps vary":              {generated{n: 300, vary: true}, false, 224},
 	"source fails at once":    {generated{n: 4000, failAt: 1}, true, 0},
 }
 
@@ -159,15 +174,15 @@ func TestPeakMemory(t *testing.T) {
 
 func peakChild(t *testing.T, name string) {
 	c := peakCases[name]
-	r, err := study.Build(t.Context(), &c.series, study.Options{Workers: 2})
+	r, err := study.Build(t.Context(), &c.series, study.Options{Workers: 2, Preview: func(r *study.Result) { r.Free() }})
 	if (err != nil) != c.fails {
 		t.Fatal(err)
 	}
 	if err == nil {
-		if got := r.Volume.Bytes() >> 20; got != c.volume {
+		if got := r.Volume.Bytes() * max(1, len(r.Phases)) >> 20; got != c.volume {
 			t.Errorf("the volume has %d MiB", got)
 		}
-		r.Volume.Free()
+		r.Free()
 	}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

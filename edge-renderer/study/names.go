@@ -156,30 +156,26 @@ func name(infos []SliceInfo, parts []part) {
 			texts[i] = append(texts[i], of(infos, &parts[i]))
 		}
 	}
+	const plane = 2 // among the attributes; told where there is one part alone, as the size is always
 	size, place := len(attributes)-3, len(attributes)-1
+	differs := make([]bool, len(attributes))
+	for a := range attributes {
+		differs[a] = slices.ContainsFunc(texts, func(t []string) bool { return t[a] != texts[0][a] })
+	}
+	count := make(map[string]int)
 	for i := range parts {
 		var words []string
-		for a := range attributes {
-			differs := slices.ContainsFunc(texts, func(t []string) bool { return t[a] != texts[0][a] })
-			if texts[i][a] != "" && a != place && (differs || a == size || len(parts) == 1 && a == 2) {
-				words = append(words, texts[i][a])
+		for a, text := range texts[i] {
+			if text != "" && a != place && (differs[a] || a == size || len(parts) == 1 && a == plane) {
+				words = append(words, text)
 			}
 		}
 		parts[i].name = strings.Join(words, ", ")
+		count[parts[i].name]++
 	}
-	// Parts that are still called the same are told apart by where they lie.
-	for i := range parts {
-		same := slices.IndexFunc(parts, func(p part) bool { return p.name == parts[i].name })
-		again := slices.ContainsFunc(parts[i+1:], func(p part) bool { return p.name == parts[i].name })
-		if same != i || again {
-			texts[i][place] = "yes"
-			continue
-		}
-		texts[i][place] = ""
-	}
-	for i := range parts {
-		if texts[i][place] != "" {
-			parts[i].name += ", " + extent(infos, &parts[i])
+	for i := range parts { // those that are still called the same are told apart by where they lie
+		if count[parts[i].name] > 1 {
+			parts[i].name += ", " + texts[i][place]
 		}
 	}
 }

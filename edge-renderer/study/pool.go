@@ -40,7 +40,8 @@ type pool struct {
 	pages []byte
 	// fixed is the number of slots of one that was made for a volume; 0 for others.
 	fixed int
-	used  int // slots from 0 on that may hold something
+	used  int          // slots from 0 on that may hold something
+	wiped map[int]bool // of those
 }
 
 func (p *pool) at(slot int) []byte { n := p.kind.slot(); return p.pages[slot*n : (slot+1)*n] }
@@ -85,15 +86,18 @@ func (p *pool) take() ([]byte, error) {
 	return pages, nil
 }
 
-// free wipes the pages. Wiping touches every page, so what was only reserved goes back first.
+// free wipes the slots and gives the pages back. Wiping touches pages, so only what holds something is wiped.
 func (p *pool) free() {
 	if p.pages == nil {
 		return
 	}
-	if n := max(1, p.used*p.kind.slot()); n < len(p.pages) {
-		if pages, err := volume.ResizePages(p.pages, n); err == nil {
-			p.pages = pages
+	for slot := range min(p.used, len(p.pages)/p.kind.slot()) {
+		if !p.wiped[slot] {
+			clear(p.at(slot))
 		}
+	}
+	if pages, err := volume.ResizePages(p.pages, 1); err == nil {
+		p.pages = pages
 	}
 	volume.FreePages(p.pages)
 	p.pages = nil
@@ -108,6 +112,10 @@ func (p *pool) discard(slot int) {
 	if from < to {
 		_ = unix.Madvise(p.pages[from:to], unix.MADV_DONTNEED) // they are only freed later where it fails
 	}
+	if p.wiped == nil {
+		p.wiped = make(map[int]bool)
+	}
+	p.wiped[slot] = true
 }
 
 // taken is a slice that has come, and its slot.

@@ -22,6 +22,11 @@ const (
 	// manyTimes is the number of acquisitions of one stack from which they are time points of a 4D scan and not
 	// scans that were repeated.
 	manyTimes = 3
+	// maxParts bounds the parts of a series, and maxGrids the matrices, spacings and orientations that are looked
+	// for. What goes beyond is one part more that is no volume.
+	maxParts, maxGrids = 999, 256
+	// maxBeside bounds how many places are told apart that lie side by side, at one height along the normal.
+	maxBeside = 256
 )
 
 // member is a slice in a part, and the plane of the grid, with its fraction, that it stands at.
@@ -74,6 +79,7 @@ type splitter struct {
 	parts     []part
 	warnings  []Warning // for the part in hand
 	copy      int
+	rest      []int // slices of parts beyond maxParts
 }
 
 // split takes slices apart into stacks and time points. They are of one series; copies must have been left out.
@@ -85,6 +91,14 @@ func split(infos []SliceInfo, maxPlanes func(*SliceInfo) int) []part {
 		s.contrast(g, contrasts)
 	}
 	slices.SortStableFunc(s.parts, func(a, b part) int { return s.compare(s.least(&a), s.least(&b)) })
+	if len(s.rest) > 0 {
+		slices.SortFunc(s.rest, s.compare)
+		p := part{phases: []phase{{}}, err: refuse(MixedGeometry, "", "these %d images have too little in common with each other for a volume; they can be shown one by one", len(s.rest))}
+		for _, i := range s.rest {
+			p.phases[0].members = append(p.phases[0].members, member{slice: i})
+		}
+		s.parts = append(s.parts, p)
+	}
 	name(infos, s.parts)
 	return s.parts
 }
@@ -121,6 +135,10 @@ func (s *splitter) grids() [][]int {
 		if len(out) == 0 || !sameGrid(&s.infos[out[k][0]], &s.infos[i]) {
 			k = slices.IndexFunc(out, func(g []int) bool { return sameGrid(&s.infos[g[0]], &s.infos[i]) })
 		}
+		if k < 0 && len(out) == maxGrids {
+			s.rest = append(s.rest, i)
+			continue
+		}
 		if k < 0 {
 			k = len(out)
 			out = append(out, nil)
@@ -129,6 +147,15 @@ func (s *splitter) grids() [][]int {
 		last = k
 	}
 	return out
+}
+
+// push adds a part, while there are not too many.
+func (s *splitter) push(p part) {
+	if len(s.parts) < maxParts {
+		s.parts = append(s.parts, p)
+		return
+	}
+	s.rest = append(s.rest, p.slices()...)
 }
 
 // contrasts are what makes images of one place different in kind, and never goes by time. A nil key is of slices that
@@ -225,11 +252,16 @@ func (s *splitter) contrast(idx []int, keys []func([]SliceInfo, []int) func(int)
 	s.resolve(idx)
 }
 
+// near is the distance in millimetres below which slices stand at one place.
+func (s *SliceInfo) near() float64 {
+	return min(maxSamePlace, samePlace*min(s.Spacing[0], s.Spacing[1]))
+}
+
 // places groups slices that stand at one place, the places in order along the normal.
 func (s *splitter) places(idx []int) [][]int {
 	first := &s.infos[idx[0]]
 	normal := first.Row.Cross(first.Column).Unit()
-	eps := min(maxSamePlace, samePlace*min(first.Spacing[0], first.Spacing[1]))
+	eps := first.near()
 	at := make(map[int]float64, len(idx))
 	for _, i := range idx {
 		at[i] = s.infos[i].Position.Dot(normal)
@@ -242,7 +274,7 @@ next:
 		for open < len(out) && at[i]-at[out[open][0]] > eps {
 			open++
 		}
-		for k := open; k < len(out); k++ {
+		for k := max(open, len(out)-maxBeside); k < len(out); k++ {
 			if s.infos[out[k][0]].Position.Sub(s.infos[i].Position).Norm() <= eps {
 				out[k] = append(out[k], i)
 				continue next
@@ -449,7 +481,7 @@ func (s *splitter) add(runs []run, points []time1) {
 				missing, gap, ok = ph.lacks(p.layout, r.at)
 			}
 			if !ok {
-				s.parts = append(s.parts, part{phases: []phase{ph}, copy: s.copy, err: refuse(Incoherent, "",
+				s.push(part{phases: []phase{ph}, copy: s.copy, err: refuse(Incoherent, "",
 					"the time point %s lacks %s of the others; it is left out of the volume", t.label, plural(r.hi-r.lo-len(ph.members), "slice", "slices"))})
 				continue
 			}
@@ -464,7 +496,7 @@ func (s *splitter) add(runs []run, points []time1) {
 				p.phases[i+1].ms -= p.phases[0].ms
 			}
 			p.phases[0].ms = 0
-			s.parts = append(s.parts, p)
+			s.push(p)
 		}
 	}
 }

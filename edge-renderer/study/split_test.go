@@ -2,7 +2,9 @@ package study_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	stdslices "slices"
 	"strings"
@@ -341,5 +343,48 @@ func TestCopies(t *testing.T) {
 		told(t, "other pixels", r, study.WarnSameUID, 1, "file 3", "file 7")
 		told(t, "other pixels", r, study.WarnDoubled, 1)
 		m.list = nil
+	}
+}
+
+// What is hostile makes no work without end: parts are bounded, and what is beyond them is told.
+func TestBoundedParts(t *testing.T) {
+	for name, change := range map[string]func(d *dicom.Dataset, k int){
+		"one place": func(d *dicom.Dataset, k int) { d.SetFloats(dicom.ImagePositionPatient, dicom.DS, 0, 0, 0) },
+		"many echoes": func(d *dicom.Dataset, k int) {
+			d.SetFloats(dicom.ImagePositionPatient, dicom.DS, 0, 0, 0)
+			d.SetInts(dicom.EchoTime, dicom.DS, 10*k)
+		},
+		"side by side": func(d *dicom.Dataset, k int) { d.SetFloats(dicom.ImagePositionPatient, dicom.DS, 5*float64(k), 0, 0) },
+		"a hair apart": func(d *dicom.Dataset, k int) {
+			d.SetFloats(dicom.ImagePositionPatient, dicom.DS, 5*float64(k), 0, 1e-7*float64(k))
+		},
+		"all orientations": func(d *dicom.Dataset, k int) {
+			a := 0.004 * float64(k)
+			d.SetFloats(dicom.ImageOrientationPatient, dicom.DS, math.Cos(a), math.Sin(a), 0, 0, 0, -1)
+		},
+	} {
+		list := slices(1500)
+		for k, d := range list {
+			change(d, k)
+		}
+		m := series(t, list)
+		for _, announced := range []bool{true, false} {
+			if !announced {
+				m.list = nil
+			}
+			_, err := study.Build(t.Context(), m, study.Options{Workers: 2})
+			var e *study.Error
+			if !errors.As(err, &e) || len(e.Parts) > 1000 {
+				t.Errorf("%s: %d parts, %v", name, len(e.Parts), err)
+				continue
+			}
+			images := 0
+			for _, p := range e.Parts {
+				images += len(p.Images)
+			}
+			if images != 1500 {
+				t.Errorf("%s: %d images", name, images)
+			}
+		}
 	}
 }

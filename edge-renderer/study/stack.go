@@ -65,6 +65,12 @@ func arrange(list []*SliceInfo, maxPlanes int) []run {
 		return nil
 	}
 	at, steps := along(list)
+	for i, step := range steps {
+		if step <= list[0].near() {
+			return []run{{lo: 0, hi: len(list), err: refuse(Irregular, list[i].Name, "it lies beside %s, %.2f mm off in the same plane, so the slices are no stack; they can be shown one by one",
+				list[i+1].Name, list[i+1].Position.Sub(list[i].Position).Norm())}}
+		}
+	}
 	cuts := cut(steps)
 	// Where slices lie far apart nearly everywhere they are no stack that was cut.
 	if len(cuts) > max(1, len(list)/4) {
