@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -23,6 +24,8 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"--session-idle":                       {"--demo", "--session-idle", "0s"},
 		"--pool":                               {"--demo", "--pool", "a b"},
 		"unexpected argument":                  {"--demo", "serve"},
+		"--sources: read the configuration":    {"--demo", "--sources", "/nonexistent/sources.yaml"},
+		"line 2: a source is a group":          {"--demo", "--sources", secretFile(t, "sources:\n  - x\n")},
 	} {
 		_, err := parse(args)
 		if !errors.Is(err, service.ErrUsage) || !strings.Contains(err.Error(), want) {
@@ -40,6 +43,31 @@ func TestSettingsThatCannotBe(t *testing.T) {
 	}
 	if _, err := newBroker(c, nil); !errors.Is(err, service.ErrUsage) || strings.Contains(err.Error(), "short") {
 		t.Error(err)
+	}
+}
+
+func TestSourcesAreCheckedAtTheStart(t *testing.T) {
+	setenv(t)
+	for want, text := range map[string]string{
+		"two sources are named local": "sources:\n  - {name: local, kind: folder, path: /x}\n",
+		"read the token":              "sources:\n  - {name: a, kind: pacs, url: 'https://p', bearer-file: none}\n",
+	} {
+		c, err := parse([]string{"--demo", "--sources", secretFile(t, text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newBroker(c, slog.New(slog.DiscardHandler)); !errors.Is(err, service.ErrUsage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	// Without a folder of its own, the first source of the file is the broker's.
+	c, err := parse([]string{"--sources", secretFile(t, "sources:\n  - {name: a, kind: pacs, url: 'https://p'}\n  - {name: b, kind: store, path: b}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBroker(c, slog.New(slog.DiscardHandler))
+	if err != nil || b.library.Name() != "a" {
+		t.Errorf("%v, %v", b, err)
 	}
 }
 

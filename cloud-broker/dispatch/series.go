@@ -17,8 +17,16 @@ import (
 // the same.
 func (d *Dispatcher) CheckSeries(ctx context.Context, ref signaling.SeriesRef) error {
 	from, err := d.source(ref.Source)
-	if err != nil || !from.Local() {
+	if err != nil {
 		return err
+	}
+	if !from.Local() {
+		if _, err := from.Access(); err != nil {
+			d.Log.Error("a PACS cannot be logged in to", "source", from.Name, "error", err)
+			return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The PACS cannot be used now.",
+				Detail: fmt.Sprintf("How to log in at %s cannot be read. The operator finds the reason in the broker's log.", from.Name)}
+		}
+		return nil
 	}
 	all, err := from.Series(ctx, ref.StudyInstanceUID)
 	if errors.Is(err, source.ErrNotFound) {
