@@ -76,6 +76,35 @@ func TestVolumeReason(t *testing.T) {
 	}
 }
 
+// From one instance and their number a list says what a series probably is.
+func TestGuess(t *testing.T) {
+	ct := Instance{SOPClassUID: storageClass + "2", Rows: 2, Columns: 3, Frames: 1}
+	enhanced := Instance{SOPClassUID: enhancedCT, Rows: 2, Columns: 3, Frames: 50}
+	clip := Instance{SOPClassUID: storageClass + "3.1", Rows: 2, Columns: 3, Frames: 50}
+	pdf := Instance{SOPClassUID: storageClass + "104.1"}
+	for name, c := range map[string]struct {
+		n      int
+		sample Instance
+		images int
+		reason string
+	}{
+		"CT":          {100, ct, 100, ""},
+		"one CT":      {1, ct, 1, "single image: a CT image"},
+		"enhanced CT": {1, enhanced, 50, ""},
+		"a clip":      {1, clip, 50, "an ultrasound clip of 50 images"},
+		"clips":       {3, clip, 150, "150 images, the first of them an ultrasound clip"},
+		"a document":  {1, pdf, 0, "a PDF document"},
+		"documents":   {2, pdf, 0, "2 objects without images"},
+		"unknown":     {0, ct, 1, "single image"},
+	} {
+		s := SeriesInfo{InstanceCount: c.n}
+		s.Guess(&c.sample)
+		if s.Volume != (c.reason == "") || !strings.Contains(s.Reason, c.reason) || s.Images != c.images || s.Kind == "" {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
 func TestMatchText(t *testing.T) {
 	for _, c := range []struct {
 		pattern, value string

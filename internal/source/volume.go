@@ -79,6 +79,31 @@ func (s *SeriesInfo) Describe(instances []*Instance) {
 	s.Volume = s.Reason == ""
 }
 
+// sliceClasses are the classes whose objects are slices with places in space.
+var sliceClasses = map[string]bool{storageClass + "2": true, storageClass + "4": true, storageClass + "128": true}
+
+// Guess fills in what a list says of a series of which only the number of instances and one of them is known, as a server
+// lists it: without its place in space. What looks like a volume may turn out to be none.
+func (s *SeriesInfo) Guess(sample *Instance) {
+	s.Kind, s.Media = sample.KindOf(s.Modality), sample.Media
+	n := max(s.InstanceCount, 1)
+	if sample.IsImage() {
+		s.Rows, s.Columns = sample.Rows, sample.Columns
+		s.Images = n * sample.Frames
+		s.MultiFrame = sample.Frames > 1 && s.Media == ""
+	}
+	switch {
+	case sample.Whole(), n >= minVolumeImages && sample.IsImage() && sample.Frames == 1 && sliceClasses[sample.SOPClassUID]:
+		s.Volume, s.Reason = true, ""
+	case n == 1:
+		s.Volume, s.Reason = false, volumeReason([]*Instance{sample}, s.Modality)
+	case !sample.IsImage():
+		s.Volume, s.Reason = false, fmt.Sprintf("The series has %d objects without images; the first is %s.", n, s.Kind)
+	default:
+		s.Volume, s.Reason = false, fmt.Sprintf("The series has %d images, the first of them %s, without places in space.", s.Images, s.Kind)
+	}
+}
+
 // VolumeReason says why a series does not look like a volume, in a sentence for people, and nothing where it does: at
 // least two single-frame images with a position, an orientation and a pixel spacing, a multi-frame object whose frames
 // have them, or a research file. Whether a volume can be built of them (gaps, mixed orientations) is known only when

@@ -3,6 +3,7 @@ package dicomweb
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/folder"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
@@ -167,6 +169,65 @@ func TestClientFetchesTheRealChest(t *testing.T) {
 	}
 }
 
+// What the index knows of an instance and what a client is told of it are the same.
+func TestMetadataIsWhole(t *testing.T) {
+	root := t.TempDir()
+	d := sourcetest.Slice(studyA, seriesA, 1)
+	d.SetString(dicom.FrameOfReferenceUID, dicom.UI, "1.2.3.4")
+	d.SetString(dicom.ContentTime, dicom.TM, "101112")
+	d.SetString(dicom.AcquisitionTime, dicom.TM, "101111.5")
+	d.SetFloats(dicom.EchoTime, dicom.DS, 4.6)
+	d.SetFloats(dicom.InversionTime, dicom.DS, 900)
+	d.SetFloats(dicom.TriggerTime, dicom.DS, 0)
+	d.SetFloats(dicom.DiffusionBValue, dicom.FD, 1000)
+	d.SetInts(dicom.EchoNumbers, dicom.IS, 2)
+	d.SetInts(dicom.TemporalPositionID, dicom.IS, 3)
+	d.SetFloats(dicom.WindowCenter, dicom.DS, 40, 50)
+	d.SetFloats(dicom.WindowWidth, dicom.DS, 400, 500)
+	sourcetest.Write(t, filepath.Join(root, "slice"), d)
+	multi := sourcetest.Slice(studyA, "1.2.3.1.9", 1)
+	multi.SetInts(dicom.NumberOfFrames, dicom.IS, 2)
+	multi.SetSequence(dicom.PerFrameFunctionalGroupsSequence, &dicom.Dataset{}, &dicom.Dataset{})
+	sourcetest.Write(t, filepath.Join(root, "multi"), multi)
+	x, err := folder.Open(t.Context(), root, "", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	server := serve(t, root, allow)
+	c := &Client{BaseURL: server.URL + "/dicom-web"}
+	for _, series := range []string{seriesA, "1.2.3.1.9"} {
+		src, err := x.Source(studyA, series)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := src.Instances(t.Context())
+		got, err := c.Metadata(t.Context(), studyA, series)
+		if err != nil || asText(t, got) != asText(t, want) {
+			t.Errorf("%v\n got %s\nwant %s", err, asText(t, got), asText(t, want))
+		}
+	}
+	list, err := c.QuerySeries(t.Context(), studyA)
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	for _, s := range list {
+		single := s.SeriesInstanceUID == seriesA
+		if s.Kind != "a CT image" || s.Rows != 8 || s.Volume || s.Reason == "" || s.MultiFrame == single {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+func asText(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // answers makes a server that always gives the same answer.
 func answers(t *testing.T, status int, contentType, body string) *Client {
 	t.Helper()
@@ -256,7 +317,7 @@ func TestClientMissesInstances(t *testing.T) {
 		_, _ = io.WriteString(w, "--b\r\n\r\ndata\r\n--b--")
 	}))
 	defer server.Close()
-	err := (&Client{BaseURL: server.URL}).Source(studyA, seriesA).Each(t.Context(), 1, func(source.Object) error { return nil })
+	err := (&Client{BaseURL: server.URL, Backoff: time.Microsecond}).Source(studyA, seriesA).Each(t.Context(), 1, func(source.Object) error { return nil })
 	if !errors.Is(err, source.ErrIncomplete) || !strings.Contains(err.Error(), "1 instances came of the 2") {
 		t.Errorf("%v", err)
 	}
@@ -312,7 +373,7 @@ func TestClientGivesUp(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	server.CloseClientConnections()
-	gone := &Client{BaseURL: "http://127.0.0.1:1"}
+	gone := &Client{BaseURL: "http://127.0.0.1:1", Backoff: time.Microsecond}
 	if _, err := gone.Metadata(t.Context(), studyA, seriesA); err == nil || strings.Contains(err.Error(), studyA) {
 		t.Errorf("an error must not carry UIDs into a log: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
@@ -244,9 +245,51 @@ func plausible(q *source.Query, s *source.Study) bool {
 	return check.MatchStudy(s)
 }
 
-// QuerySeries is the series of a study (PS3.18 10.6).
+// Bounds of finding out what the series of a study are.
+const (
+	maxSampled = 64              // series
+	sampleTime = 3 * time.Second // for all of them; what is not known then stays open
+)
+
+// QuerySeries is the series of a study (PS3.18 10.6). What they are, which servers do not say of series, is found out
+// from an instance of each.
 func (c *Client) QuerySeries(ctx context.Context, study string) ([]source.SeriesInfo, error) {
-	return c.querySeries(ctx, study, "")
+	list, err := c.querySeries(ctx, study, "")
+	if err != nil {
+		return list, err
+	}
+	within, cancel := context.WithTimeout(ctx, sampleTime)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(4)
+	for i := range list[:min(len(list), maxSampled)] {
+		g.Go(func() error {
+			if sample := c.sample(within, study, list[i].SeriesInstanceUID); sample != nil {
+				list[i].Guess(sample)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails
+	return list, ctx.Err()
+}
+
+// sample is one of the instances of a series; nil where the server does not say.
+func (c *Client) sample(ctx context.Context, study, series string) (sample *source.Instance) {
+	once := *c
+	once.Attempts = 1
+	v := url.Values{"limit": {"1"}, "includefield": {"SOPClassUID", "NumberOfFrames", "Rows", "Columns"}}
+	err := getList(ctx, &once, request{what: "search a series' instances", elements: []string{"studies", study, "series", series, "instances"}, query: v},
+		func(w *wireInstance) error {
+			if i := w.instance(); sample == nil && i.SOPClassUID+i.Media != "" {
+				sample = &i
+			}
+			return nil
+		}, func() {})
+	if err != nil {
+		return nil
+	}
+	return sample
 }
 
 // querySeries is the series of a study, or one of them.

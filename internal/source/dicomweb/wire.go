@@ -1,6 +1,7 @@
 package dicomweb
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,14 @@ func decodeList[T any](in io.Reader, limit int64, each func(*T) error) error {
 
 // attr is an attribute (PS3.18 F.2.2); only its values matter here.
 type attr struct{ Value []any }
+
+// given says whether an attribute has a value. The groups of a thousand frames are not taken apart for it.
+type given bool
+
+func (g *given) UnmarshalJSON(text []byte) error {
+	*g = given(bytes.Contains(text, []byte(`"Value"`)))
+	return nil
+}
 
 // text is the values as text, joined by backslashes; of a name, its component groups joined by equals signs.
 func (a attr) text() string {
@@ -227,42 +236,42 @@ func (a attr) real() *float64 {
 
 // wireInstance is what a volume's plan needs of an instance's metadata.
 type wireInstance struct {
-	ImageType         attr `json:"00080008"`
-	SOPClassUID       attr `json:"00080016"`
-	SOPInstanceUID    attr `json:"00080018"`
-	AcquisitionTime   attr `json:"00080032"`
-	TransferSyntax    attr `json:"00083002"`
-	SliceThickness    attr `json:"00180050"`
-	AcquisitionNumber attr `json:"00200012"`
-	Number            attr `json:"00200013"`
-	Position          attr `json:"00200032"`
-	Orientation       attr `json:"00200037"`
-	TemporalPosition  attr `json:"00200100"`
-	Samples           attr `json:"00280002"`
-	Photometric       attr `json:"00280004"`
-	Frames            attr `json:"00280008"`
-	Rows              attr `json:"00280010"`
-	Columns           attr `json:"00280011"`
-	Spacing           attr `json:"00280030"`
-	BitsAllocated     attr `json:"00280100"`
-	BitsStored        attr `json:"00280101"`
-	Signed            attr `json:"00280103"`
-	WindowCenter      attr `json:"00281050"`
-	WindowWidth       attr `json:"00281051"`
-	Intercept         attr `json:"00281052"`
-	Slope             attr `json:"00281053"`
-	RescaleType       attr `json:"00281054"`
-	Units             attr `json:"00541001"`
-	ContentTime       attr `json:"00080033"`
-	EchoTime          attr `json:"00180081"`
-	InversionTime     attr `json:"00180082"`
-	EchoNumber        attr `json:"00180086"`
-	TriggerTime       attr `json:"00181060"`
-	BValue            attr `json:"00189087"`
-	FrameOfRef        attr `json:"00200052"`
-	Title             attr `json:"00420010"`
-	Media             attr `json:"00420012"`
-	PerFrame          attr `json:"52009230"`
+	ImageType         attr  `json:"00080008"`
+	SOPClassUID       attr  `json:"00080016"`
+	SOPInstanceUID    attr  `json:"00080018"`
+	AcquisitionTime   attr  `json:"00080032"`
+	TransferSyntax    attr  `json:"00083002"`
+	SliceThickness    attr  `json:"00180050"`
+	AcquisitionNumber attr  `json:"00200012"`
+	Number            attr  `json:"00200013"`
+	Position          attr  `json:"00200032"`
+	Orientation       attr  `json:"00200037"`
+	TemporalPosition  attr  `json:"00200100"`
+	Samples           attr  `json:"00280002"`
+	Photometric       attr  `json:"00280004"`
+	Frames            attr  `json:"00280008"`
+	Rows              attr  `json:"00280010"`
+	Columns           attr  `json:"00280011"`
+	Spacing           attr  `json:"00280030"`
+	BitsAllocated     attr  `json:"00280100"`
+	BitsStored        attr  `json:"00280101"`
+	Signed            attr  `json:"00280103"`
+	WindowCenter      attr  `json:"00281050"`
+	WindowWidth       attr  `json:"00281051"`
+	Intercept         attr  `json:"00281052"`
+	Slope             attr  `json:"00281053"`
+	RescaleType       attr  `json:"00281054"`
+	Units             attr  `json:"00541001"`
+	ContentTime       attr  `json:"00080033"`
+	EchoTime          attr  `json:"00180081"`
+	InversionTime     attr  `json:"00180082"`
+	EchoNumber        attr  `json:"00180086"`
+	TriggerTime       attr  `json:"00181060"`
+	BValue            attr  `json:"00189087"`
+	FrameOfRef        attr  `json:"00200052"`
+	Title             attr  `json:"00420010"`
+	Media             attr  `json:"00420012"`
+	PerFrame          given `json:"52009230"`
 }
 
 func (w *wireInstance) instance() source.Instance {
@@ -289,7 +298,7 @@ func (w *wireInstance) instance() source.Instance {
 		RescaleType:       w.RescaleType.text(),
 		Units:             w.Units.text(),
 
-		Groups:              len(w.PerFrame.Value) > 0,
+		Groups:              bool(w.PerFrame),
 		Media:               researchMedia(w.Media),
 		FrameOfReferenceUID: w.FrameOfRef.text(),
 		ContentTime:         w.ContentTime.text(),
