@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -81,6 +81,10 @@ export interface StackOptions {
   /** edges is how many there are at the start. */
   edges?: number;
   allowedOrigins?: string[];
+  /** store adds a store named "kept" for files that users keep. */
+  store?: boolean;
+  /** deadPACS adds a PACS named "archive" that does not answer. */
+  deadPACS?: boolean;
   /** localToken is the token of the user, for pages of other origins. */
   localToken?: string;
 }
@@ -161,11 +165,31 @@ export class Stack {
     const args = ["--listen", `127.0.0.1:${this.#port}`, "--cache-dir", this.#cache];
     args.push(...(studies === undefined ? ["--demo"] : ["--studies", studies]));
     for (const origin of allowedOrigins) args.push("--allowed-origins", origin);
+    const sources = await this.#sources();
+    if (sources !== undefined) args.push("--sources", sources);
     const env: Record<string, string> = { TOMOCAST_EDGE_SECRET: this.#secret };
     if (localToken !== undefined) env.TOMOCAST_LOCAL_TOKEN = localToken;
     this.#broker = new Program("cloud-broker", args, env);
     await this.#answers("/healthz");
     for (let i = 1; i <= edges; i++) await this.startEdge(`edge-${i}`);
+  }
+
+  /** sources writes the configuration of further sources, where there are any. */
+  async #sources(): Promise<string | undefined> {
+    const lines: string[] = [];
+    if (this.#options.store === true) {
+      const folder = join(this.#cache, "kept");
+      await mkdir(folder);
+      lines.push("  - name: kept", "    kind: store", `    path: ${folder}`);
+    }
+    if (this.#options.deadPACS === true) {
+      const port = await freePort();
+      lines.push("  - name: archive", "    kind: pacs", `    url: http://127.0.0.1:${port}/dicom-web`, "    timeout: 2s");
+    }
+    if (lines.length === 0) return undefined;
+    const file = join(this.#cache, "sources.yaml");
+    await writeFile(file, ["sources:", ...lines, ""].join("\n"));
+    return file;
   }
 
   async #answers(path: string): Promise<void> {

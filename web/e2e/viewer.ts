@@ -1,12 +1,13 @@
 // The viewer in a page, as the tests see it.
 import type { Browser, Locator, Page } from "playwright-core";
 import type { TomocastViewer } from "../src/index.js";
+import type { Loading } from "../src/contract.js";
 import type { FrameDetail, StillDetail } from "../src/element/types.js";
 
 /** What a page has told since it was opened. */
 declare global {
   // The pages of the tests have this.
-  var told: { frames: FrameDetail[]; stills: StillDetail[]; states: string[]; errors: string[] };
+  var told: { frames: FrameDetail[]; stills: StillDetail[]; states: string[]; errors: string[]; loading: Loading[]; badges: string[] };
 }
 
 export const stillWithinMs = 60_000;
@@ -16,7 +17,7 @@ export async function newPage(browser: Browser, width = 1000, height = 700): Pro
   const page = await browser.newPage({ viewport: { width, height } });
   page.setDefaultTimeout(30_000);
   await page.addInitScript(() => {
-    globalThis.told = { frames: [], stills: [], states: [], errors: [] };
+    globalThis.told = { frames: [], stills: [], states: [], errors: [], loading: [], badges: [] };
     const { dispatchEvent } = EventTarget.prototype;
     EventTarget.prototype.dispatchEvent = function (event: Event): boolean {
       if (this instanceof HTMLElement && this.localName === "tomocast-viewer" && event instanceof CustomEvent) {
@@ -24,6 +25,8 @@ export async function newPage(browser: Browser, width = 1000, height = 700): Pro
         if (event.type === "frame") told.frames.push(detail as FrameDetail);
         if (event.type === "still") told.stills.push(detail as StillDetail);
         if (event.type === "statechange") told.states.push((detail as { state: string }).state);
+        if (event.type === "loading") told.loading.push((detail as { loading: Loading }).loading);
+        if (event.type === "frame") told.badges.push(this.shadowRoot?.querySelector(".badge > span")?.firstChild?.textContent ?? "");
         if (event.type === "error") told.errors.push((detail as { title: string }).title);
       }
       return dispatchEvent.call(this, event);

@@ -30,3 +30,9 @@ export function framesOf({ timePoints = [], images = 0 }: SeriesInfo, flat: bool
   if (timePoints.length < 2) return undefined;
   return { name: "Time point", count: timePoints.length, details: timePoints.map(({ label }) => label), times: timePoints.map(({ ms }) => ms) };
 }
+
+/** detailOf is what a time point is called, where that says more than its number. */
+export function detailOf({ details }: Frames, at: number): string {
+  const detail = details[at] ?? "";
+  return detail === String(at + 1) ? "" : detail;
+}

@@ -15,7 +15,7 @@ import { buttons, theme } from "../parts/theme.js";
 import { chosen, viewerURL } from "../worklist/address.js";
 import { AutoWindow } from "./auto-window.js";
 import { Cine, intervalMs } from "./cine.js";
-import { extentOf, framesOf, namesOf } from "./shown-words.js";
+import { detailOf, extentOf, framesOf, namesOf } from "./shown-words.js";
 import { type Choice, choicesOfFiles, choicesOfStudy } from "./series-choices.js";
 import { viewerPageStyles } from "./viewer-page-styles.js";
 
@@ -210,7 +210,7 @@ export class ViewerPage extends LitElement {
     const frames = viewer?.series === undefined ? undefined : framesOf(viewer.series, viewer.flat);
     if (viewer === null || frames === undefined) return nothing;
     const at = viewer.flat ? viewer.image : viewer.timePoint;
-    return html`<tc-scrubber name=${frames.name} .count=${frames.count} .at=${at} .detail=${frames.details[at] ?? ""} playable
+    return html`<tc-scrubber name=${frames.name} .count=${frames.count} .at=${at} .detail=${detailOf(frames, at)} playable
       ?playing=${this.#cine.playing} ?disabled=${!this.#running}
       @scrub=${(event: CustomEvent<ScrubDetail>) => { this.#cine.pause(); this.#scrub(event.detail); }}
       @play=${() => { this.#cine.play(frames.count, at, intervalMs(frames.times)); this.requestUpdate(); }}

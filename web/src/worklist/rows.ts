@@ -80,7 +80,7 @@ function studyCells(study: Study, context: RowContext): TemplateResult {
     <span role="cell" class="modality">${study.modalities.map((modality) => html`<em>${modality}</em>`)}${keptMark(study, context)}</span>
     <span role="cell" class="description">${study.description}${accession(study)}${sourceOf(study.source, context)}</span>
     <span role="cell" class="number right series-count">${study.seriesCount}</span>
-    <span role="cell" class="number right count">${study.instanceCount.toLocaleString("en-GB")}<b class="unit">images</b></span>
+    <span role="cell" class="number right count">${study.instanceCount.toLocaleString("en-GB")}<b class="unit">${study.instanceCount === 1 ? "image" : "images"}</b></span>
   `;
 }
 
@@ -88,7 +88,7 @@ function seriesOf(study: Study, context: RowContext): TemplateResult {
   return html`<div class="series">
     <tc-series .api=${context.api} .study=${study}></tc-series>
     ${isKept(study, context)
-      ? html`<div class="kept"><span class="quiet">Kept in ${study.source}.</span>
+      ? html`<div class="kept"><span class="quiet">In the store <b>${study.source}</b>, until somebody deletes it.</span>
           <button class="button" @click=${() => { context.remove(study); }}>${icons.bin}Delete study…</button></div>`
       : nothing}
   </div>`;

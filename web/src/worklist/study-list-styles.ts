@@ -250,40 +250,39 @@ export const listStyles = css`
     .top {
       margin: 12px 0 16px;
     }
-    .patients .row.study {
-      grid-template-columns: 1fr auto;
-    }
-    .row.inner .patient {
-      grid-column: 1;
-      padding: 0;
-    }
-    .row.inner {
-      padding-left: 28px !important;
+    h1 {
+      font-size: 22px;
     }
     .series {
       padding: 4px 4px 14px;
-    }
-    .kept {
-      padding: 8px 12px 0;
-    }
-    h1 {
-      font-size: 22px;
     }
     .row.head {
       display: none;
     }
     .row.study {
-      contain-intrinsic-size: auto 168px;
-      grid-template-columns: 1fr auto;
-      gap: 2px 12px;
-      padding: 14px 12px 14px 16px;
+      display: flex;
+      flex-wrap: wrap;
+      gap: 3px 14px;
+      padding: 14px 60px 14px 16px;
+      contain-intrinsic-size: auto 128px;
     }
-    .row.study > span {
-      grid-column: 1;
-      text-align: left;
+    .row.inner {
+      padding-left: 28px;
+    }
+    .row.inner .patient {
+      padding: 0;
+    }
+    .row.study > .patient,
+    .row.study > .description {
+      flex-basis: 100%;
+    }
+    .row.study > .description:empty {
+      display: none;
     }
     .row.study > .more {
-      grid-area: 1 / 2 / span 4 / 3;
+      position: absolute;
+      top: 10px;
+      right: 8px;
     }
     .more .button {
       width: 44px;
@@ -297,9 +296,6 @@ export const listStyles = css`
     }
     .row b.unit {
       margin: 0 0 0 4px;
-    }
-    .row.study > .modality {
-      margin: 4px 0;
     }
     .row.study > .series-count,
     .patient small {
