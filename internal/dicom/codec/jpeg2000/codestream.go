@@ -72,7 +72,7 @@ func readHeader(stream []byte) (header, error) {
 	}
 	length := r.u16() // it counts itself
 	r.b = r.b[:max(0, min(len(r.b), length-2))]
-	r.take(2)                                    // Rsiz, capabilities
+	r.take(2) // Rsiz, capabilities
 	x1, y1, x0, y0 := r.u32(), r.u32(), r.u32(), r.u32()
 	tx, ty, tx0, ty0 := r.u32(), r.u32(), r.u32(), r.u32()
 	h.components = r.u16()
