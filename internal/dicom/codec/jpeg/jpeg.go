@@ -208,9 +208,8 @@ func (d *decoder) frame(process byte, body []byte) error {
 	if d.width < 1 || d.height < 1 || n < 1 || n > 4 {
 		return corrupt("its frame header has %dx%d pixels of %d components", d.width, d.height, n)
 	}
-	switch {
-	case process == markerSOF0 && d.bits == 8:
-	case (process == markerSOF1 || process == markerSOF2) && (d.bits == 8 || d.bits == 12):
+	switch { // some encoders call 12 bits baseline
+	case process != markerSOF3 && (d.bits == 8 || d.bits == 12):
 	case process == markerSOF3 && d.bits >= 2 && d.bits <= 16:
 	default:
 		return corrupt("process FF%02X has no precision of %d bits", process, d.bits)
@@ -366,14 +365,14 @@ func (d *decoder) scanHeader(body []byte) (scan, error) {
 				break
 			}
 		}
-		if at < 0 || tables>>4 > 3 || tables&15 > 3 {
+		if at < 0 || tables>>4 > 3 {
 			return s, corrupt("a scan is of component %d with tables %d and %d", id, tables>>4, tables&15)
 		}
 		if i > 0 && at < s.comps[i-1] {
 			return s, corrupt("a scan has its components out of order")
 		}
 		s.comps = append(s.comps, at)
-		s.dc[i], s.ac[i] = tables>>4, tables&15
+		s.dc[i], s.ac[i] = tables>>4, tables&3 // the second plays no part in lossless coding, and may be anything there
 	}
 	p := body[1+2*n:]
 	s.first, s.last, s.high, s.low = p[0], p[1], p[2]>>4, p[2]&15

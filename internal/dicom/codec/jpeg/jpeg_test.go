@@ -201,6 +201,9 @@ func TestSequential(t *testing.T) {
 	} {
 		for _, bits := range []int{8, 12} {
 			f := testDCT(r, bits, sampling)
+			if len(sampling) == 1 {
+				f.width = 64 // whole blocks, whose samples are not moved again
+			}
 			type plane struct {
 				pix           []float64
 				width, height int
@@ -273,7 +276,7 @@ func TestRefused(t *testing.T) {
 		{"another number of components", good, codec.Want{Width: 37, Height: 23, Components: 3}, codec.ErrMismatch, "3"},
 		{"a huge size", huge, codec.Want{Width: 65535, Height: 65535, Components: 1}, codec.ErrTruncated, "65535"},
 		{"a precision of 17", change(good, sof+4, 17), lossless.want(), codec.ErrCorrupt, "17 bits"},
-		{"12 bits in baseline", change(good, sof+1, markerSOF0), lossless.want(), codec.ErrCorrupt, "12 bits"},
+		{"13 bits in blocks", change(goodDCT, bytes.Index(goodDCT, []byte{0xFF, markerSOF1})+4, 13), dct.want(), codec.ErrCorrupt, "13 bits"},
 		{"sampling factor 0", change(good, sof+11, 0x01), lossless.want(), codec.ErrCorrupt, "sampling"},
 		{"arithmetic coding", change(good, sof+1, 0xC9), lossless.want(), codec.ErrUnsupported, "arithmetic"},
 		{"hierarchical", change(good, sof+1, 0xC5), lossless.want(), codec.ErrUnsupported, "hierarchical"},
@@ -303,11 +306,25 @@ func TestRefused(t *testing.T) {
 
 // What encoders write that is not quite right, and what DICOM adds, is read.
 func TestTolerated(t *testing.T) {
-	f := testLossless(rand.New(rand.NewPCG(4, 4)), 12, 1, 1)
-	good := f.lossless()
+	r := rand.New(rand.NewPCG(4, 4))
+	f, g := testLossless(r, 12, 1, 1), testDCT(r, 12, full(1))
+	good, blocks := f.lossless(), g.dct()
 	want, err := Decode(good, f.want())
 	if err != nil {
 		t.Fatal(err)
+	}
+	wantBlocks, err := Decode(blocks, g.want())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"12 bits called baseline": bytes.Replace(blocks, []byte{0xFF, markerSOF1}, []byte{0xFF, markerSOF0}, 1),
+		"no band of coefficients": bytes.Replace(blocks, []byte{markerSOS, 0, 8, 1, 1, 0x11, 0, 63}, []byte{markerSOS, 0, 8, 1, 1, 0x11, 0, 0}, 1),
+	} {
+		m, err := Decode(data, g.want())
+		if err != nil || bytes.Equal(data, blocks) || !bytes.Equal(m.Pix, wantBlocks.Pix) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	for name, data := range map[string][]byte{
 		"no end":                good[:len(good)-2],
@@ -317,9 +334,10 @@ func TestTolerated(t *testing.T) {
 		"fill bytes at the end": append(append(bytes.Clone(good[:len(good)-2]), 0xFF, 0xFF, 0xFF), good[len(good)-2:]...),
 		"zeros before the end":  append(append(bytes.Clone(good[:len(good)-2]), 0, 0, 0), good[len(good)-2:]...),
 		"zeros at the start":    append(append(bytes.Clone(good[:2]), 0, 0, 0), good[2:]...),
+		"a table without use":   bytes.Replace(good, []byte{markerSOS, 0, 8, 1, 1, 0x11}, []byte{markerSOS, 0, 8, 1, 1, 0x1F}, 1),
 	} {
 		m, err := Decode(data, f.want())
-		if err != nil || !bytes.Equal(m.Pix, want.Pix) {
+		if err != nil || bytes.Equal(data, good) || !bytes.Equal(m.Pix, want.Pix) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -48,11 +48,9 @@ type coding struct {
 	pred   int32
 }
 
-// sequentialScan decodes a scan straight into samples.
+// sequentialScan decodes a scan straight into samples. The band of coefficients in its header can only be the whole one,
+// and is not always filled in.
 func sequentialScan[T sample](d *decoder, s scan, p *planes[T]) error {
-	if s.first != 0 || s.last != 63 || s.high != 0 || s.low != 0 {
-		return corrupt("a scan has coefficients %d to %d", s.first, s.last)
-	}
 	codings := make([]coding, len(s.comps))
 	for i, at := range s.comps {
 		c := &codings[i]
