@@ -35,6 +35,9 @@ type Options struct {
 	MaxBulk int64
 	// HTTP gives the proxy and TLS configuration for the WebSocket; nil is the default.
 	HTTP *http.Client
+	// Resume is the secret of an earlier connection to the same session, as a page keeps it over a reload; see
+	// [Session.ResumeToken].
+	Resume string
 	// OnPacket, where set, sees every RTP packet as it comes, before it is put in order.
 	OnPacket func(*rtp.Packet)
 }
@@ -114,7 +117,7 @@ func Dial(ctx context.Context, signalingURL, token string, o Options) (*Session,
 		o.Codecs = []string{webrtc.MimeTypeH264, webrtc.MimeTypeVP8}
 	}
 	s := &Session{
-		options: o, url: signalingURL, token: token,
+		options: o, url: signalingURL, token: token, resume: o.Resume,
 		pictures: make(chan Picture, pictureQueue), stamps: make(chan signaling.Stamp, stampQueue),
 		events: make(chan signaling.Event, eventQueue), stills: make(chan Still, stillQueue), bulks: make(chan Bulk, bulkQueue),
 		done: make(chan struct{}), ready: make(chan struct{}), pending: make(chan chan error, 1),
@@ -214,6 +217,13 @@ func (s *Session) Peer() signaling.PeerID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.peer
+}
+
+// ResumeToken is the secret with which another connection takes this session over.
+func (s *Session) ResumeToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resume
 }
 
 // Codec is the mime type of the pictures; empty before the first packet.
