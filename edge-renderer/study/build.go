@@ -42,6 +42,7 @@ func Build(ctx context.Context, series source.Series, opts Options) (*Result, er
 	}
 	if !ok {
 		b.want(uidsOf(list, nil))
+		b.total = framesOf(list)
 		if err := series.Each(ctx, workers(opts.Workers), add); err != nil {
 			return nil, err
 		}
@@ -80,6 +81,15 @@ func buildMedia(ctx context.Context, series source.Series, list []source.Instanc
 		return nil, source.ErrIncomplete
 	}
 	return r, nil
+}
+
+// framesOf is how many slices a listing has, as far as it says.
+func framesOf(list []source.Instance) int {
+	n := 0
+	for i := range list {
+		n += list[i].Frames
+	}
+	return n
 }
 
 // uidsOf is the instances of a listing but some, each once.

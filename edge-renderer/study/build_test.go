@@ -265,3 +265,47 @@ func TestValues(t *testing.T) {
 		t.Errorf("padding %v, inverted %v, units %q", padded.Padding, padded.Inverted, padded.Units)
 	}
 }
+
+// Slices of one stack that are stored in different ways keep their values.
+func TestMixedStorage(t *testing.T) {
+	list := slices(6)
+	list[1].SetInts(dicom.BitsAllocated, dicom.US, 32)
+	list[1].SetInts(dicom.BitsStored, dicom.US, 32)
+	list[1].SetInts(dicom.HighBit, dicom.US, 31)
+	px := make([]int, 64)
+	for i := range px {
+		px[i] = 100_000 + i
+	}
+	list[1].SetInts(dicom.PixelData, dicom.OL, px...)
+	list[2].SetInts(dicom.BitsStored, dicom.US, 16) // unsigned 16 bit, which is held minus 32768
+	list[2].SetInts(dicom.HighBit, dicom.US, 15)
+	list[3].SetInts(dicom.PixelRepresentation, dicom.US, 1)
+	list[4].SetInts(dicom.BitsAllocated, dicom.US, 8)
+	list[4].SetInts(dicom.BitsStored, dicom.US, 8)
+	list[4].SetInts(dicom.HighBit, dicom.US, 7)
+	list[4].SetBytes(dicom.PixelData, dicom.OW, bytes.Repeat([]byte{200}, 64))
+	m := series(t, list)
+	for range 2 {
+		r := build(t, m, study.Options{})
+		for k, want := range []float64{256 + 9, 100_009, 256 + 20 + 9, 256 + 30 + 9, 200, 256 + 50 + 9} {
+			if got := r.Volume.At(1, 1, k); got != want-1024 {
+				t.Errorf("slice %d: %v, want %v", k, got, want-1024)
+			}
+		}
+		if r.Volume.Format != volume.Float32 || len(r.Parts) != 1 || r.Volume.Max != 100_063-1024 {
+			t.Errorf("%v, parts %+v", r.Volume.Format, r.Parts)
+		}
+		m.list = nil
+	}
+}
+
+// A syntax that loses something says so, whatever the file says.
+func TestLossySyntax(t *testing.T) {
+	for uid, want := range map[string]bool{"1.2.840.10008.1.2.4.50": true, "1.2.840.10008.1.2.4.81": true, "1.2.840.10008.1.2.4.80": false, dicom.ExplicitVRLittleEndian: false} {
+		d := slices(1)[0]
+		d.TransferSyntax = uid
+		if s, err := study.InfoOf("slice", d); err != nil || s.Lossy != want {
+			t.Errorf("%s: lossy %v, %v", uid, s.Lossy, err)
+		}
+	}
+}

@@ -244,3 +244,43 @@ func TestGaps(t *testing.T) {
 	_, err = study.Build(t.Context(), stack(0, 1, 30, 31, 70, 71, 120, 121), study.Options{})
 	refused(t, "scattered", err, study.Irregular, "1.0 to 49.0 mm apart")
 }
+
+// Interpolated values of whole numbers are the nearest ones, and next to padding they are those of the nearer slice.
+func TestInterpolatedValues(t *testing.T) {
+	list := slices(5)
+	for k, z := range []float64{0, 2, 4, 5, 9} { // 1 mm apart at the least, so that planes stand at every millimetre
+		d := list[k]
+		d.SetFloats(dicom.ImagePositionPatient, dicom.DS, -12.5, 3, z)
+		d.SetInts(dicom.PixelPaddingValue, dicom.US, 5)
+		px := make([]int, 64)
+		for i := range px {
+			px[i] = 1000 + 100*int(z) + i
+		}
+		if k == 3 {
+			px[7] = 5 // z = 5
+		}
+		d.SetInts(dicom.PixelData, dicom.OW, px...)
+	}
+	m := series(t, list)
+	for range 2 {
+		r := build(t, m, study.Options{})
+		if r.Volume.Size[2] != 10 {
+			t.Fatalf("%v", r.Volume.Size)
+		}
+		told(t, "steps vary", r, study.WarnResampled, 10)
+		for z := range 10 {
+			for i := range 64 {
+				want := float64(1000 + 100*z + i - 1024)
+				if i == 7 && z >= 5 && z <= 7 {
+					want = 5 - 1024 // nearer to the slice at 5, or as near
+				} else if i == 7 && z == 8 {
+					want = 1000 + 900 + 7 - 1024
+				}
+				if got := r.Volume.At(i%8, i/8, z); got != want {
+					t.Errorf("voxel %d at %d mm is %v, want %v", i, z, got, want)
+				}
+			}
+		}
+		m.list = nil
+	}
+}

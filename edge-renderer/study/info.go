@@ -90,7 +90,7 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 		FrameOfReferenceUID: d.String(dicom.FrameOfReferenceUID),
 		TransferSyntax:      d.TransferSyntax,
 		Identity:            identityOf(d),
-		Lossy:               d.String(dicom.LossyImageCompression) == "01",
+		Lossy:               d.String(dicom.LossyImageCompression) == "01" || lossySyntax(d.TransferSyntax),
 		Deviations:          d.Warnings,
 	}
 	s.apart(d)
@@ -114,6 +114,16 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 		return s, err
 	}
 	return s, s.values(d)
+}
+
+// lossySyntax says whether a transfer syntax (PS3.5 annex A.4) always loses something. Those that may keep everything,
+// as JPEG 2000 does, are taken at the file's word.
+func lossySyntax(uid string) bool {
+	switch uid {
+	case "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55", "1.2.840.10008.1.2.4.81":
+		return true
+	}
+	return false
 }
 
 // place reads where the slice lies (PS3.3 C.7.6.2).

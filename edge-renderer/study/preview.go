@@ -60,10 +60,13 @@ type preview struct {
 	stages   [2][]int  // the slices that each needs, in order along the normal
 	budget   int64     // bytes that previews may still take
 
-	mu   sync.Mutex // one preview at a time, in order
+	making sync.Mutex // one preview at a time
+	made   int        // stages that were shown, or passed over; guarded by making
+
+	mu   sync.Mutex
 	here []*taken
 	left [2]int
-	done int // stages that are over
+	done int // stages whose slices are all there
 }
 
 // newPreview follows the slices of a part; nil where they are too few.
@@ -91,25 +94,37 @@ func (v *preview) arrived(b *Builder, t *taken, phase, index int) {
 	if phase != 0 {
 		return
 	}
+	stage := v.note(t, index)
+	if stage < 0 || len(v.stages[stage]) == len(v.here) {
+		return
+	}
+	v.making.Lock()
+	defer v.making.Unlock()
+	if stage < v.made { // a finer one was quicker
+		return
+	}
+	v.made = stage + 1
+	if r := v.make(b, v.stages[stage]); r != nil {
+		v.to(r)
+	}
+}
+
+// note notes a slice and says which stage it was the last one for; -1 where it was not.
+func (v *preview) note(t *taken, index int) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.here[index] = t
-	made := -1
+	stage := -1
 	for s := range v.stages {
 		if _, ok := slices.BinarySearch(v.stages[s], index); ok {
 			v.left[s]--
 		}
 		if v.left[s] == 0 && s >= v.done {
-			made = s
+			stage = s
 			v.done = s + 1
 		}
 	}
-	if made < 0 || made == len(v.stages)-1 && len(v.stages[made]) == len(v.here) {
-		return
-	}
-	if r := v.make(b, v.stages[made]); r != nil {
-		v.to(r)
-	}
+	return stage
 }
 
 // make makes a preview of some of the slices, the first and the last among them; nil where there is no memory for it.
