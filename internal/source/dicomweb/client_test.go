@@ -476,3 +476,34 @@ func FuzzMetadata(f *testing.F) {
 		})
 	})
 }
+
+// Parts that are read as streams are those that are read at once.
+func FuzzPartStream(f *testing.F) {
+	f.Add([]byte("--b\r\n\r\none\r\n--b\r\nContent-Length: 3\r\n\r\ntwo\r\n--b--"))
+	f.Add([]byte("--b\r\nContent-Length: 5\r\n\r\ntwo\r\n--b--"))
+	f.Add([]byte("x\r\n--b\r\n\r\n\r\n--b\r\n\r\n\r\n--bb--"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		whole := newPartReader(bytes.NewReader(body), "b", 1<<16)
+		streams := newPartReader(&oneByte{bytes.NewReader(body)}, "b", 1<<16)
+		for {
+			p, err := whole.next(nil)
+			in, streamErr := streams.nextReader()
+			if streamErr != nil {
+				if err == nil || errors.Is(err, io.EOF) != errors.Is(streamErr, io.EOF) {
+					t.Fatalf("%v and %v", err, streamErr)
+				}
+				return
+			}
+			data, streamErr := io.ReadAll(in)
+			if (err == nil) != (streamErr == nil) {
+				t.Fatalf("%v and %v", err, streamErr)
+			}
+			if err != nil {
+				return
+			}
+			if !bytes.Equal(data, p.data) {
+				t.Fatalf("%q and %q", p.data, data)
+			}
+		}
+	})
+}

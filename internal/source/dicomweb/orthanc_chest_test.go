@@ -44,7 +44,7 @@ func orthancChest(t testing.TB) (c *Client, study, series string) {
 	}
 	study = studies[0].StudyInstanceUID
 	list, err := c.QuerySeries(t.Context(), study)
-	if err != nil || len(list) != 1 {
+	if err != nil || len(list) != 1 || !list[0].Volume || list[0].Images != 100 || list[0].Kind != "a CT image" {
 		t.Fatal(list, err)
 	}
 	return c, study, list[0].SeriesInstanceUID
