@@ -13,6 +13,9 @@ import (
 	"github.com/tomocast/tomocast/internal/dicom/codec"
 )
 
+// runtimeBytes is what Go may need beside an image, for its heap and for threads of 8 MiB each.
+const runtimeBytes = 64 << 20
+
 // Main serves and ends the process where it was started as a codec worker; else it returns at once. A program that
 // decodes calls it first of all in main, a test in TestMain.
 func Main() {
@@ -111,7 +114,7 @@ func restrict(limit string) error {
 	for _, l := range []struct {
 		resource int
 		to       uint64
-	}{{unix.RLIMIT_DATA, have + max}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, 0}} {
+	}{{unix.RLIMIT_DATA, have + runtimeBytes + max}, {unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, 0}} {
 		var now unix.Rlimit
 		if err := unix.Getrlimit(l.resource, &now); err != nil {
 			return fmt.Errorf("read limit %d: %w", l.resource, err)
