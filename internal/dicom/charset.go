@@ -40,11 +40,14 @@ func (d *Dataset) charset() charset {
 	return charset{}
 }
 
+// unframed takes from a term what is around its number: "ISO_IR 100", "ISO 2022 IR 100" and misspellings of them in
+// real files differ in nothing else.
+var unframed = strings.NewReplacer("ISO", "", "2022", "", "IR", "", "_", "", "-", "", " ", "", "\x00", "")
+
 func readCharset(value string) charset {
 	var cs charset
 	for i, term := range strings.SplitN(strings.Trim(value, " \x00"), `\`, 8) {
-		// "ISO_IR 100", "ISO 2022 IR 100" and misspellings of them in real files differ only in their frame.
-		code := strings.NewReplacer("ISO", "", "2022", "", "IR", "", "_", "", "-", "", " ", "", "\x00", "").Replace(strings.ToUpper(term))
+		code := unframed.Replace(strings.ToUpper(term))
 		set, known := sets[code]
 		switch {
 		case !known:

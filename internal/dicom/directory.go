@@ -12,6 +12,8 @@ type Directory struct {
 	// Problems are the records that were left out, each an *Error with the reason: a path that leaves the folder, a
 	// record that refers back to one before it.
 	Problems []error
+	// Warnings say, in words, how it was read in spite of faults.
+	Warnings []string
 }
 
 // DirectoryFile is a file that a DICOMDIR refers to, and what it says of it.
@@ -52,7 +54,7 @@ func ReadDirectory(d *Dataset) (*Directory, error) {
 	case r.at[int64(first)] != nil:
 		r.follow(int64(first), DirectoryFile{}, 0)
 	default:
-		d.root().warn("the offsets of the DICOMDIR lead nowhere: its records were read in their order")
+		r.out.Warnings = append(r.out.Warnings, "the offsets of the DICOMDIR lead nowhere: its records were read in their order")
 		r.inOrder(records.Items)
 	}
 	return &r.out, nil

@@ -108,6 +108,9 @@ func TestReadDirectory(t *testing.T) {
 		if got := names(dir.Files); got != c.files {
 			t.Errorf("%s: files %q, want %q", name, got, c.files)
 		}
+		if (len(dir.Warnings) > 0) != (c.first < 0) {
+			t.Errorf("%s: warnings %q", name, dir.Warnings)
+		}
 		var text string
 		for _, p := range dir.Problems {
 			var fault *dicom.Error

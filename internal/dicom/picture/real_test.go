@@ -4,6 +4,9 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -88,5 +91,65 @@ func TestMislabelledJPEG(t *testing.T) {
 	got, err := picture.Decode(d, 0)
 	if err != nil || !bytes.Equal(got.RGB, right.RGB) {
 		t.Errorf("its colours changed: %v", err)
+	}
+}
+
+// Every file, whole or damaged, gives a picture or says by name why not.
+func TestEveryFile(t *testing.T) {
+	pictures, refused := 0, 0
+	for _, folder := range []string{"edge-pydicom", "ts-ct-cornerstone", "derived"} {
+		root := sourcetest.Studies(t, folder)
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			d, err := dicom.ReadFile(path, dicom.Options{})
+			var m *picture.Image
+			if err == nil {
+				m, err = picture.Decode(d, 0)
+			}
+			var fault *dicom.Error
+			switch {
+			case err == nil && (m.Width < 1 || len(m.RGBA(nil, nil)) != 4*m.Width*m.Height):
+				t.Errorf("%s: the picture is not whole", e.Name())
+			case err == nil:
+				pictures++
+			case !errors.As(err, &fault) && !errors.Is(err, picture.ErrUnsupported):
+				t.Errorf("%s: %v has no name", e.Name(), err)
+			default:
+				refused++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pictures < 240 {
+		t.Errorf("only %d files gave pictures, %d were refused", pictures, refused)
+	}
+}
+
+// A JPEG 2000 image that has undone its own colour transform is shown in its colours.
+func TestColoursOfJPEG2000(t *testing.T) {
+	d, err := dicom.ReadFile(filepath.Join(sourcetest.Studies(t, "edge-pydicom"), "HTJ2KLossless_08_RGB.dcm"), dicom.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := picture.Decode(d, 0)
+	if errors.Is(err, dicom.ErrUnsupportedTransferSyntax) && !dicom.Decodable(d.TransferSyntax) {
+		t.Skip("this build lacks the JPEG 2000 decoder")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum [3]float64
+	for i, v := range m.RGB {
+		sum[i%3] += float64(v) / float64(len(m.RGB)/3)
+	}
+	for i, want := range []float64{166.297, 132.616, 82.393} { // of Pillow
+		if math.Abs(sum[i]-want) > 0.01 {
+			t.Errorf("the mean of colour %d is %v, want %v", i, sum[i], want)
+		}
 	}
 }
