@@ -302,6 +302,11 @@ func TestLogsHoldNoPatientData(t *testing.T) {
 	e := b.join(newNode("near"))
 	summary := decode[struct{ Studies []source.StudySummary }](t, b.ask("GET", "/api/v1/studies?search="+study, ""), 200)
 	_ = summary
+	b.ask("GET", "/api/v1/studies?patientName=Doe%5EJane&search=Jane&sort=name", "")
+	b.ask("GET", "/api/v1/patients?patientID=Jane&source=local", "")
+	b.ask("GET", "/api/v1/studies/"+study+"/series/"+series+"/thumbnail", "")
+	b.ask("POST", "/api/v1/prefetch", prefetchBody)
+	b.ask("DELETE", "/api/v1/studies/"+study, "")
 	all := decode[struct{ Studies []source.StudySummary }](t, b.ask("GET", "/api/v1/studies", ""), 200)
 	g := b.submit()
 	i := receive(t, "the instruction", e.instructions)

@@ -133,7 +133,7 @@ func (s *server) studyOperations(a huma.API) {
 			return out, nil
 		})
 	huma.Register(a, operation("list-studies", http.MethodGet, "/studies", "Search studies",
-		"The studies of a source, or of all, that match.", http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable, http.StatusBadGateway), s.listStudies)
+		"The studies of a source, or of all, that match. Of a PACS, its own order decides which studies are on which page; each page is put into the order asked for.", http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable, http.StatusBadGateway), s.listStudies)
 	huma.Register(a, operation("list-patients", http.MethodGet, "/patients", "Search patients",
 		"The patients with a study that matches.", http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable, http.StatusBadGateway), s.listPatients)
 	huma.Register(a, operation("list-series", http.MethodGet, "/studies/{study}/series", "List a study's series",
@@ -226,6 +226,8 @@ func badRequest(title string, err error) error {
 // libraryProblem is the answer that an error of the library deserves. from is the source, where it is known.
 func (s *server) libraryProblem(title string, from *library.Source, err error) error {
 	switch {
+	case errors.Is(err, context.Canceled): // whoever asked is gone
+		return unavailable(title, err)
 	case errors.Is(err, library.ErrNoSource):
 		return problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such source of studies.",
 			Detail: "GET /api/v1/sources lists those that are configured here."})
