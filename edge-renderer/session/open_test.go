@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tomocast/tomocast/edge-renderer/picture"
@@ -29,7 +30,7 @@ import (
 type archive struct {
 	*memory.Store
 	// each, where it is set, is called before an instance of a series is handed out.
-	each func(uid string) error
+	each atomic.Pointer[func(uid string) error]
 }
 
 func (a *archive) SeriesOf(_ context.Context, study string) ([]source.SeriesInfo, error) {
@@ -53,8 +54,8 @@ type gated struct {
 
 func (g gated) fn(fn func(source.Object) error) func(source.Object) error {
 	return func(o source.Object) error {
-		if g.archive.each != nil {
-			if err := g.archive.each(o.Name); err != nil {
+		if each := g.archive.each.Load(); each != nil {
+			if err := (*each)(o.Name); err != nil {
 				return err
 			}
 		}
@@ -146,6 +147,7 @@ func startWith(t *testing.T, from cache.Source, change func(*Config)) (*bench, *
 		}
 		t.Cleanup(c.Close)
 		cfg.Volumes = c
+		cfg.Instruction.Request.Parameters = json.RawMessage(`{"width":320,"height":240}`) // what the tests ask for again
 		cfg.Sources = func(signaling.SourceAccess) (cache.Source, error) { return from, nil }
 		if change != nil {
 			change(cfg)
@@ -336,7 +338,7 @@ func TestPreview(t *testing.T) {
 	defer release()
 	var mu sync.Mutex
 	came := 0
-	a.each = func(string) error {
+	each := func(string) error {
 		mu.Lock()
 		came++
 		late := came > planes/2
@@ -349,6 +351,7 @@ func TestPreview(t *testing.T) {
 		}
 		return nil
 	}
+	a.each.Store(&each)
 	b, c := startWith(t, a, nil)
 	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	preview := next(ctx, t, "a preview", s.Events(), func(e signaling.Event) bool {
@@ -405,7 +408,7 @@ func TestSeriesThatBreaksOffAfterItsPreview(t *testing.T) {
 	open := make(chan struct{})
 	var mu sync.Mutex
 	came := 0
-	a.each = func(string) error {
+	each := func(string) error {
 		mu.Lock()
 		came++
 		late := came > planes/2
@@ -416,6 +419,7 @@ func TestSeriesThatBreaksOffAfterItsPreview(t *testing.T) {
 		<-open
 		return errors.New("the archive fell over")
 	}
+	a.each.Store(&each)
 	release := sync.OnceFunc(func() { close(open) })
 	defer release()
 	if err := s.OpenSeries(ctx, seriesRef(seriesB)); err != nil {
@@ -437,7 +441,8 @@ func TestFinishWhileLoading(t *testing.T) {
 	ctx := within(t)
 	a := newArchive(t)
 	began, open := make(chan struct{}, 1000), make(chan struct{})
-	a.each = func(string) error { began <- struct{}{}; <-open; return nil }
+	each := func(string) error { began <- struct{}{}; <-open; return nil }
+	a.each.Store(&each)
 	defer close(open)
 	b, _ := startWith(t, a, nil)
 	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
@@ -478,7 +483,7 @@ func TestTimePoints(t *testing.T) {
 	b, c := startWith(t, from, func(c *Config) {
 		c.Instruction.Request.Series = &signaling.SeriesRef{StudyInstanceUID: studies[0].StudyInstanceUID}
 	})
-	s := b.dial(ctx, terminal.Options{Width: 160, Height: 120})
+	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	e := next(ctx, t, "the series", s.Events(), seeing)
 	if n := len(e.Patients[0].TimePoints); n != 4 {
 		t.Fatalf("%d time points", n)

@@ -17,7 +17,7 @@ import (
 // startUpload is a session that waits for files.
 func startUpload(t *testing.T, change func(*Config)) (*bench, *cache.Cache) {
 	return startWith(t, nil, func(c *Config) {
-		c.Instruction.Request = signaling.TaskRequest{Type: signaling.Rendering, Parameters: json.RawMessage(`{"upload":true}`)}
+		c.Instruction.Request = signaling.TaskRequest{Type: signaling.Rendering, Parameters: json.RawMessage(`{"upload":true,"width":320,"height":240}`)}
 		c.Instruction.Source = nil
 		if change != nil {
 			change(c)
