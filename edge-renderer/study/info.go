@@ -341,6 +341,10 @@ func slicesOf(name string, d *dicom.Dataset) ([]SliceInfo, *object, error) {
 		return nil, nil, readError(name, err)
 	}
 	o.frames = f.Frames
+	if IsSegmentation(d) {
+		o.reason = refuse(NotVolume, name, "a segmentation (%s) is no volume of its own; it is laid over the series that it was made of", plural(len(d.Sequence(tagSegmentSequence)), "segment", "segments"))
+		return nil, o, nil
+	}
 	own, offsets := len(d.Sequence(dicom.PerFrameFunctionalGroupsSequence)), d.Has(dicom.GridFrameOffsetVector)
 	if f.Frames > 1 && own == 0 && !offsets || f.Frames > maxFrames {
 		o.reason = refuse(Multiframe, name, "%s has %d frames that do not say where in the patient each lies, so they are no slices of a volume; they can be shown one by one", o.kind, f.Frames)

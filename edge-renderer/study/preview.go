@@ -169,9 +169,14 @@ func (v *preview) make(b *Builder, some []int) *Result {
 	out.UpdateRange()
 	r := &Result{Volume: out, Identity: first.Identity, FrameOfReferenceUID: first.FrameOfReferenceUID, Units: first.Units,
 		Inverted: inverted(first), Part: v.template.Part, Parts: v.template.Parts, Warnings: v.layout.warnings, Coarse: true, plain: s.plain}
-	for _, t := range s.slices {
+	infos := make([]SliceInfo, len(s.slices))
+	all := make([]int, len(s.slices))
+	for i, t := range s.slices {
 		r.Instances = append(r.Instances, t.info.SOPInstanceUID)
+		infos[i], all[i] = t.info, i
+		r.Lossy = r.Lossy || t.info.Lossy
 	}
+	r.Padding = paddingOf(infos, all)
 	return r
 }
 
