@@ -74,20 +74,19 @@ func clamp(v float32) byte { return byte(min(max(v+0.5, 0), 255)) }
 
 // palette makes RGB of indices (PS3.3 C.7.6.3.1.5).
 func (m *Image) palette(d *dicom.Dataset, f dicom.PixelFormat, raw []byte) error {
-	n := f.Rows * f.Columns
-	index := make([]float64, n)
-	if !f.Float64s(index, raw) || f.Float {
-		return fmt.Errorf("%w: palette indices of %d bits", ErrUnsupported, f.BitsAllocated)
+	if f.Float {
+		return fmt.Errorf("%w: palette indices that are no whole numbers", ErrUnsupported)
 	}
 	tables, err := d.Palette()
 	if err != nil {
 		return err
 	}
-	m.RGB = make([]byte, 3*n)
-	for i, v := range index {
-		for c, t := range tables {
-			m.RGB[3*i+c] = byte(t.At(int(v)) >> (t.Bits - 8))
+	m.RGB = make([]byte, 3*f.Rows*f.Columns)
+	return samples(f, raw, func(at int, index []float64) {
+		for i, v := range index {
+			for c, t := range tables {
+				m.RGB[3*(at+i)+c] = byte(t.At(int(v)) >> (t.Bits - 8))
+			}
 		}
-	}
-	return nil
+	})
 }

@@ -9,34 +9,35 @@ import (
 
 // grey makes values of stored samples: modality transform, padding, range and windows.
 func (m *Image) grey(d *dicom.Dataset, f dicom.PixelFormat, raw []byte) error {
-	n := f.Rows * f.Columns
-	stored := make([]float64, n)
-	if !f.Float64s(stored, raw) {
-		return fmt.Errorf("%w: samples of %d bits", ErrUnsupported, f.BitsAllocated)
-	}
 	lut, err := d.ModalityLUT()
 	if err != nil {
 		return err
 	}
 	slope, intercept := rescale(d)
-	m.pad(d, f, stored)
-	m.Gray = make([]float32, n)
+	from, to := padding(d, f)
+	m.Gray = make([]float32, f.Rows*f.Columns)
 	lo, hi := math.Inf(1), math.Inf(-1)
-	for i, v := range stored {
-		switch {
-		case lut != nil:
-			v = float64(lut.At(int(v)))
-		default:
-			v = v*slope + intercept
-		}
-		if math.IsNaN(v) || math.IsInf(v, 0) || math.Abs(v) > math.MaxFloat32 {
-			m.mark(i) // a value that is none
-			continue
-		}
-		m.Gray[i] = float32(v)
-		if m.Padding == nil || !m.Padding[i] {
+	err = samples(f, raw, func(at int, stored []float64) {
+		for i, v := range stored {
+			pad := v >= from && v <= to
+			if lut != nil {
+				v = float64(lut.At(int(v)))
+			} else {
+				v = v*slope + intercept
+			}
+			none := math.IsNaN(v) || math.Abs(v) > math.MaxFloat32
+			if !none {
+				m.Gray[at+i] = float32(v)
+			}
+			if pad || none {
+				m.mark(at + i)
+				continue
+			}
 			lo, hi = min(lo, v), max(hi, v)
 		}
+	})
+	if err != nil {
+		return err
 	}
 	if lo > hi {
 		lo, hi = 0, 0
@@ -72,15 +73,35 @@ func rescale(d *dicom.Dataset) (slope, intercept float64) {
 	return slope, intercept
 }
 
-// pad marks the pixels with the padding value, or within the padding range (PS3.3 C.7.5.1.1.2).
-func (m *Image) pad(d *dicom.Dataset, f dicom.PixelFormat, stored []float64) {
+// samples calls each with the samples of a frame in turn, some thousands at a time, so that a large picture is not there
+// twice.
+func samples(f dicom.PixelFormat, raw []byte, each func(at int, v []float64)) error {
+	const block = 1 << 13 // whole bytes of 1 bit samples too
+	n := f.FrameSamples()
+	v := make([]float64, min(n, block))
+	for at := 0; at < n; at += block {
+		v = v[:min(block, n-at)]
+		from := at * f.BitsAllocated / 8
+		to := min(len(raw), from+(len(v)*f.BitsAllocated+7)/8)
+		if from > to || !f.Float64s(v, raw[from:to]) {
+			return fmt.Errorf("%w: %d samples of %d bits in %d bytes", ErrUnsupported, n, f.BitsAllocated, len(raw))
+		}
+		each(at, v)
+	}
+	return nil
+}
+
+// padding is the range of stored values that mark pixels outside the image (PS3.3 C.7.5.1.1.2); from is above to where
+// none do.
+func padding(d *dicom.Dataset, f dicom.PixelFormat) (from, to float64) {
 	at := func(t dicom.Tag) (float64, bool) {
 		v, ok := d.Float(t)
-		switch half := math.Ldexp(1, 16); { // US or SS is left to the reader in files without VRs
-		case ok && f.Signed && v >= half/2:
-			v -= half
+		const all = 1 << 16
+		switch { // US or SS is left to the reader in files without VRs
+		case ok && f.Signed && v >= all/2:
+			v -= all
 		case ok && !f.Signed && !f.Float && v < 0:
-			v += half
+			v += all
 		}
 		return v, ok
 	}
@@ -91,19 +112,15 @@ func (m *Image) pad(d *dicom.Dataset, f dicom.PixelFormat, stored []float64) {
 			value, limit = dicom.DoubleFloatPixelPaddingValue, dicom.DoubleFloatPixelPaddingRangeLimit
 		}
 	}
-	lo, ok := at(value)
+	from, ok := at(value)
 	if !ok {
-		return
+		return math.Inf(1), math.Inf(-1)
 	}
-	hi := lo
+	to = from
 	if v, ok := at(limit); ok {
-		lo, hi = min(lo, v), max(hi, v)
+		from, to = min(from, v), max(to, v)
 	}
-	for i, v := range stored {
-		if v >= lo && v <= hi {
-			m.mark(i)
-		}
-	}
+	return from, to
 }
 
 // mark makes a pixel padding.

@@ -16,7 +16,7 @@ var (
 )
 
 // MaxPixels is the largest picture that is decoded, rows times columns. Greyscale takes 4 bytes of memory for each
-// pixel, colour 3, and decoding about as much again.
+// pixel, 5 where there is padding, colour 3, and while it is decoded the samples of the file beside it.
 const MaxPixels = 128 << 20
 
 // Image is one DICOM frame as a picture, rows from top to bottom.
@@ -83,16 +83,20 @@ func Decode(d *dicom.Dataset, n int) (*Image, error) {
 	}
 	m := &Image{Width: f.Columns, Height: f.Rows, Aspect: 1, Lossy: d.String(dicom.LossyImageCompression) == "01"}
 	m.size(d)
-	if f.Photometric == "PALETTE COLOR" && f.SamplesPerPixel == 1 {
-		return m, m.palette(d, f, raw)
+	switch {
+	case f.SamplesPerPixel == 1 && f.Photometric == "PALETTE COLOR":
+		err = m.palette(d, f, raw)
+	case f.SamplesPerPixel == 1:
+		err = m.grey(d, f, raw)
+	case f.SamplesPerPixel > 2:
+		err = m.colour(f, raw)
+	default:
+		err = fmt.Errorf("%w: %d samples per pixel (%.16s)", ErrUnsupported, f.SamplesPerPixel, f.Photometric)
 	}
-	switch f.SamplesPerPixel {
-	case 1:
-		return m, m.grey(d, f, raw)
-	case 3, 4:
-		return m, m.colour(f, raw)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %d samples per pixel (%.16s)", ErrUnsupported, f.SamplesPerPixel, f.Photometric)
+	return m, nil
 }
 
 // size reads how far pixels are apart (PS3.3 10.7, C.7.6.3.1.7, C.8.11.4): in the patient before at the detector
