@@ -1,9 +1,7 @@
 package source
 
 import (
-	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/tomocast/tomocast/internal/dicom"
 )
@@ -95,7 +93,7 @@ func (s *SeriesInfo) Guess(sample *Instance) {
 	switch {
 	case sample.Whole(), n >= minVolumeImages && sample.IsImage() && sample.Frames == 1 && sliceClasses[sample.SOPClassUID]:
 		s.Volume, s.Reason = true, ""
-	case n == 1:
+	case n == 1 || sample.SOPClassUID == segmentation:
 		s.Volume, s.Reason = false, volumeReason([]*Instance{sample}, s.Modality)
 	case !sample.IsImage():
 		s.Volume, s.Reason = false, fmt.Sprintf("The series has %d objects without images; the first is %s.", n, s.Kind)
@@ -133,6 +131,8 @@ func volumeReason(instances []*Instance, modality string) string {
 	}
 	kind := instances[0].KindOf(modality)
 	switch {
+	case instances[0].SOPClassUID == segmentation:
+		return "The series is a segmentation, which belongs to the images that it was made of."
 	case images == 0 && len(instances) == 1:
 		return fmt.Sprintf("The series is %s, without images.", kind)
 	case images == 0:
@@ -143,8 +143,10 @@ func volumeReason(instances []*Instance, modality string) string {
 		return fmt.Sprintf("The series is %s of %d images without places in space.", kind, frames)
 	case frames > images:
 		return fmt.Sprintf("The series has %d images in %d objects, the first of them %s, without places in space.", frames, images, kind)
+	case placed == 0:
+		return fmt.Sprintf("None of the %d images says where in the patient it is (position, orientation, pixel spacing); the first is %s.", images, kind)
 	default:
 		return fmt.Sprintf("Only %d of %d images say where in the patient they are (position, orientation, pixel spacing); the first is %s.",
-			placed, images, cmp.Or(strings.TrimSpace(kind), "an image"))
+			placed, images, kind)
 	}
 }

@@ -25,7 +25,7 @@ const (
 	// DefaultBackoff is the time before the second attempt; it doubles with each further one.
 	DefaultBackoff = 250 * time.Millisecond
 	// DefaultAhead is how many bytes of a series are taken before it is known which of them are wanted first.
-	DefaultAhead = 128 << 20
+	DefaultAhead = 96 << 20
 
 	connectTime  = 10 * time.Second
 	maxMetadata  = 512 << 20 // bytes of an answer in JSON
@@ -123,7 +123,6 @@ func newTransport() *http.Transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: connectTime, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   connectTime,
-		ResponseHeaderTimeout: time.Minute,
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConns:          64,
