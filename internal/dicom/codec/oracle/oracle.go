@@ -89,7 +89,7 @@ func Close(oracles []*Oracle) {
 	}
 }
 
-// ask sends a request and returns the time of a run and the size of the samples.
+// ask sends a request and returns the processor time of a run and the size of the samples.
 func (o *Oracle) ask(verb, argument, path string) (time.Duration, int, error) {
 	if _, err := fmt.Fprintf(o.in, "%s %s %s\n", verb, argument, path); err != nil {
 		return 0, 0, fmt.Errorf("ask %s: %w", o.Name, err)
@@ -109,7 +109,7 @@ func (o *Oracle) ask(verb, argument, path string) (time.Duration, int, error) {
 	return 0, 0, fmt.Errorf("%s on %s: %s", o.Name, filepath.Base(path), strings.TrimSpace(line))
 }
 
-// Time reads and decodes a file the given number of times, on one core, and returns the time of one.
+// Time reads and decodes a file the given number of times, on one core, and returns the processor time of one.
 func (o *Oracle) Time(path string, runs int) (time.Duration, error) {
 	took, _, err := o.ask("decode", strconv.Itoa(runs), path)
 	return took, err
