@@ -34,9 +34,20 @@ func (d *Dataset) encapsulatedFrame(fragments [][]byte, frames, n int) ([]byte, 
 // offset table (PS3.3 C.7.6.3.1.8), the basic one, or by the marks with which compressed images begin. Tables that
 // contradict the fragments, or point to where no image begins, are not followed. It is done once for a data set.
 func (d *Dataset) frameStarts(fragments [][]byte, frames int) ([]int, error) {
-	if s := d.starts.Load(); s != nil && len(*s) == frames {
-		return *s, nil
+	s := d.starts.Load()
+	if s == nil {
+		out := findStarts(fragments, frames, d.Bytes(ExtendedOffsetTable))
+		s = &out
+		d.starts.Store(s)
 	}
+	if len(*s) != frames {
+		return nil, fault(ErrCorrupt, PixelData, "%d fragments hold %d frames, and neither an offset table nor the fragments themselves say which begins where; export the file again", len(fragments)-1, frames)
+	}
+	return *s, nil
+}
+
+// findStarts is frameStarts; nil where nothing says it.
+func findStarts(fragments [][]byte, frames int, offsets []byte) []int {
 	table, data := fragments[0], fragments[1:]
 	at := make([]int64, len(data)) // where the fragments' items begin
 	var sum int64
@@ -57,8 +68,8 @@ func (d *Dataset) frameStarts(fragments [][]byte, frames int) ([]int, error) {
 		return out
 	}
 	var extended, basic, marked []int
-	if v := d.Bytes(ExtendedOffsetTable); len(v) >= 8*frames {
-		extended = find(func(i int) int64 { return int64(binary.LittleEndian.Uint64(v[8*i:])) })
+	if len(offsets) >= 8*frames {
+		extended = find(func(i int) int64 { return int64(binary.LittleEndian.Uint64(offsets[8*i:])) })
 	}
 	if len(table) >= 4*frames {
 		basic = find(func(i int) int64 { return int64(binary.LittleEndian.Uint32(table[4*i:])) })
@@ -75,32 +86,27 @@ func (d *Dataset) frameStarts(fragments [][]byte, frames int) ([]int, error) {
 	if marks != frames || marked[0] != 0 {
 		marked = nil
 	}
-	var out []int
-	switch all := func(s []int) bool {
-		for _, i := range s {
+	all := func(starts []int) bool {
+		for _, i := range starts {
 			if !begins(data[i]) {
 				return false
 			}
 		}
-		return s != nil
-	}; {
+		return starts != nil
+	}
+	switch {
 	case all(extended):
-		out = extended
+		return extended
 	case all(basic):
-		out = basic
+		return basic
 	case marked != nil:
-		out = marked
-	case marks > 0: // the images have marks, and they are elsewhere
+		return marked
+	case marks > 0:
+		return nil // the images have marks, and they are elsewhere
 	case extended != nil:
-		out = extended
-	case basic != nil:
-		out = basic
+		return extended
 	}
-	if out == nil {
-		return nil, fault(ErrCorrupt, PixelData, "%d fragments hold %d frames, and neither an offset table nor the fragments themselves say which begins where; export the file again", len(data), frames)
-	}
-	d.starts.Store(&out)
-	return out, nil
+	return basic
 }
 
 // begins says whether a fragment begins as a compressed image does: JPEG and JPEG-LS with SOI and another marker, a

@@ -49,7 +49,7 @@ func (l *LUT) expand(t Tag, v []byte) error {
 	if l.Bits == 8 {
 		size = 1
 	}
-	s := segments{lut: l, data: v, size: size, tag: t}
+	s := segments{lut: l, data: v, size: size, tag: t, left: maxSegments}
 	if err := s.run(0, len(v), -1, false); err != nil {
 		return err
 	}
@@ -66,7 +66,11 @@ type segments struct {
 	size int // bytes of a field
 	tag  Tag
 	n    int // entries made so far
+	left int // segments that may still come: empty ones cost time and make nothing
 }
+
+// maxSegments is more than twice as many segments as a table has entries.
+const maxSegments = 1 << 18
 
 // field is the number at a place, false beyond the end.
 func (s *segments) field(at int) (int, bool) {
@@ -94,6 +98,9 @@ func (s *segments) put(v int) bool {
 func (s *segments) run(at, end, count int, copied bool) error {
 	short := func() error { return fault(ErrCorrupt, s.tag, "the segmented palette is cut; export the file again") }
 	for ; count != 0 && at+2*s.size <= end && s.n < len(s.lut.Entries); count-- {
+		if s.left--; s.left < 0 {
+			return fault(ErrLimit, s.tag, "the segmented palette has more than %d segments", maxSegments)
+		}
 		opcode, _ := s.field(at)
 		length, ok := s.field(at + s.size)
 		if !ok {

@@ -61,6 +61,21 @@ func TestSegmentedPalette(t *testing.T) {
 	}
 }
 
+// Segments that make nothing end as well, however often they are copied.
+func TestEmptySegments(t *testing.T) {
+	data := words(0, 1, 5)
+	for range 2000 {
+		data = append(data, words(2, 65535, 0, 0)...)
+	}
+	data = append(data, make([]byte, 1<<18)...) // discrete segments of no entries
+	for i := 6; i+8 <= 16006; i += 8 {
+		copy(data[i+4:], le32(16006)) // copy them all
+	}
+	if _, err := segmented(65536&0xFFFF, 16, data).Palette(); !errors.Is(err, dicom.ErrLimit) {
+		t.Errorf("a palette of empty segments: %v", err)
+	}
+}
+
 func TestLookUpTables(t *testing.T) {
 	d := &dicom.Dataset{}
 	if l, err := d.ModalityLUT(); l != nil || err != nil {

@@ -390,11 +390,16 @@ func swapped(v []byte, unit int) []byte {
 	}
 	out := make([]byte, len(v))
 	n, i := len(v)-len(v)%unit, 0
-	if unit == 2 { // samples of pixel data: four at a time
+	if unit == 2 { // samples of pixel data: sixteen at a time
 		const low = 0x00FF00FF00FF00FF
-		for ; i+8 <= n; i += 8 {
-			u := binary.LittleEndian.Uint64(v[i : i+8])
-			binary.LittleEndian.PutUint64(out[i:i+8], u&low<<8|u>>8&low)
+		for ; i+32 <= n; i += 32 {
+			from, to := (*[32]byte)(v[i:]), (*[32]byte)(out[i:])
+			a, b := binary.LittleEndian.Uint64(from[0:]), binary.LittleEndian.Uint64(from[8:])
+			c, d := binary.LittleEndian.Uint64(from[16:]), binary.LittleEndian.Uint64(from[24:])
+			binary.LittleEndian.PutUint64(to[0:], a&low<<8|a>>8&low)
+			binary.LittleEndian.PutUint64(to[8:], b&low<<8|b>>8&low)
+			binary.LittleEndian.PutUint64(to[16:], c&low<<8|c>>8&low)
+			binary.LittleEndian.PutUint64(to[24:], d&low<<8|d>>8&low)
 		}
 	}
 	for ; i < n; i += unit {

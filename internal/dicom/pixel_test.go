@@ -197,6 +197,19 @@ func TestFrameStarts(t *testing.T) {
 	}
 }
 
+// That nothing says where frames begin is found out once, not for each of a hostile number of frames.
+func TestManyFragmentsWithoutStarts(t *testing.T) {
+	const frames = 100_000
+	d := image(2, 2, frames, nil)
+	d.TransferSyntax = dicom.RLELossless
+	d.Set(dicom.Element{Tag: dicom.PixelData, VR: dicom.OB, Fragments: make([][]byte, frames+2)})
+	for n := range frames {
+		if _, err := d.Frame(n); !errors.Is(err, dicom.ErrCorrupt) {
+			t.Fatalf("frame %d: %v", n, err)
+		}
+	}
+}
+
 // Frames of 1 bit samples follow each other without gaps (PS3.5 8.1.1).
 func TestBitFrames(t *testing.T) {
 	const rows, columns, frames = 3, 5, 4
