@@ -317,7 +317,9 @@ func (b *Builder) seat(s SliceInfo) (*taken, *seat, error) {
 	t.slot = t.pool.used
 	need := int64(0)
 	for _, p := range b.pools {
-		need += p.need()
+		if p.used > 0 { // others were announced for what did not come
+			need += p.need()
+		}
 	}
 	if err := b.fits(need+int64(kind.slot()), [3]int{kind.columns, kind.rows, t.slot + 1}, 1); err != nil {
 		return nil, nil, b.failLocked(err)

@@ -8,6 +8,9 @@ import (
 	"github.com/tomocast/tomocast/internal/source"
 )
 
+// storageClass is what the UIDs of storage SOP classes begin with (PS3.4 B.5).
+const storageClass = "1.2.840.10008.5.1.4.1.1."
+
 // listed is what a listing says of a series, where it is enough to plan with.
 type listed struct {
 	infos   []SliceInfo
@@ -17,32 +20,39 @@ type listed struct {
 // listing reads a listing; ok is false where it says too little: then the files decide.
 func listing(list []source.Instance) (l listed, ok bool) {
 	seen := make(map[string]bool)
+	unsure := false
 	for i := range list {
 		in := &list[i]
-		if seen[in.SOPInstanceUID] || in.SOPInstanceUID == "" {
-			if in.SOPInstanceUID == "" {
-				return l, false
-			}
+		if in.SOPInstanceUID == "" {
+			return l, false
+		}
+		if seen[in.SOPInstanceUID] {
 			continue
 		}
 		seen[in.SOPInstanceUID] = true
 		s, placed, err := infoOfInstance(in)
 		switch {
-		case placed && err == nil:
+		case err != nil:
+			return l, false
+		case placed:
 			l.infos = append(l.infos, s)
-		case placed || in.IsImage() && !neverPlaced(in.SOPClassUID):
+		case in.IsImage() && !coloured(in) && !neverPlaced(in.SOPClassUID) && (in.Frames > 1 || in.Placed() || alwaysPlaced(in.SOPClassUID)):
 			return l, false
 		default:
+			unsure = unsure || in.IsImage() && !coloured(in) && !neverPlaced(in.SOPClassUID)
 			l.objects = append(l.objects, objectOf(in))
 		}
 	}
-	return l, len(list) > 0
+	// Where no image has a place, perhaps the source leaves places out; where others have one, it does not.
+	return l, len(list) > 0 && (len(l.infos) > 0 || !unsure)
 }
+
+func coloured(i *source.Instance) bool { return i.Samples > 1 || i.Photometric == "PALETTE COLOR" }
 
 // infoOfInstance is as much of a slice as a listing says, enough to plan with: ok is false where that is too
 // little.
 func infoOfInstance(i *source.Instance) (s SliceInfo, ok bool, err error) {
-	if !i.Placed() || i.Frames != 1 || i.BitsAllocated < 8 || i.Samples > 1 || i.Photometric == "PALETTE COLOR" {
+	if !i.Placed() || i.Frames != 1 || i.BitsAllocated < 8 || coloured(i) {
 		return s, false, nil
 	}
 	s = SliceInfo{
@@ -63,9 +73,19 @@ func infoOfInstance(i *source.Instance) (s SliceInfo, ok bool, err error) {
 	return s, true, s.setPlace(geom.Vec(*i.Position), *i.Orientation, [2]float64{i.Spacing[1], i.Spacing[0]})
 }
 
+// alwaysPlaced says whether images of an SOP class, single CT, MR and PET images, have a place in space; a listing that
+// has none for one left it out.
+func alwaysPlaced(class string) bool {
+	switch strings.TrimPrefix(class, storageClass) {
+	case "2", "4", "128":
+		return true
+	}
+	return false
+}
+
 // neverPlaced says whether images of an SOP class (PS3.4 B.5) are pictures without a place in space.
 func neverPlaced(class string) bool {
-	class, ok := strings.CutPrefix(class, "1.2.840.10008.5.1.4.1.1.")
+	class, ok := strings.CutPrefix(class, storageClass)
 	if !ok {
 		return false
 	}
@@ -81,7 +101,10 @@ func objectOf(i *source.Instance) object {
 	d := &dicom.Dataset{}
 	d.SetString(dicom.SOPClassUID, dicom.UI, i.SOPClassUID)
 	o := object{name: i.SOPInstanceUID, uid: i.SOPInstanceUID, kind: d.Kind(), number: i.Number}
-	if i.IsImage() {
+	if coloured(i) && i.IsImage() {
+		o.frames = i.Frames
+		o.reason = refuse(Colour, i.SOPInstanceUID, "%s is a colour image (%s), which cannot be shown as a volume; choose a CT, MR or PET series", o.kind, i.Photometric)
+	} else if i.IsImage() {
 		o.frames = i.Frames
 		o.reason = refuse(NotVolume, i.SOPInstanceUID, "%s does not say where in the patient it lies, so it is no slice of a volume", o.kind)
 	} else {
