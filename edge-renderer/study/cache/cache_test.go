@@ -37,7 +37,9 @@ func series(n int) string { return fmt.Sprintf("1.2.3.%d", n) }
 // site is a cache and the DICOMweb server that it fetches from: five series of four slices, and more that tests add.
 type site struct {
 	*cache.Cache
-	from pacs
+	from  pacs
+	root  string
+	index *folder.Index
 
 	fetches atomic.Int64
 	// before, where it is set, is called before the pixels of a series are sent; false ends the answer.
@@ -58,7 +60,7 @@ func newSite(t *testing.T, most int64, more func(root string)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{}
+	s := &site{root: root, index: index}
 	h := dicomweb.NewHandler(dicomweb.Config{Store: index, Logger: quiet, Authorize: func(r *http.Request, _ string) error {
 		if r.Header.Get("Authorization") != "Bearer secret" {
 			return dicomweb.ErrUnauthenticated

@@ -107,8 +107,8 @@ func fingerprint(list []source.Instance) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-// largestVolume is the series of a study with the most slices of those that look like a volume, else the first with
-// images.
+// largestVolume is the series of a study with the most slices of those that look like a volume, a scanner's before what was
+// made of them, else the first with images.
 func largestVolume(ctx context.Context, from Source, studyUID string) (string, error) {
 	list, err := from.SeriesOf(ctx, studyUID)
 	if err != nil {
@@ -118,8 +118,13 @@ func largestVolume(ctx context.Context, from Source, studyUID string) (string, e
 		return "", &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such study", Detail: "Its source has no series of it: go back to the list of studies"}
 	}
 	rank := func(s source.SeriesInfo) int {
+		scanner := slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality)
 		switch {
-		case s.Volume || slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality):
+		case s.Volume && scanner:
+			return 2<<30 + s.InstanceCount
+		case s.Volume:
+			return 1<<30 + s.InstanceCount
+		case scanner:
 			return s.InstanceCount
 		case slices.Contains([]string{"SR", "KO", "PR", "DOC", "REG", "RTSTRUCT", "RTPLAN", "SEG"}, s.Modality):
 			return -2
