@@ -71,6 +71,9 @@ type scan struct {
 	high, low byte
 }
 
+// maxSamples is how many samples a frame may have. The largest pictures, of mammography and pathology, have a fifth of it.
+const maxSamples = 1 << 27
+
 type decoder struct {
 	data    []byte
 	pos     int // of the next byte to read
@@ -241,6 +244,13 @@ func (d *decoder) frame(process byte, body []byte) error {
 		} else {
 			blocks += c.blocksX * c.blocksY
 		}
+	}
+	samples := d.width * d.height * n
+	if process != markerSOF3 {
+		samples = 64 * blocks
+	}
+	if samples > maxSamples {
+		return fmt.Errorf("%w: %dx%d pixels of %d components are more than the %d samples allowed", codec.ErrLimit, d.width, d.height, n, maxSamples)
 	}
 	// Every block, or sample in lossless coding, takes a bit or more, so a short frame cannot ask for much memory. (The
 	// blocks that only fill up an MCU may be missing, which matters to the smallest pictures alone.)
