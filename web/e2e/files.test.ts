@@ -1,5 +1,5 @@
 // Files from the user's disk: looked at, kept, listed, deleted; and what is no study.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -93,9 +93,9 @@ describe("files that are no study", () => {
     await writeFile(note, "not a study");
     await page.goto(stack.url);
     await page.locator("tc-study-list").waitFor();
-    const { readdir } = await import("node:fs/promises");
-    const slices = (await readdir(await stack.folder())).map(async (name) => join(await stack.folder(), name));
-    await page.locator("tc-study-list tc-open-files input.files").setInputFiles([...(await Promise.all(slices)), note]);
+    const demo = await stack.folder();
+    const slices = (await readdir(demo)).map((name) => join(demo, name));
+    await page.locator("tc-study-list tc-open-files input.files").setInputFiles([...slices, note]);
     await view.still();
     const leftOut = await view.do((viewer) => viewer.received?.leftOut?.map(({ name }) => name));
     expect(leftOut).toEqual(["notes.txt"]);

@@ -53,9 +53,9 @@ withStudy("derived/4d-4phases", (now) => {
     const seen = new Set<string>();
     await expect.poll(async () => seen.add(await view.text(".place")).size, { timeout: 30_000, interval: 30 }).toBe(4);
     await page.getByRole("button", { name: "Pause" }).click();
-    const { revision } = await view.still();
-    await view.still(revision - 1);
-    expect(await view.text(".badge > span")).toContain("Lossless");
+    await expect.poll(() => view.text(".badge > span"), { timeout: 30_000 }).toContain("Lossless");
+    const place = await view.text(".place");
+    expect(Number(/\d+/.exec(place)?.[0])).toBe((await view.do((viewer) => viewer.timePoint)) + 1);
   });
 });
 

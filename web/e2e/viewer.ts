@@ -26,7 +26,7 @@ export async function newPage(browser: Browser, width = 1000, height = 700): Pro
         if (event.type === "still") told.stills.push(detail as StillDetail);
         if (event.type === "statechange") told.states.push((detail as { state: string }).state);
         if (event.type === "loading") told.loading.push((detail as { loading: Loading }).loading);
-        if (event.type === "frame") told.badges.push(this.shadowRoot?.querySelector(".badge > span")?.firstChild?.textContent ?? "");
+        if (event.type === "frame") told.badges.push(this.shadowRoot?.querySelector(".badge > span")?.textContent.split(":")[0] ?? "");
         if (event.type === "error") told.errors.push((detail as { title: string }).title);
       }
       return dispatchEvent.call(this, event);

@@ -101,6 +101,7 @@ describe("the worklist", () => {
 
   it("fits on a phone", async () => {
     await page.setViewportSize({ width: 390, height: 844 });
+    await page.reload();
     await page.getByRole("button", { name: "Filters" }).click();
     await page.getByLabel("Patient ID").waitFor();
     const overflow = await page.evaluate(() => {

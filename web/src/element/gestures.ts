@@ -97,6 +97,8 @@ export class Gestures {
   }
 
   readonly #down = (event: PointerEvent): void => {
+    // A button over the picture is no part of it; capturing its pointer would take its click away.
+    if (event.target instanceof Element && event.target.closest("button") !== null) return;
     if (this.#handled.camera() === undefined) return;
     this.#element.focus({ preventScroll: true });
     this.#element.setPointerCapture(event.pointerId);

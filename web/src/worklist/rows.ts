@@ -52,7 +52,7 @@ export function patientRow({ key, patient }: Row, context: RowContext): Template
       <span role="cell" class="number description">${plural(patient.studies.length, "study", "studies")}${sourceOf(patient.source, context)}</span>
       <span role="cell" class="more">${expander(open, "studies", name, toggle)}</span>
     </div>
-    ${open ? html`<div class="within">${patient.studies.map((study) => innerRow(study, context))}</div>` : nothing}
+    ${open ? html`<div class="below">${patient.studies.map((study) => innerRow(study, context))}</div>` : nothing}
   `;
 }
 

@@ -78,7 +78,7 @@ export const listStyles = css`
     font-size: 14px;
     font-weight: 500;
   }
-  .within {
+  .below {
     background: rgb(0 0 0 / 0.16);
   }
   .row.study {
@@ -115,7 +115,7 @@ export const listStyles = css`
     color: var(--tc-text);
   }
   .row.study + .row.study,
-  .within + .row.study,
+  .below + .row.study,
   .series + .row.study {
     border-top: 1px solid var(--tc-line);
   }
@@ -244,6 +244,22 @@ export const listStyles = css`
   @keyframes breathe {
     50% {
       opacity: 0.45;
+    }
+  }
+  @media (max-width: 1140px) {
+    .born,
+    .series-count {
+      display: none;
+    }
+    .row {
+      grid-template-columns: minmax(150px, 2fr) minmax(90px, 1fr) 96px 90px minmax(120px, 2fr) 64px 44px;
+      gap: 12px;
+    }
+    .patients .row {
+      grid-template-columns: minmax(150px, 2fr) minmax(90px, 1fr) 110px minmax(90px, 1fr) minmax(110px, 1.4fr) 44px;
+    }
+    .row.inner .patient {
+      grid-column: span 2;
     }
   }
   @media (max-width: 900px) {

@@ -134,8 +134,8 @@ export class StudyListPage extends LitElement {
 
   #studyHead(): TemplateResult {
     return html`<div class="row head" role="row">
-      ${this.#column("name", "Patient")} ${this.#column("patientID", "ID")} ${this.#column("birthDate", "Born")} ${this.#column("date", "Study date")}
-      ${this.#column("modality", "Modality")} ${this.#column("description", "Description")} ${this.#column("series", "Series", "right")}
+      ${this.#column("name", "Patient")} ${this.#column("patientID", "ID")} ${this.#column("birthDate", "Born", "born")} ${this.#column("date", "Study date")}
+      ${this.#column("modality", "Modality")} ${this.#column("description", "Description")} ${this.#column("series", "Series", "right series-count")}
       ${this.#column("instances", "Images", "right")}
       <span role="columnheader"><span class="visually-hidden">Show series</span></span>
     </div>`;
@@ -143,7 +143,7 @@ export class StudyListPage extends LitElement {
 
   #patientHead(): TemplateResult {
     return html`<div class="row head" role="row">
-      ${this.#column("name", "Patient")} ${this.#column("patientID", "ID")} ${this.#column("birthDate", "Born")} ${this.#column("date", "Latest study")}
+      ${this.#column("name", "Patient")} ${this.#column("patientID", "ID")} ${this.#column("birthDate", "Born", "born")} ${this.#column("date", "Latest study")}
       <span role="columnheader">Modality</span><span role="columnheader">Studies</span>
       <span role="columnheader"><span class="visually-hidden">Show studies</span></span>
     </div>`;
