@@ -1,0 +1,302 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"image/jpeg"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/tomocast/tomocast/edge-renderer/agent"
+	"github.com/tomocast/tomocast/edge-renderer/local"
+	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
+	"github.com/tomocast/tomocast/edge-renderer/session"
+	"github.com/tomocast/tomocast/edge-renderer/stream"
+	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/edge-renderer/task"
+	"github.com/tomocast/tomocast/internal/source/dicomweb"
+	"github.com/tomocast/tomocast/internal/source/folder"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	study  = "1.2.3"
+	series = "1.2.3.4"
+)
+
+// broker is the least that an edge registers with: a link, and a DICOMweb service that asks for a password.
+type broker struct {
+	t        *testing.T
+	url      *url.URL
+	links    chan *signaling.Conn
+	messages chan signaling.Control
+	// hold, where it is not nil, keeps the service's answers back until it is closed.
+	hold chan struct{}
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	root, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	sourcetest.WriteSeries(t, filepath.Join(root, "a"), study, series, 5)
+	index, err := folder.Open(t.Context(), root, "", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = index.Close() })
+	b := &broker{t: t, links: make(chan *signaling.Conn, 4), messages: make(chan signaling.Control, 1000)}
+	web := dicomweb.NewHandler(dicomweb.Config{Store: index, Logger: quiet, Authorize: func(r *http.Request, _ string) error {
+		if name, password, _ := r.BasicAuth(); name != "tomocast" || password != "secret" {
+			return dicomweb.ErrUnauthenticated
+		}
+		return nil
+	}})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/v1/edges/link", b.link)
+	mux.Handle("/dicom-web/", http.StripPrefix("/dicom-web", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.hold != nil {
+			select {
+			case <-b.hold:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		web.ServeHTTP(w, r)
+	})))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	if b.url, err = url.Parse(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *broker) link(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer edge-secret" {
+		http.Error(w, "who is there?", http.StatusUnauthorized)
+		return
+	}
+	up := websocket.Upgrader{}
+	ws, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	conn := signaling.NewConn(ws, signaling.MaxControl)
+	defer conn.Close(websocket.CloseNormalClosure, "")
+	for {
+		var m signaling.Control
+		if conn.Receive(&m) != nil {
+			return
+		}
+		if m.Type == signaling.ControlRegister {
+			_ = conn.Send(signaling.Control{Type: signaling.ControlRegistered, Registered: &signaling.Registered{HeartbeatMs: 20}})
+			b.links <- conn
+		}
+		b.messages <- m
+	}
+}
+
+// start is an edge that has registered.
+func (b *broker) start() *signaling.Conn {
+	t := b.t
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	renderer := cpu.New()
+	volumes, err := cache.New(cache.Config{Renderer: renderer, MaxBytes: 1 << 20, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := local.Open(t.Context(), local.Config{BrokerHost: b.url.Host, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := stream.New(stream.Config{Loopback: true, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers := task.NewWorkers(1)
+	a := agent.New(agent.Config{
+		Broker: b.url, Secret: "edge-secret", Logger: quiet, Load: func() signaling.Load { return signaling.Load{} },
+		Node:   signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering}, Capacity: signaling.DefaultResources(signaling.Rendering)},
+		Series: volumes, Sources: sources.Find,
+		Session: session.Config{Renderer: renderer, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers},
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		volumes.Close()
+		sources.Close()
+		workers.Close()
+		_ = transport.Close()
+		_ = renderer.Close()
+	})
+	select {
+	case conn := <-b.links:
+		return conn
+	case <-time.After(20 * time.Second):
+		t.Fatal("the edge did not register")
+		return nil
+	}
+}
+
+// next takes messages until one fits.
+func (b *broker) next(what string, fits func(*signaling.Control) bool) signaling.Control {
+	b.t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case m := <-b.messages:
+			if fits(&m) {
+				return m
+			}
+		case <-late:
+			b.t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+func (b *broker) answer(id string) signaling.Control {
+	b.t.Helper()
+	return b.next("the answer to "+id, func(m *signaling.Control) bool { return m.ID == id })
+}
+
+func (b *broker) send(conn *signaling.Conn, m signaling.Control) {
+	b.t.Helper()
+	if err := conn.Send(m); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func fetch(side int) *signaling.Fetch {
+	return &signaling.Fetch{Series: signaling.SeriesRef{StudyInstanceUID: study, SeriesInstanceUID: series}, Side: side,
+		Source: signaling.SourceAccess{Name: "pacs", DICOMweb: "/dicom-web", Username: "tomocast", Password: "secret"}}
+}
+
+// A series that was fetched ahead is told in the heartbeat, by the key that the broker looks for.
+func TestPrefetch(t *testing.T) {
+	b := newBroker(t)
+	conn := b.start()
+	b.send(conn, signaling.Control{Type: signaling.ControlPrefetch, ID: "p-1", Fetch: fetch(0)})
+	if m := b.answer("p-1"); m.Type != signaling.ControlConfirm {
+		t.Fatalf("answered %+v", m)
+	}
+	key := signaling.VolumeKey(signaling.SeriesRef{Source: "pacs", StudyInstanceUID: study, SeriesInstanceUID: series})
+	b.next("a heartbeat with the volume", func(m *signaling.Control) bool {
+		return m.Type == signaling.ControlHeartbeat && slices.Contains(m.Heartbeat.Volumes, key)
+	})
+	bad := fetch(0)
+	bad.Series.StudyInstanceUID = "x"
+	b.send(conn, signaling.Control{Type: signaling.ControlPrefetch, ID: "p-2", Fetch: bad})
+	if m := b.answer("p-2"); m.Type != signaling.ControlRefuse || m.Problem == nil {
+		t.Errorf("a study without a UID: %+v", m)
+	}
+	bad = fetch(0)
+	bad.Source.DICOMweb = "file:///etc"
+	b.send(conn, signaling.Control{Type: signaling.ControlPrefetch, ID: "p-3", Fetch: bad})
+	if m := b.answer("p-3"); m.Type != signaling.ControlRefuse {
+		t.Errorf("a source of the file system: %+v", m)
+	}
+}
+
+func TestPrefetchesAreBounded(t *testing.T) {
+	b := newBroker(t)
+	b.hold = make(chan struct{})
+	conn := b.start()
+	refused := 0
+	for n := range 20 {
+		f, id := fetch(0), string(rune('a'+n))
+		b.send(conn, signaling.Control{Type: signaling.ControlPrefetch, ID: id, Fetch: f})
+		if m := b.answer(id); m.Type == signaling.ControlRefuse && m.Problem.Code == signaling.ProblemRateLimited {
+			refused++
+		}
+	}
+	if refused != 12 {
+		t.Errorf("%d of 20 were refused, want 12", refused)
+	}
+	close(b.hold)
+}
+
+func TestThumbnail(t *testing.T) {
+	b := newBroker(t)
+	conn := b.start()
+	b.send(conn, signaling.Control{Type: signaling.ControlThumbnail, ID: "t-1", Fetch: fetch(96)})
+	m := b.answer("t-1")
+	if m.Type != signaling.ControlThumbnail || m.Image == nil || m.Image.Format != "image/jpeg" {
+		t.Fatalf("answered %+v, %+v", m, m.Problem)
+	}
+	if p, err := jpeg.Decode(bytes.NewReader(m.Image.Data)); err != nil || max(p.Bounds().Dx(), p.Bounds().Dy()) != 96 {
+		t.Errorf("the thumbnail is %v: %v", p, err)
+	}
+	forged, none := fetch(96), fetch(96)
+	forged.Source.Password = "guessed"
+	none.Series.SeriesInstanceUID = "1.2.3.99"
+	for id, c := range map[string]struct {
+		fetch *signaling.Fetch
+		code  signaling.ProblemCode
+	}{"forged": {forged, signaling.ProblemUnreadable}, "none": {none, signaling.ProblemNotFound}, "huge": {fetch(5000), signaling.ProblemUnreadable}} {
+		b.send(conn, signaling.Control{Type: signaling.ControlThumbnail, ID: id, Fetch: c.fetch})
+		if m := b.answer(id); m.Type != signaling.ControlRefuse || m.Problem == nil || m.Problem.Code != c.code || m.Problem.Detail == "" {
+			t.Errorf("%s: %+v, %+v", id, m, m.Problem)
+		}
+	}
+}
+
+// An instruction is confirmed once its session runs, refused where it does not fit, and released by the broker.
+func TestInstructions(t *testing.T) {
+	b := newBroker(t)
+	conn := b.start()
+	f := fetch(0)
+	instruct := func(id, attempt string) {
+		b.send(conn, signaling.Control{Type: signaling.ControlInstruct, ID: id, Instruction: &signaling.Instruction{
+			Task: signaling.TaskID("t-" + attempt), Attempt: signaling.Attempt{ID: signaling.AttemptID(attempt), Node: "edge-1", Fencing: 7},
+			Request: signaling.TaskRequest{Type: signaling.Rendering, Series: &f.Series}, Source: &f.Source,
+			Resources: signaling.DefaultResources(signaling.Rendering), WaitMs: 60_000}})
+	}
+	instruct("i-1", "a-1")
+	if m := b.answer("i-1"); m.Type != signaling.ControlConfirm {
+		t.Fatalf("answered %+v, %v", m, m.Problem)
+	}
+	instruct("i-2", "a-2")
+	if m := b.answer("i-2"); m.Type != signaling.ControlRefuse || m.Problem.Code != signaling.ProblemNoFreeNode {
+		t.Errorf("a second session on an edge for one: %+v", m)
+	}
+	b.send(conn, signaling.Control{Type: signaling.ControlRelease, Release: &signaling.Release{Task: "t-a-1", Attempt: "a-1", Fencing: 6}})
+	b.send(conn, signaling.Control{Type: "dance", ID: "x"})
+	if m := b.answer("x"); m.Type != signaling.ControlError || m.Problem.Code != signaling.ProblemUnsupported {
+		t.Errorf("an unknown message: %+v", m)
+	}
+	b.next("a heartbeat with the session", func(m *signaling.Control) bool {
+		return m.Type == signaling.ControlHeartbeat && slices.Contains(m.Heartbeat.Attempts, "a-1")
+	})
+	b.send(conn, signaling.Control{Type: signaling.ControlRelease, Release: &signaling.Release{Task: "t-a-1", Attempt: "a-1", Fencing: 7, Reason: "not wanted"}})
+	if m := b.next("the end", func(m *signaling.Control) bool {
+		return m.Type == signaling.ControlUpdate && m.Update.State.Ended()
+	}); m.Update.Reason != "not wanted" {
+		t.Errorf("ended with %+v", m.Update)
+	}
+}
+
+// A link that is lost is opened again, with the ledger.
+func TestLinkComesBack(t *testing.T) {
+	b := newBroker(t)
+	conn := b.start()
+	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link")
+	select {
+	case <-b.links:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the edge did not come back")
+	}
+}
