@@ -32,10 +32,11 @@ func TestAWorklistOfTenThousandStudies(t *testing.T) {
 }
 
 func measureWorklist(t *testing.T, b *running, studies int) {
-	// best is the least of some tries: what else this machine does at the time is not what is measured.
-	best := func(path string) (took time.Duration, total int) {
+	// best is the least of some tries, where the first is not good enough: what else this machine does at the time is
+	// not what is measured.
+	best := func(path string, within time.Duration) (took time.Duration, total int) {
 		took = time.Hour
-		for range 10 {
+		for try := 0; try < 5 && took > within/2; try++ {
 			began := time.Now()
 			r := b.ask("GET", path, "")
 			took = min(took, time.Since(began))
@@ -48,7 +49,7 @@ func measureWorklist(t *testing.T, b *running, studies int) {
 		var most time.Duration
 		which := ""
 		for _, p := range paths {
-			took, total := best(p)
+			took, total := best(p, within)
 			if took > most {
 				most, which = took, p
 			}
@@ -58,7 +59,7 @@ func measureWorklist(t *testing.T, b *running, studies int) {
 		}
 		t.Logf("%s: %v at most, for %s", what, most.Round(10*time.Microsecond), which)
 	}
-	if _, total := best("/api/v1/studies"); total != studies {
+	if _, total := best("/api/v1/studies", time.Hour); total != studies {
 		t.Fatalf("%d studies", total)
 	}
 	slowest("first page", firstPageWithin, "/api/v1/studies", "/api/v1/studies?sort=name", "/api/v1/studies?sort=-modality",
