@@ -49,22 +49,30 @@ func clusters(idx []int, value func(int) *float64) func(int) string {
 	}
 }
 
-// component is what an image shows where scanners put several kinds into one series (PS3.3 C.8.13.3.1.1, C.8.16.1).
+// component is what an image shows where scanners put several kinds into one series.
 func (s *SliceInfo) component() string {
 	for _, t := range s.ImageType {
-		switch strings.ToUpper(strings.TrimSpace(t)) {
-		case "LOCALIZER":
-			return "localizer"
-		case "M", "MAGNITUDE", "M_FFE", "M_SE":
-			return "magnitude"
-		case "P", "PHASE", "PHASE MAP", "P_FFE":
-			return "phase"
-		case "R", "REAL", "R_FFE", "R_IR":
-			return "real part"
-		case "I", "IMAGINARY", "I_FFE":
-			return "imaginary part"
+		if c := componentOf(t); c != "" {
+			return c
 		}
 	}
 	return ""
 }
 
+// componentOf is what a value of ImageType says of the component (PS3.3 C.8.13.3.1.1, C.8.16.1, and what scanners
+// write); empty for others.
+func componentOf(value string) string {
+	switch strings.ToUpper(strings.TrimSpace(value)) {
+	case "LOCALIZER":
+		return "localizer"
+	case "M", "MAGNITUDE", "M_FFE", "M_SE":
+		return "magnitude"
+	case "P", "PHASE", "PHASE MAP", "P_FFE":
+		return "phase"
+	case "R", "REAL", "R_FFE", "R_IR":
+		return "real part"
+	case "I", "IMAGINARY", "I_FFE":
+		return "imaginary part"
+	}
+	return ""
+}

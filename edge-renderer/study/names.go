@@ -44,10 +44,13 @@ var attributes = []func([]SliceInfo, *part) string{
 	agreed(func(s *SliceInfo) string { return labelled("b %.4g", s.BValue) }),
 	agreed(func(s *SliceInfo) string { return numbered("stack", s.Stack) }),
 	agreed(func(s *SliceInfo) string {
-		if s.component() != "" && len(s.ImageType) < 4 {
-			return ""
+		var words []string
+		for _, t := range s.ImageType[min(2, len(s.ImageType)):] {
+			if componentOf(t) == "" {
+				words = append(words, strings.ToLower(t))
+			}
 		}
-		return strings.ToLower(strings.Join(s.ImageType[min(2, len(s.ImageType)):], " "))
+		return strings.Join(words, " ")
 	}),
 	agreed(func(s *SliceInfo) string {
 		if len(s.ImageType) > 0 && strings.EqualFold(s.ImageType[0], "DERIVED") {

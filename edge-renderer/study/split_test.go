@@ -57,7 +57,7 @@ func TestParts(t *testing.T) {
 		"b-value":        {str(dicom.DiffusionBValue, dicom.DS, "0"), str(dicom.DiffusionBValue, dicom.DS, "1000"), [2]string{"b 0, 6 slices", "b 1000, 6 slices"}, false},
 		"inversion time": {str(dicom.InversionTime, dicom.DS, "400"), str(dicom.InversionTime, dicom.DS, "2500"), [2]string{"inversion time 400 ms, 6 slices", "inversion time 2500 ms, 6 slices"}, false},
 		"component": {str(dicom.ImageType, dicom.CS, "ORIGINAL", "PRIMARY", "M", "ND"), str(dicom.ImageType, dicom.CS, "ORIGINAL", "PRIMARY", "P", "ND"),
-			[2]string{"magnitude, m nd, 6 slices", "phase, p nd, 6 slices"}, false},
+			[2]string{"magnitude, 6 slices", "phase, 6 slices"}, false},
 		"Dixon": {str(dicom.ImageType, dicom.CS, "ORIGINAL", "PRIMARY", "OTHER", "WATER"), str(dicom.ImageType, dicom.CS, "ORIGINAL", "PRIMARY", "OTHER", "FAT"),
 			[2]string{"other water, 6 slices", "other fat, 6 slices"}, false},
 		"acquisition": {both(number(dicom.AcquisitionNumber, 1), str(dicom.AcquisitionTime, dicom.TM, "082930")), both(number(dicom.AcquisitionNumber, 2), str(dicom.AcquisitionTime, dicom.TM, "083120.5")),
@@ -387,4 +387,40 @@ func TestBoundedParts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Pictures among slices are a part of their own, and do not keep the slices from being fetched alone.
+func TestPicturesAmongSlices(t *testing.T) {
+	list := slices(8)
+	for n := range 2 {
+		d := slices(1)[0]
+		d.SetString(dicom.SOPInstanceUID, dicom.UI, fmt.Sprintf("%s.9%d", seriesUID, n))
+		d.SetInts(dicom.InstanceNumber, dicom.IS, 90+n)
+		d.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.7")
+		d.Delete(dicom.ImagePositionPatient)
+		if n == 1 {
+			d.SetInts(dicom.SamplesPerPixel, dicom.US, 3)
+			d.SetString(dicom.PhotometricInterpretation, dicom.CS, "RGB")
+			d.SetInts(dicom.BitsAllocated, dicom.US, 8)
+			d.SetInts(dicom.BitsStored, dicom.US, 8)
+			d.SetInts(dicom.HighBit, dicom.US, 7)
+			d.SetBytes(dicom.PixelData, dicom.OB, make([]byte, 3*64))
+		}
+		list = append(list, d)
+	}
+	m := series(t, list)
+	for _, fetched := range []int{8, 0} {
+		m.fetched = nil
+		r := build(t, m, study.Options{})
+		if len(m.fetched) != fetched || len(r.Parts) != 2 || r.Parts[1].Volume || r.Parts[1].Name != "secondary capture, 2 images" ||
+			len(r.Parts[1].Images) != 2 || r.Parts[1].Images[1].SOPInstanceUID != seriesUID+".91" || len(r.Warnings) > 0 {
+			t.Errorf("%d files were fetched, parts %+v, warnings %v", len(m.fetched), r.Parts, r.Warnings)
+		}
+		_, err := study.Build(t.Context(), m, study.Options{Part: 2})
+		refused(t, "pictures", err, study.NotVolume, "secondary capture")
+		m.list = nil
+	}
+	m = series(t, list[8:])
+	_, err := study.Build(t.Context(), m, study.Options{})
+	refused(t, "pictures alone", err, study.NotVolume)
 }
