@@ -1,0 +1,96 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/service"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+)
+
+// The commands take a folder, an archive or a file; an archive that is hostile leaves nothing outside.
+func TestAsFolder(t *testing.T) {
+	dir := t.TempDir()
+	sourcetest.WriteSeries(t, filepath.Join(dir, "study"), "1.2", "1.2.3", 4)
+	var raw bytes.Buffer
+	z := zip.NewWriter(&raw)
+	for _, name := range []string{"a/one", "../outside", "/absolute"} {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := dicom.Write(w, sourcetest.Slice("1.2", "1.2.3", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(dir, "study.zip")
+	sourcetest.WriteBytes(t, archive, raw.Bytes())
+
+	got, done, err := asFolder(filepath.Join(dir, "study"))
+	if err != nil || got != filepath.Join(dir, "study") {
+		t.Errorf("a folder is %s, %v", got, err)
+	}
+	done()
+	for path, want := range map[string]string{archive: "a/one", filepath.Join(dir, "study", "f037"): "f037"} {
+		got, done, err := asFolder(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := 0
+		if err := filepath.WalkDir(got, func(_ string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				files++
+			}
+			return err
+		}); err != nil || files != 1 {
+			t.Errorf("%s: %d files, %v", path, files, err)
+		}
+		if _, err := dicom.ReadFile(filepath.Join(got, filepath.FromSlash(want)), dicom.Options{}); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		done()
+		if _, err := os.Stat(got); !os.IsNotExist(err) {
+			t.Errorf("%s is left behind", got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(memoryFolder, "outside")); !os.IsNotExist(err) {
+		t.Error("an entry of the archive came to lie outside of its folder")
+	}
+	if _, _, err := asFolder(filepath.Join(dir, "none")); !errors.Is(err, service.ErrUsage) {
+		t.Errorf("what is not there: %v", err)
+	}
+}
+
+func TestStudiesFlag(t *testing.T) {
+	got, err := parseStudies([]string{"main=/srv/studies", "second=/a=b"})
+	if err != nil || got["main"] != "/srv/studies" || got["second"] != "/a=b" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range [][]string{{"/srv"}, {"=x"}, {"a="}, {"a b=/x"}, {"a=/x", "a=/y"}} {
+		if _, err := parseStudies(bad); !errors.Is(err, service.ErrUsage) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
+
+// What cannot work is said before anything is opened.
+func TestServeRefuses(t *testing.T) {
+	t.Setenv("TOMOCAST_EDGE_SECRET", "secret")
+	for name, args := range map[string][]string{
+		"memory below a session's": {"--volume-memory", "512"},
+		"disk without a folder":    {"--volume-cache-disk", "100"},
+		"studies without a name":   {"--studies", "/srv"},
+	} {
+		if err := serve(t.Context(), args); !errors.Is(err, service.ErrUsage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
