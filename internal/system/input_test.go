@@ -15,16 +15,18 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// faults are series that cannot be shown, each with where that is found out and what is said.
-var faults = []struct {
+// odd are series with something wrong, each with what becomes of it.
+var odd = []struct {
 	name  string
 	write func(t *testing.T, dir, series string)
-	// refused says that the broker knows it from the headers; else the edge finds it.
+	// refused says that the broker knows from the headers that there is nothing to show, code that the edge finds it out.
 	refused bool
 	code    signaling.ProblemCode
-	words   []string
+	words   []string // of the refusal
+	// opened looks at what a series that can be shown is said to be.
+	opened func(t *testing.T, info signaling.SeriesInfo)
 }{
-	{name: "a truncated slice", code: signaling.ProblemUnreadable, words: []string{"truncated", "bytes", "again"},
+	{name: "a truncated slice",
 		write: func(t *testing.T, dir, series string) {
 			writeSeries(t, dir, badUID, series, small, nil)
 			data, err := os.ReadFile(sliceFile(dir, 7))
@@ -32,8 +34,17 @@ var faults = []struct {
 				t.Fatal(err)
 			}
 			sourcetest.WriteBytes(t, sliceFile(dir, 7), data[:len(data)-1000])
+		},
+		opened: func(t *testing.T, info signaling.SeriesInfo) {
+			if info.LeftOutCount != 1 || len(info.LeftOut) != 1 || !strings.Contains(info.LeftOut[0].Reason, "bytes") {
+				t.Errorf("left out: %+v", info.LeftOut)
+			}
+			warned(t, info, "1 slice", "missing", "mm")
+			if info.Size != small {
+				t.Errorf("size %v", info.Size)
+			}
 		}},
-	{name: "a slice compressed in a way that is not read", code: signaling.ProblemUnreadable, words: []string{"JPEG 2000", "not supported", "re-export"},
+	{name: "slices that no codec can read", code: signaling.ProblemUnreadable, words: []string{"JPEG 2000"},
 		write: func(t *testing.T, dir, series string) {
 			writeSeries(t, dir, badUID, series, small, func(_ int, d *dicom.Dataset) *dicom.Dataset {
 				d.TransferSyntax = "1.2.840.10008.1.2.4.90"
@@ -45,7 +56,7 @@ var faults = []struct {
 				return d
 			})
 		}},
-	{name: "a missing slice", code: signaling.ProblemUnreadable, words: []string{"1 slice is missing", "again in full"},
+	{name: "a missing slice",
 		write: func(t *testing.T, dir, series string) {
 			writeSeries(t, dir, badUID, series, small, func(k int, d *dicom.Dataset) *dicom.Dataset {
 				if k == 9 {
@@ -53,24 +64,44 @@ var faults = []struct {
 				}
 				return d
 			})
-		}},
-	{name: "two slices at one place", code: signaling.ProblemUnreadable, words: []string{"25 slices stand at only 24 positions", "export"},
+		},
+		opened: func(t *testing.T, info signaling.SeriesInfo) { warned(t, info, "1 slice", "missing", "mm") }},
+	{name: "two slices at one place",
 		write: func(t *testing.T, dir, series string) {
 			writeSeries(t, dir, badUID, series, small, nil)
 			d := slice(badUID, series, small, 5)
 			d.SetString(dicom.SOPInstanceUID, dicom.UI, series+".999")
 			sourcetest.Write(t, filepath.Join(dir, "again"), d)
+		},
+		opened: func(t *testing.T, info signaling.SeriesInfo) {
+			if info.Size != small || len(info.Warnings) == 0 {
+				t.Errorf("size %v, warnings %q", info.Size, info.Warnings)
+			}
 		}},
-	{name: "slices of two sizes", code: signaling.ProblemNotAVolume, words: []string{"pixels", "one volume"},
+	{name: "slices of two sizes",
 		write: func(t *testing.T, dir, series string) {
 			writeSeries(t, dir, badUID, series, small, func(k int, d *dicom.Dataset) *dicom.Dataset {
-				if k == 3 {
+				if k == 23 {
 					return slice(badUID, series, size{32, 32, small[2]}, k)
 				}
 				return d
 			})
+		},
+		opened: func(t *testing.T, info signaling.SeriesInfo) {
+			if len(info.Parts) != 2 || info.Series.Part != 1 || info.Size != [3]int{48, 40, 23} || info.Parts[1].Volume {
+				t.Errorf("size %v, part %d of %+v", info.Size, info.Series.Part, info.Parts)
+			}
 		}},
-	{name: "a structured report", refused: true, code: signaling.ProblemNotAVolume, words: []string{"3D"},
+	{name: "a single image",
+		write: func(t *testing.T, dir, series string) {
+			writeSeries(t, dir, badUID, series, size{64, 64, 1}, nil)
+		},
+		opened: func(t *testing.T, info signaling.SeriesInfo) {
+			if info.Images != 1 || info.Why == "" {
+				t.Errorf("%d images, because %q", info.Images, info.Why)
+			}
+		}},
+	{name: "a structured report", refused: true, code: signaling.ProblemNotAVolume, words: []string{"report"},
 		write: func(t *testing.T, dir, series string) {
 			d := slice(badUID, series, small, 0)
 			d.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.88.11") // Basic Text SR (PS3.4 B.5)
@@ -84,37 +115,57 @@ var faults = []struct {
 			d.Elements = kept
 			sourcetest.Write(t, filepath.Join(dir, "report"), d)
 		}},
-	{name: "a single image", refused: true, code: signaling.ProblemNotAVolume, words: []string{"1 of the at least 3"},
-		write: func(t *testing.T, dir, series string) {
-			writeSeries(t, dir, badUID, series, size{64, 64, 1}, nil)
-		}},
 }
 
-// TestSeriesThatCannotBeShown opens each of the faulty series beside a session that goes on.
-func TestSeriesThatCannotBeShown(t *testing.T) {
+// warned says that one of the warnings has all words.
+func warned(t *testing.T, info signaling.SeriesInfo, words ...string) {
+	t.Helper()
+	for _, w := range info.Warnings {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(w, word)
+		}
+		if all {
+			return
+		}
+	}
+	t.Errorf("no warning says %q: %q", words, info.Warnings)
+}
+
+// TestOddSeries opens each of the odd series beside a session that goes on: what can be shown is shown and says what is
+// wrong with it, the rest is refused in words.
+func TestOddSeries(t *testing.T) {
 	t.Parallel()
 	dir := studies(t)
 	series := func(i int) string { return badUID + "." + string(rune('1'+i)) }
-	for i, f := range faults {
+	for i, f := range odd {
 		f.write(t, filepath.Join(dir, "bad", string(rune('a'+i))), series(i))
 	}
 	s := start(t, "--studies", dir)
 	e := s.edge("near")
 	witness := s.open()
-	for i, f := range faults {
+	for i, f := range odd {
 		ref := signaling.SeriesRef{StudyInstanceUID: badUID, SeriesInstanceUID: series(i)}
 		t.Run(f.name, func(t *testing.T) {
 			s := *s
 			s.t = t
-			if f.refused {
+			switch {
+			case f.refused:
 				s.refused(rendering(ref), f.code, f.words...)
-				return
-			}
-			g := s.submit(rendering(ref))
-			p := s.dial(g, terminal.Options{}).ending()
-			wantProblem(t, p, f.code, f.words...)
-			if task := s.becomes(g.Task, signaling.TaskFailed); task.Reason == "" {
-				t.Errorf("%+v", task)
+			case f.opened != nil:
+				x := s.connect(s.submit(rendering(ref)), terminal.Options{})
+				f.opened(t, x.info)
+				x.still()
+				if err := x.Finish(s.ctx); err != nil {
+					t.Error(err)
+				}
+			default:
+				g := s.submit(rendering(ref))
+				p := s.dial(g, terminal.Options{}).ending()
+				wantProblem(t, p, f.code, f.words...)
+				if task := s.becomes(g.Task, signaling.TaskFailed); task.Reason == "" {
+					t.Errorf("%+v", task)
+				}
 			}
 		})
 	}

@@ -37,9 +37,14 @@ func (s *tomocast) open() *session {
 func (s *tomocast) connect(g signaling.Grant, o terminal.Options) *session {
 	s.t.Helper()
 	x := s.dial(g, o)
-	loaded := next(x, "the loaded event", x.Events(), func(e signaling.Event) bool { return e.Type == signaling.EventLoaded && e.View != nil })
+	loaded := next(x, "the loaded event", x.Events(), wholly)
 	x.view, x.info = *loaded.View, loaded.Patients[0]
 	return x
+}
+
+// wholly says that an event tells that the whole volume is there, not a coarse one while the rest arrives.
+func wholly(e signaling.Event) bool {
+	return e.Type == signaling.EventLoaded && e.View != nil && (e.Loading == nil || !e.Loading.Preview)
 }
 
 func (s *tomocast) dial(g signaling.Grant, o terminal.Options) *session {
@@ -104,10 +109,15 @@ func patch(t testing.TB, viewport, field string, value any) signaling.ViewportPa
 	return p
 }
 
-// still waits for the lossless still of the present view.
+// still waits for the lossless still of the present view, which the edge may still change to fit the terminal's size.
 func (x *session) still() terminal.Still {
 	x.t.Helper()
 	return next(x, "the still", x.Stills(), func(s terminal.Still) bool {
+		for len(x.Events()) > 0 {
+			if e := <-x.Events(); e.Type == signaling.EventView && e.View != nil {
+				x.view = *e.View
+			}
+		}
 		return s.Header.Revision == x.view.Revision && s.Header.Width == pictureWidth
 	})
 }

@@ -20,6 +20,8 @@ import (
 
 	placement "github.com/tomocast/tomocast/cloud-broker/pool/bench"
 	"github.com/tomocast/tomocast/internal/bench"
+	_ "github.com/tomocast/tomocast/internal/dicom/codec/native" // JPEG-LS and JPEG 2000
+	"github.com/tomocast/tomocast/internal/dicom/codec/worker"
 )
 
 // setup is where things are and how much is measured.
@@ -64,6 +66,7 @@ type report struct {
 }
 
 func main() {
+	worker.Main() // a codec's child process
 	var names []string
 	for _, p := range parts {
 		names = append(names, p.name)
