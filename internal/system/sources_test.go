@@ -51,8 +51,8 @@ type studyList struct {
 	Studies []source.StudySummary `json:"studies"`
 	Total   int                   `json:"total"`
 	Sources []struct {
-		Name   string `json:"name"`
-		Status string `json:"status"`
+		Name    string `json:"name"`
+		Problem string `json:"problem"`
 	} `json:"sources"`
 }
 
@@ -79,7 +79,7 @@ func TestStudyOfAPACS(t *testing.T) {
 	all := get[studyList](s, "/studies")
 	told := false
 	for _, src := range all.Sources {
-		told = told || src.Name == "away" && src.Status != "ok" && src.Status != ""
+		told = told || src.Name == "away" && src.Problem != ""
 	}
 	if len(all.Studies) == 0 || !told {
 		t.Errorf("beside a PACS that is away: %d studies, sources %+v", len(all.Studies), all.Sources)
