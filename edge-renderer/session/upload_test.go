@@ -1,15 +1,20 @@
 package session
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -125,6 +130,65 @@ func TestUploadOfNothingToShow(t *testing.T) {
 		t.Fatal(err)
 	}
 	next(ctx, t, "series A", s.Events(), loadedWith(seriesA))
+}
+
+// Research files and archives go the same way as DICOM files.
+func TestUploadOfOtherFormats(t *testing.T) {
+	root := sourcetest.Studies(t, "nifti")
+	var nifti []string
+	for _, pattern := range []string{"*.nii", "*.nii.gz"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nifti = append(nifti, found...)
+	}
+	if len(nifti) == 0 {
+		t.Skip("there are no NIfTI files among the test studies")
+	}
+	data, err := os.ReadFile(nifti[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := zip.NewWriter(&packed)
+	for _, f := range filesOf(t, "inside", seriesA, 5, 20) {
+		w, err := z.Create(f.Path)
+		if err == nil {
+			_, err = w.Write(f.Data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t)
+	b, _ := startUpload(t, func(c *Config) { c.Volumes = bigCache(t, c) })
+	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
+	if err := s.Upload(ctx, []terminal.File{{Path: "brain" + filepath.Base(nifti[0]), Data: data}}); err != nil {
+		t.Fatal(err)
+	}
+	got := next(ctx, t, "what came", s.Events(), receivedEvent).Received
+	if len(got.Series) != 1 || !got.Series[0].Volume {
+		t.Fatalf("received %+v", got)
+	}
+	next(ctx, t, "the NIfTI volume", s.Events(), loadedWith(got.Series[0].Series.SeriesInstanceUID))
+	if err := s.Upload(ctx, []terminal.File{{Path: "study.zip", Data: packed.Bytes()}}); err != nil {
+		t.Fatal(err)
+	}
+	next(ctx, t, "the series in the archive", s.Events(), loadedWith(seriesA))
+}
+
+// bigCache has room for a real study.
+func bigCache(t *testing.T, cfg *Config) *cache.Cache {
+	c, err := cache.New(cache.Config{Renderer: cfg.Renderer, MaxBytes: 1 << 30, Logger: cfg.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 func TestUploadsThatAreRefused(t *testing.T) {

@@ -88,6 +88,9 @@ func TestDisk(t *testing.T) {
 		}
 	})
 	if err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		st, err := e.Info()
 		if err == nil && st.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s may be read by others: %v", path, st.Mode())

@@ -38,7 +38,7 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 			bytes := series.bytes.Load()
 			c.tell(e, signaling.Loading{Slices: done, TotalSlices: of, Bytes: bytes, TotalBytes: max(total, bytes), Stage: "fetching"})
 		},
-		Preview: func(r *study.Result) { c.addPreview(ctx, e, r) },
+		Preview: func(r *study.Result) { c.addPreview(ctx, e, r, l.describe(r)) },
 	})
 	if err != nil {
 		return nil, none, err
@@ -48,7 +48,7 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 		p.free()
 		return nil, none, err
 	}
-	return p, Info(result, l.Name), nil
+	return p, l.describe(result), nil
 }
 
 // voxelBytes is what the voxels of a series will take, as far as its listing says: 16 bits each, or 32 where pixels

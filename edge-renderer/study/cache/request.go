@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -85,6 +86,15 @@ func (c *Cache) likely(known, key string) bool {
 // named is the name of an entry with another part.
 func named(name string, part int) string {
 	return name[:strings.LastIndexByte(name, ' ')+1] + strconv.Itoa(part)
+}
+
+// describe is what a page shows of a result. Files that are no DICOM know no UIDs: theirs are the source's.
+func (l *listing) describe(r *study.Result) signaling.SeriesInfo {
+	info := Info(r, l.Name)
+	if info.Series.SeriesInstanceUID == "" {
+		info.Series.StudyInstanceUID, info.Series.SeriesInstanceUID = l.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID
+	}
+	return info
 }
 
 func (l *listing) volumeKey() string { return volumeKey(l.Name, l.Ref) }

@@ -131,7 +131,7 @@ type coarse struct {
 }
 
 // addPreview makes a coarse result ready and hands it to everyone who waits; it owns the result.
-func (c *Cache) addPreview(ctx context.Context, e *entry, r *study.Result) {
+func (c *Cache) addPreview(ctx context.Context, e *entry, r *study.Result, info signaling.SeriesInfo) {
 	loaded, err := c.cfg.Renderer.Load(ctx, r.Volume)
 	if err != nil { // the whole volume will say why
 		r.Free()
@@ -140,7 +140,7 @@ func (c *Cache) addPreview(ctx context.Context, e *entry, r *study.Result) {
 	e.previewing.Lock()
 	defer e.previewing.Unlock()
 	c.mu.Lock()
-	c.replaceCoarse(e, &coarse{result: r, loaded: loaded, info: Info(r, e.source), bytes: int64(r.Volume.Bytes()), users: 1})
+	c.replaceCoarse(e, &coarse{result: r, loaded: loaded, info: info, bytes: int64(r.Volume.Bytes()), users: 1})
 	type delivery struct {
 		to func(*Series)
 		s  *Series
