@@ -62,7 +62,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	settings := map[string]any{
 		"StorageDirectory": s.dir, "IndexDirectory": s.dir, "Plugins": []string{plugin}, "HttpPort": port,
 		"DicomServerEnabled": false, "RemoteAccessAllowed": false, "AuthenticationEnabled": c.Username != "",
-		"RegisteredUsers": map[string]string{},
+		"RegisteredUsers": map[string]string{}, "DefaultEncoding": "Utf8",
 	}
 	if c.Username != "" {
 		settings["RegisteredUsers"] = map[string]string{c.Username: c.Password}

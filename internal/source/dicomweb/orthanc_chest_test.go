@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tomocast/tomocast/internal/orthanc"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
@@ -24,7 +25,7 @@ func orthancChest(t testing.TB) (c *Client, study, series string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := orthanc(t)
+	base := orthanc.StartTest(t, orthanc.Config{}).URL
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {

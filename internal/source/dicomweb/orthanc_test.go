@@ -1,96 +1,25 @@
 package dicomweb
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/orthanc"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// orthanc starts Debian's Orthanc with its DICOMweb plugin on a free port; the test is skipped where it is not
-// installed. Settings are added to its configuration.
-func orthanc(t testing.TB, settings ...map[string]any) (base string) {
-	t.Helper()
-	program, err := exec.LookPath("Orthanc")
-	if err != nil {
-		t.Skip("Orthanc is not installed (Debian: orthanc orthanc-dicomweb)")
-	}
-	plugin := filepath.Join(filepath.Dir(program), "../share/orthanc/plugins/libOrthancDicomWeb.so")
-	if _, err := os.Stat(plugin); err != nil {
-		t.Skip("Orthanc's DICOMweb plugin is not installed (Debian: orthanc-dicomweb)")
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	dir := t.TempDir()
-	all := map[string]any{
-		"StorageDirectory": dir, "IndexDirectory": dir, "Plugins": []string{plugin}, "HttpPort": port,
-		"DicomServerEnabled": false, "RemoteAccessAllowed": false, "AuthenticationEnabled": false,
-	}
-	for _, s := range settings {
-		maps.Copy(all, s)
-	}
-	config, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "orthanc.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program, "--verbose", file)
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready, ended := make(chan bool, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		lines := bufio.NewScanner(log)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "Orthanc has started") {
-				ready <- true
-			}
-		}
-		_ = cmd.Wait() // it is killed
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	})
-	select {
-	case <-ready:
-	case <-ended:
-		t.Fatal("Orthanc does not start")
-	}
-	return fmt.Sprintf("http://127.0.0.1:%d", port)
-}
-
 // The client gets from a server of others what it gets from ours.
 func TestClientWithOrthanc(t *testing.T) {
-	base := orthanc(t)
+	base := orthanc.StartTest(t, orthanc.Config{}).URL
 	for n := range 5 {
 		var b bytes.Buffer
 		if err := dicom.Write(&b, sourcetest.Slice(studyA, seriesA, n+1)); err != nil {
@@ -132,7 +61,7 @@ func TestClientWithOrthanc(t *testing.T) {
 
 // What an Orthanc is sent it has, and what it is asked for by every field of the worklist it finds; with a password.
 func TestStoreAndSearchAtOrthanc(t *testing.T) {
-	base := orthanc(t, map[string]any{"AuthenticationEnabled": true, "DefaultEncoding": "Utf8", "RegisteredUsers": map[string]string{"reader": "pass word"}})
+	base := orthanc.StartTest(t, orthanc.Config{Username: "reader", Password: "pass word"}).URL
 	c, err := NewClient(signaling.SourceAccess{Name: "orthanc", DICOMweb: base + "/dicom-web", Username: "reader", Password: "pass word"})
 	if err != nil {
 		t.Fatal(err)
