@@ -106,6 +106,18 @@ it("imports without side effects, loads with a token, takes a view, and closes",
     viewer.close();
   });
   expect(await view.do((viewer) => viewer.state)).toBe("idle");
+
+  // The same by attributes alone.
+  const shown = await page.evaluate((study) => {
+    const viewer = document.querySelector("tomocast-viewer");
+    if (viewer === null) throw new Error("the viewer is gone");
+    const loaded = new Promise<string>((resolve) => {
+      viewer.addEventListener("loaded", (event) => { resolve((event as CustomEvent<{ series: { series: { studyInstanceUID: string } } }>).detail.series.series.studyInstanceUID); });
+    });
+    viewer.setAttribute("study", study);
+    return loaded;
+  }, await firstStudy());
+  expect(shown).toBe(await firstStudy());
   await page.close();
 });
 

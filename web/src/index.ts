@@ -11,10 +11,11 @@ export type { GetToken } from "./client/http.js";
 export type { Computation, Result } from "./client/compute.js";
 export type { Figures } from "./client/latency.js";
 export { ProblemError } from "./client/problem.js";
+export type { Sent, UploadFile } from "./client/upload.js";
 export type { Orientation, State } from "./client/session-types.js";
 export type {
-  Camera, Histogram, HistogramParameters, Loading, PresetInfo, SeriesInfo, SeriesRef, SessionInfo, Slab,
-  TaskRequest, TransferFunction, ViewState, Viewport, Window,
+  Camera, Histogram, HistogramParameters, LeftOut, Loading, PartInfo, PresetInfo, Received, ReceivedSeries, SeriesInfo, SeriesRef, SessionInfo, Slab,
+  TaskRequest, TimePointInfo, TransferFunction, ViewState, Viewport, Window,
 } from "./contract.js";
 export type { Tool } from "./element/gestures.js";
 export type { Stats } from "./element/stats.js";

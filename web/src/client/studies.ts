@@ -65,6 +65,8 @@ export interface SourceStatus {
   name: string;
   /** problem says why it did not answer, in words; absent where it did. */
   problem?: string;
+  /** more says that it has more that match than it gave. */
+  more?: boolean;
 }
 
 /** Order is an order of the list; with a minus sign, the other way round. */
@@ -87,7 +89,7 @@ export interface Search {
 export interface Found<Item> {
   items: Item[];
   total: number;
-  /** problems are those of the sources that did not answer. */
+  /** problems are those of the sources that did not answer, or not with all. */
   problems: SourceStatus[];
 }
 
@@ -152,7 +154,7 @@ interface Listed {
 }
 
 function problemsOf(page: Listed): SourceStatus[] {
-  return (page.sources ?? []).filter(({ problem = "" }) => problem !== "");
+  return (page.sources ?? []).filter(({ problem = "", more = false }) => problem !== "" || more);
 }
 
 function queryOf(search: Search, offset: number, limit: number): string {

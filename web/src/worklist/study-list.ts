@@ -87,7 +87,7 @@ export class StudyListPage extends LitElement {
         <tc-open-files></tc-open-files>
       </div>
       <tc-filters .filters=${this.filters} .sources=${this.sources} @filters=${(event: CustomEvent<Filters>) => { this.#show(event.detail); }}></tc-filters>
-      ${this.#listing?.problems.map(({ name, problem }) => html`<p class="banner" role="alert">${icons.warning}<span><b>${name}</b> did not answer: ${problem}</span>
+      ${this.#listing?.problems.map(({ name, problem }) => html`<p class="banner" role="alert">${icons.warning}<span><b>${name}</b> ${problem === undefined ? "has more that match than are listed: narrow the search." : html`did not answer: ${problem}`}</span>
         <button class="button" @click=${() => { this.#show(this.filters); }}>Ask again</button></p>`)}
       ${this.#content()}
     `)} ${this.#deleteDialog()}`;
