@@ -210,6 +210,7 @@ func (p *pipeline) viewport(ctx context.Context, o *outcome, v *signaling.Viewpo
 		}
 		return painter.Draw(m, v.Camera, v.Window, img, width, height)
 	}
+	delete(p.painters, v.ID) // the image that it keeps may be large
 	if h.Volume == nil {
 		return fmt.Errorf("the series of viewport %q is no volume", v.ID)
 	}
