@@ -24,6 +24,7 @@ const maxFiles = 1_000_000
 type content struct {
 	series   []found  // by study, series number and UID
 	research []string // files in NIfTI or NRRD
+	labels   []string // DICOM segmentations, which are series too
 	skipped  []FileReport
 }
 
@@ -42,6 +43,7 @@ type header struct {
 	infos  []SliceInfo
 	object *object
 	media  string // of a file that is no DICOM, where it is of a known format
+	labels bool   // a segmentation
 	err    error
 }
 
@@ -93,6 +95,7 @@ func readHeader(path, name string, opts Options) (h header) {
 		h.err = refuse(NotVolume, name, "it is a DICOMDIR, a list of %s, which is not needed here", plural(len(d.Sequence(dicom.DirectoryRecordSequence)), "entry", "entries"))
 		return h
 	}
+	h.labels = IsSegmentation(d)
 	h.infos, h.object, h.err = slicesOf(name, d)
 	return h
 }
@@ -197,6 +200,9 @@ func scan(ctx context.Context, dir string, opts Options) (*content, error) {
 			c.series = append(c.series, found{id: h.id})
 		}
 		c.series[k].add(paths[i], h)
+		if h.labels {
+			c.labels = append(c.labels, paths[i])
+		}
 	}
 	slices.SortFunc(c.series, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.id.StudyInstanceUID, b.id.StudyInstanceUID), cmp.Compare(a.id.SeriesNumber, b.id.SeriesNumber),

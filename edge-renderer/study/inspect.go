@@ -4,6 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+
+	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/research"
 )
 
 // Report is what a folder holds.
@@ -11,6 +14,8 @@ type Report struct {
 	Dir string `json:"dir"`
 	// Volumes are the parts of series that make volumes.
 	Volumes []VolumeReport `json:"volumes"`
+	// Segmentations are the label volumes, of DICOM segmentations and of label maps in NIfTI and NRRD.
+	Segmentations []LabelReport `json:"segmentations"`
 	// Refused are the series, and the parts of series, that do not, each with the reason.
 	Refused []RefusedReport `json:"refused"`
 	// Skipped are the files that are no DICOM, or too damaged to say which series they belong to.
@@ -55,6 +60,26 @@ type VolumeReport struct {
 	Warnings []Warning `json:"warnings"`
 }
 
+// LabelReport describes a label volume.
+type LabelReport struct {
+	Identity
+	Path     string          `json:"path"`
+	Size     [3]int          `json:"size"`
+	Spacing  [3]float64      `json:"spacing"`
+	Origin   [3]float64      `json:"origin"`
+	Layers   int             `json:"layers"`
+	Segments []SegmentReport `json:"segments"`
+	Warnings []Warning       `json:"warnings"`
+}
+
+// SegmentReport is a segment of a label volume.
+type SegmentReport struct {
+	Number int    `json:"number"`
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Voxels int    `json:"voxels"`
+}
+
 // TimePointReport is a time point of a 4D series, Ms after the first one.
 type TimePointReport struct {
 	Label string  `json:"label"`
@@ -93,26 +118,63 @@ func InspectFolder(ctx context.Context, dir string, opts Options) (*Report, erro
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Dir: dir, Volumes: []VolumeReport{}, Refused: []RefusedReport{}, Skipped: append([]FileReport{}, c.skipped...)}
+	r := &Report{Dir: dir, Volumes: []VolumeReport{}, Segmentations: []LabelReport{}, Refused: []RefusedReport{}, Skipped: append([]FileReport{}, c.skipped...)}
 	for i := range c.series {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		r.add(ctx, dir, &c.series[i], opts)
 	}
+	for _, path := range c.labels {
+		d, err := dicom.ReadFile(filepath.Join(dir, path), dicom.Options{Limits: opts.Limits})
+		if err != nil {
+			err = readError(path, err)
+		} else {
+			err = r.labels(path, func() (*Labels, error) { return BuildLabels(path, d, opts) })
+		}
+		if err != nil {
+			r.skip(path, err)
+		}
+	}
 	for _, path := range c.research {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if m, err := research.Open(os.DirFS(dir), filepath.ToSlash(path)); err == nil && m.Labels {
+			if err := r.labels(path, func() (*Labels, error) { return BuildResearchLabels(os.DirFS(dir), filepath.ToSlash(path), opts) }); err != nil {
+				r.skip(path, err)
+			}
+		}
 		res, err := buildResearch(os.DirFS(dir), filepath.ToSlash(path), opts)
 		if err != nil {
-			e := asError(path, err)
-			r.Skipped = append(r.Skipped, FileReport{path, e.Code, e.Reason})
+			r.skip(path, err)
 			continue
 		}
 		r.volume(res, 1)
 	}
 	return r, nil
+}
+
+func (r *Report) skip(path string, err error) {
+	e := asError(path, err)
+	r.Skipped = append(r.Skipped, FileReport{path, e.Code, e.Reason})
+}
+
+// labels builds and describes a label volume.
+func (r *Report) labels(path string, build func() (*Labels, error)) error {
+	l, err := build()
+	if err != nil {
+		return err
+	}
+	defer l.Free()
+	report := LabelReport{Identity: l.Identity, Path: path, Size: l.Size, Spacing: l.Spacing(), Origin: l.Origin, Layers: l.Layers(),
+		Segments: []SegmentReport{}, Warnings: append([]Warning{}, l.Warnings...)}
+	for i := range l.Segments {
+		s := &l.Segments[i]
+		report.Segments = append(report.Segments, SegmentReport{s.Number, s.Name, s.Type, l.Count(s)})
+	}
+	r.Segmentations = append(r.Segmentations, report)
+	return nil
 }
 
 // add builds the volumes of a series and describes them.

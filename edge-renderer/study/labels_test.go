@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
@@ -207,4 +208,31 @@ func TestLabelsOfResearchFile(t *testing.T) {
 	refused(t, "a CT is no label map", err, study.NotVolume, "label")
 	_, err = study.BuildResearchLabels(research.Files{"x": []byte("no")}, "x", study.Options{})
 	refused(t, "garbage", err, study.NotDICOM)
+}
+
+// inspect tells the segments of both kinds.
+func TestInspectSegmentations(t *testing.T) {
+	for folder, want := range map[string]study.SegmentReport{
+		"edge-pydicom": {Number: 1, Name: "Liver", Type: "Liver", Voxels: 36233 + 35645 + 35220},
+		"nrrd":         {Number: 1, Name: "ribs"},
+	} {
+		r, err := study.InspectFolder(t.Context(), filepath.Join(testStudies(t), folder), study.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Segmentations) != 1 || len(r.Segmentations[0].Segments) == 0 {
+			t.Fatalf("%s: %+v", folder, r.Segmentations)
+		}
+		got := r.Segmentations[0].Segments[0]
+		if want.Voxels == 0 {
+			want.Voxels = got.Voxels
+		}
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", folder, got, want)
+		}
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil || !strings.Contains(b.String(), "segment 1") {
+			t.Errorf("%s: %v in %s", folder, err, b.String())
+		}
+	}
 }

@@ -47,6 +47,19 @@ func (r *Report) WriteText(w io.Writer) error {
 			p("  warning\t%s (%s, %.6g)\n", clean(warning.Text), warning.Code, warning.Amount)
 		}
 	}
+	for i := range r.Segmentations {
+		l := &r.Segmentations[i]
+		p("\nSegmentation %s\n", clean(l.Path))
+		p("  size\t%d x %d x %d voxels, %s\n", l.Size[0], l.Size[1], l.Size[2], plural(l.Layers, "layer", "layers"))
+		p("  spacing\t%.6g x %.6g x %.6g mm\n", l.Spacing[0], l.Spacing[1], l.Spacing[2])
+		p("  origin\t(%.6g, %.6g, %.6g) mm, LPS\n", l.Origin[0], l.Origin[1], l.Origin[2])
+		for _, s := range l.Segments {
+			p("  segment %d\t%s, %s\n", s.Number, clean(orDash(s.Name)), plural(s.Voxels, "voxel", "voxels"))
+		}
+		for _, warning := range l.Warnings {
+			p("  warning\t%s (%s, %.6g)\n", clean(warning.Text), warning.Code, warning.Amount)
+		}
+	}
 	if len(r.Refused) > 0 {
 		p("\nNo volumes:\n")
 	}
