@@ -98,7 +98,7 @@ func renderCommand(ctx context.Context, args []string) error {
 // commandView is the view to render: that of the file, else the standard one with what the flags change.
 func commandView(r *study.Result, file string, from signaling.Orientation, presetName string, aspect float64) (signaling.ViewState, error) {
 	ref := signaling.SeriesRef{StudyInstanceUID: r.Identity.StudyInstanceUID, SeriesInstanceUID: r.Identity.SeriesInstanceUID}
-	view, err := session.InitialView(ref, r.Identity.Modality, r.Volume.Geometry, from, aspect)
+	view, err := session.InitialView(ref, r.Identity.Modality, r.Volume, from, aspect)
 	if err != nil {
 		return view, fmt.Errorf("%w: %w", service.ErrUsage, err)
 	}

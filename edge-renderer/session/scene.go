@@ -11,6 +11,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/render/preset"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	compute "github.com/tomocast/tomocast/edge-renderer/task/computation"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -23,17 +24,23 @@ func FullStep(g volume.Geometry) float64 {
 	return min(s[0], s[1], s[2])
 }
 
-// InitialView is the view that a series opens with: the preset for its modality, seen from a standard side.
-func InitialView(series signaling.SeriesRef, modality string, g volume.Geometry, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
-	camera, err := standardCamera(g, from, aspect)
+// InitialView is the view that a volume opens with: the preset for its modality, seen from a standard side. The values
+// of CT mean the same everywhere; those of others differ from scanner to scanner, so their window comes from the volume.
+func InitialView(series signaling.SeriesRef, modality string, v *volume.Volume, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
+	camera, err := standardCamera(v.Geometry, from, aspect)
 	if err != nil {
 		return signaling.ViewState{}, err
 	}
 	p := preset.Default(modality)
-	return signaling.ViewState{Version: signaling.ViewStateVersion, Revision: 1, Viewports: []signaling.Viewport{{
+	view := signaling.Viewport{
 		ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: series,
 		Mode: viewMode(p.Mode), Camera: camera, Preset: p.Name,
-	}}}, nil
+	}
+	if modality != "CT" {
+		w := compute.AutoWindow(v)
+		view.Window = &w
+	}
+	return signaling.ViewState{Version: signaling.ViewStateVersion, Revision: 1, Viewports: []signaling.Viewport{view}}, nil
 }
 
 func standardCamera(g volume.Geometry, from signaling.Orientation, aspect float64) (signaling.Camera, error) {

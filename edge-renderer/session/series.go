@@ -365,7 +365,7 @@ func opened(ref signaling.SeriesRef, s *cache.Series, aspect float64) (signaling
 	if s.Images != nil {
 		return imageViewport(ref, s.Images, aspect), nil
 	}
-	state, err := InitialView(ref, s.Info.Modality, s.Volume.Geometry, signaling.Anterior, aspect)
+	state, err := InitialView(ref, s.Info.Modality, s.Volume, signaling.Anterior, aspect)
 	if err != nil {
 		return signaling.Viewport{}, err
 	}

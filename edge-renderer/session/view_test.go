@@ -12,7 +12,7 @@ import (
 func testView(t *testing.T) *view {
 	t.Helper()
 	g := volume.Geometry{Size: [3]int{64, 64, 64}, Axes: [3]geom.Vec{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
-	state, err := InitialView(signaling.SeriesRef{StudyInstanceUID: "1.2", SeriesInstanceUID: "1.3"}, "CT", g, signaling.Anterior, 4.0/3)
+	state, err := InitialView(signaling.SeriesRef{StudyInstanceUID: "1.2", SeriesInstanceUID: "1.3"}, "CT", &volume.Volume{Geometry: g}, signaling.Anterior, 4.0/3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // ErrNotInstalled says that Orthanc or its DICOMweb plugin is missing.
-var ErrNotInstalled = errors.New("Orthanc is not installed (Debian: orthanc orthanc-dicomweb)")
+var ErrNotInstalled = errors.New("no Orthanc is installed (Debian: orthanc orthanc-dicomweb)")
 
 // Config is how the server is to be.
 type Config struct {
@@ -110,7 +110,7 @@ func (s *Server) run(ctx context.Context, program string, settings map[string]an
 	case <-ready:
 		return nil
 	case <-s.ended:
-		return errors.New("Orthanc does not start")
+		return errors.New("start Orthanc: it ended at once")
 	case <-ctx.Done():
 		s.kill()
 		return fmt.Errorf("start Orthanc: %w", ctx.Err())

@@ -36,12 +36,12 @@ func Lookup(name string) (Preset, bool) {
 
 // Default is the preset to begin with for a modality.
 func Default(modality string) Preset {
-	name := "CT-Bone"
+	name := "CT-MIP" // what shows values of any meaning
 	switch modality {
+	case "CT":
+		name = "CT-Bone"
 	case "MR":
 		name = "MR-Default"
-	case "PT", "NM":
-		name = "CT-MIP"
 	}
 	p, _ := Lookup(name)
 	return p

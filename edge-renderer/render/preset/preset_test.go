@@ -41,7 +41,7 @@ func TestLookup(t *testing.T) {
 }
 
 func TestDefault(t *testing.T) {
-	for modality, want := range map[string]string{"CT": "CT-Bone", "MR": "MR-Default", "PT": "CT-MIP", "": "CT-Bone"} {
+	for modality, want := range map[string]string{"CT": "CT-Bone", "MR": "MR-Default", "PT": "CT-MIP", "OT": "CT-MIP", "": "CT-MIP"} {
 		if got := preset.Default(modality).Name; got != want {
 			t.Errorf("for %q: %s, want %s", modality, got, want)
 		}

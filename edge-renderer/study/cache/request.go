@@ -131,9 +131,9 @@ func largestVolume(ctx context.Context, from Source, studyUID string) (string, e
 		scanner := slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality)
 		switch {
 		case s.Volume && scanner:
-			return 2<<30 + s.InstanceCount
+			return 2<<30 + max(s.Images, s.InstanceCount)
 		case s.Volume:
-			return 1<<30 + s.InstanceCount
+			return 1<<30 + max(s.Images, s.InstanceCount)
 		case scanner:
 			return s.InstanceCount
 		case slices.Contains([]string{"SR", "KO", "PR", "DOC", "REG", "RTSTRUCT", "RTPLAN", "SEG"}, s.Modality):

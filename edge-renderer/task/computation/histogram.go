@@ -162,6 +162,38 @@ func sortFloats(ctx context.Context, v *volume.Volume, p signaling.HistogramPara
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	values := weigh(all)
+	progress(1)
+	return summarize(values, p), nil
+}
+
+// sampled is about how many voxels AutoWindow looks at.
+const sampled = 1 << 18
+
+// AutoWindow is the window of Histogram, from evenly spread samples of a volume: a few milliseconds' work, for a view to
+// open with.
+func AutoWindow(v *volume.Volume) signaling.Window {
+	// An odd step does not walk along columns.
+	step := max(v.Voxels()/sampled, 1) | 1
+	all := make([]float64, 0, v.Voxels()/step+1)
+	if v.Format == volume.Float32 {
+		data := v.Float32s()
+		for i := 0; i < len(data); i += step {
+			if s := float64(data[i]); s == s { // not NaN
+				all = append(all, s*v.Slope+v.Intercept)
+			}
+		}
+	} else {
+		data := v.Int16s()
+		for i := 0; i < len(data); i += step {
+			all = append(all, float64(data[i])*v.Slope+v.Intercept)
+		}
+	}
+	return summarize(weigh(all), signaling.HistogramParameters{Bins: 1}).Window
+}
+
+// weigh puts values in order and counts equal ones.
+func weigh(all []float64) []weighted {
 	sort.Float64s(all)
 	var values []weighted
 	for _, x := range all {
@@ -171,8 +203,7 @@ func sortFloats(ctx context.Context, v *volume.Volume, p signaling.HistogramPara
 			values = append(values, weighted{x, 1})
 		}
 	}
-	progress(1)
-	return summarize(values, p), nil
+	return values
 }
 
 // weighted is a value and how often it occurs.
