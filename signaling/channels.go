@@ -226,7 +226,7 @@ type SeriesInfo struct {
 	Min               float64    `json:"min"`
 	Max               float64    `json:"max"`
 	Unit              string     `json:"unit,omitempty" jsonschema:"description=HU for CT"`
-	Warnings          []string   `json:"warnings,omitempty"`
+	Warnings          []Warning  `json:"warnings,omitempty"`
 	// Unplaced says that nothing tells how the volume lies in the patient: left and right are not known, and no
 	// letters may be shown.
 	Unplaced bool `json:"unplaced,omitempty"`
@@ -244,6 +244,15 @@ type SeriesInfo struct {
 	// LeftOut are the files of the series, at most MaxLeftOut of LeftOutCount, that could not be used.
 	LeftOut      []LeftOut `json:"leftOut,omitempty"`
 	LeftOutCount int       `json:"leftOutCount,omitempty"`
+}
+
+// Warning is something about a volume that people should know.
+type Warning struct {
+	Code   string  `json:"code" jsonschema:"description=what kind it is; for programs"`
+	Text   string  `json:"text"`
+	Amount float64 `json:"amount" jsonschema:"description=in the unit that the text names"`
+	// Picture says that the picture itself shows something that was not measured there: a page must not hide it.
+	Picture bool `json:"picture,omitempty"`
 }
 
 // PartInfo is one of the parts that a series was split into.

@@ -47,6 +47,16 @@ const (
 	WarnRounded    Code = "rounded"          // Amount: slices with whole numbers that a 32 bit float does not hold exactly
 )
 
+// Picture says whether a warning of this code is about the picture itself: something in it was not measured where it
+// stands, or is missing.
+func (c Code) Picture() bool {
+	switch c {
+	case WarnResampled, WarnMissing, WarnGap, WarnShifted, WarnDoubled, WarnLeftOut, WarnNotNumbers, WarnUnplaced:
+		return true
+	}
+	return false
+}
+
 // Warning is something about a volume that people should know.
 type Warning struct {
 	Code   Code    `json:"code"`

@@ -75,7 +75,7 @@ var odd = []struct {
 		},
 		opened: func(t *testing.T, info signaling.SeriesInfo) {
 			if info.Size != small || len(info.Warnings) == 0 {
-				t.Errorf("size %v, warnings %q", info.Size, info.Warnings)
+				t.Errorf("size %v, warnings %+v", info.Size, info.Warnings)
 			}
 		}},
 	{name: "slices of two sizes",
@@ -123,13 +123,13 @@ func warned(t *testing.T, info signaling.SeriesInfo, words ...string) {
 	for _, w := range info.Warnings {
 		all := true
 		for _, word := range words {
-			all = all && strings.Contains(w, word)
+			all = all && strings.Contains(w.Text, word)
 		}
 		if all {
 			return
 		}
 	}
-	t.Errorf("no warning says %q: %q", words, info.Warnings)
+	t.Errorf("no warning says %q: %+v", words, info.Warnings)
 }
 
 // TestOddSeries opens each of the odd series beside a session that goes on: what can be shown is shown and says what is

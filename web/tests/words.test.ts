@@ -12,19 +12,19 @@ const series = (fields: Partial<SeriesInfo>): SeriesInfo => ({
 });
 
 describe("warnings", () => {
-  // As the edge words them.
-  const missing = "3 slices are missing: the step is 2.50 mm, the widest gap 7.50 mm; the values there are interpolated between the neighbours";
-  const resampled = "the steps between the 38 slices vary from 1.08 to 7.00 mm; they were resampled to 120 planes 1.08 mm apart, linear between neighbours";
-  const sideways = "slices lie up to 1.20 mm sideways of their places in the grid";
-  const tilt = "the slices are sheared by 18.5 degrees (gantry tilt); the volume is shown sheared, as it was scanned";
-  const twice = "2 slices were left out, which were there twice with the same instance UID and the same pixels";
+  const warning = (code: string, text: string, picture: boolean) => ({ code, text, amount: 1, picture });
+  const missing = warning("missing-slices", "3 slices are missing", true);
+  const resampled = warning("resampled", "the steps vary", true);
+  const sideways = warning("shifted-slices", "slices lie sideways", true);
+  const tilt = warning("gantry-tilt", "the slices are sheared by 18.5 degrees", false);
+  const twice = warning("duplicate", "2 slices were left out, which were there twice", false);
 
   it("that are about the picture come first and stand beside it", () => {
     const concerns = concernsOf({ warnings: [tilt, missing, twice, resampled, sideways], leftOut: [{ name: "IM7", reason: "The file is truncated." }], leftOutCount: 3 });
     expect(concerns.picture).toHaveLength(3);
     expect(concerns.other.map((line) => line.slice(0, 10))).toEqual(["The slices", "2 slices w"]);
     expect(countOf(concerns)).toBe(6);
-    expect(headlineOf(concerns)).toBe(`${missing}. And 2 more warnings.`);
+    expect(headlineOf(concerns)).toBe("3 slices are missing. And 2 more warnings.");
   });
 
   it("about the files alone are counted", () => {

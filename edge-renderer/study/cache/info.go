@@ -31,7 +31,7 @@ func Info(r *study.Result, source string) signaling.SeriesInfo {
 		if w.Code == study.WarnLossy {
 			info.LossySource = short(w.Text)
 		} else {
-			info.Warnings = append(info.Warnings, short(w.Text))
+			info.Warnings = append(info.Warnings, signaling.Warning{Code: string(w.Code), Text: short(w.Text), Amount: w.Amount, Picture: w.Code.Picture()})
 		}
 	}
 	if len(r.Phases) > 1 {

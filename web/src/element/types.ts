@@ -1,5 +1,5 @@
 // What <tomocast-viewer> takes and tells.
-import type { Camera, LeftOut, Loading, PartInfo, Received, SeriesInfo, Stamp, ViewState, Viewport } from "../contract.js";
+import type { Camera, LeftOut, Loading, PartInfo, Received, SeriesInfo, Stamp, ViewState, Viewport, Warning } from "../contract.js";
 import type { State } from "../client/session-types.js";
 import type { Sent } from "../client/upload.js";
 
@@ -73,7 +73,7 @@ export interface LoadedDetail {
 
 /** WarningsDetail comes with "warnings" for each loaded series that has some. */
 export interface WarningsDetail {
-  warnings: string[];
+  warnings: Warning[];
   leftOut: LeftOut[];
   /** leftOutCount may be more than the files that are named. */
   leftOutCount: number;

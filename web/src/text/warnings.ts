@@ -2,14 +2,6 @@
 import type { SeriesInfo } from "../contract.js";
 import { plural, sentence } from "./amount.js";
 
-/** What a warning says that is about the picture itself: something in it was not measured there. */
-const changing = /missing|lacks|interpolat|resampl|gap|sideways|no finite|left out(?!, which were there twice)/i;
-
-/** changesPicture says whether a warning is about what the picture shows, and not only about the files. */
-export function changesPicture(warning: string): boolean {
-  return changing.test(warning);
-}
-
 /** Concerns are what is to be told about a series, the gravest first. */
 export interface Concerns {
   /** picture are warnings about the picture itself. */
@@ -21,11 +13,11 @@ export interface Concerns {
 
 /** concernsOf sorts what the edge has said of a series. */
 export function concernsOf(series: Pick<SeriesInfo, "warnings" | "leftOut" | "leftOutCount" | "why"> | undefined): Concerns {
-  const warnings = (series?.warnings ?? []).map(sentence);
+  const warnings = series?.warnings ?? [];
   const leftOut = series?.leftOut ?? [];
   return {
-    picture: warnings.filter(changesPicture),
-    other: warnings.filter((warning) => !changesPicture(warning)),
+    picture: warnings.filter(({ picture }) => picture).map(({ text }) => sentence(text)),
+    other: warnings.filter(({ picture }) => !picture).map(({ text }) => sentence(text)),
     leftOut,
     leftOutCount: Math.max(leftOut.length, series?.leftOutCount ?? 0),
   };
