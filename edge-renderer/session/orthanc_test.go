@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/local"
 	"github.com/tomocast/tomocast/internal/dicom"
@@ -39,7 +38,6 @@ func TestChestFromAPACS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sources.Close)
-	begin := time.Now()
 	b, _ := startWith(t, nil, func(c *Config) {
 		c.Volumes = bigCache(t, c)
 		c.Sources = sources.Find
@@ -48,11 +46,8 @@ func TestChestFromAPACS(t *testing.T) {
 	})
 	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	next(ctx, t, "the first picture", s.Pictures(), any1)
-	first := time.Since(begin)
 	e := next(ctx, t, "the whole", s.Events(), loadedWith(chest.SeriesInstanceUID))
-	whole := time.Since(begin)
-	t.Logf("first picture after %v, whole volume after %v", first.Round(time.Millisecond), whole.Round(time.Millisecond))
-	if e.Patients[0].Size[2] != 100 || e.Patients[0].PatientID != d.String(dicom.PatientID) || first > 5*time.Second {
-		t.Errorf("%v of %v, first picture after %v", e.Patients[0].Size, e.Patients[0].PatientID, first)
+	if e.Patients[0].Size[2] != 100 || e.Patients[0].PatientID != d.String(dicom.PatientID) {
+		t.Errorf("%v of %v", e.Patients[0].Size, e.Patients[0].PatientID)
 	}
 }
