@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 )
 
@@ -31,7 +32,6 @@ func Build(ctx context.Context, series source.Series, opts Options) (*Result, er
 	}
 	b := NewBuilder(opts)
 	defer b.Close()
-	add := func(o source.Object) error { return b.Add(o.Name, o.Data) }
 	l, ok := listing(list)
 	var k known
 	if ok {
@@ -43,20 +43,20 @@ func Build(ctx context.Context, series source.Series, opts Options) (*Result, er
 	if !ok {
 		b.want(uidsOf(list, nil))
 		b.total = framesOf(list)
-		if err := series.Each(ctx, workers(opts.Workers), add); err != nil {
+		if err := series.Each(ctx, workers(opts.Workers), b.addObject); err != nil {
 			return nil, err
 		}
 		return b.Finish()
 	}
 	b.want(k.uids)
-	if err := series.Fetch(ctx, workers(opts.Workers), k.uids, add); err != nil {
+	if err := series.Fetch(ctx, workers(opts.Workers), k.uids, b.addObject); err != nil {
 		return nil, err
 	}
 	if rest := uidsOf(list, k.uids); len(rest) > 0 && !b.settled() {
 		// The files say more than the listing did: all of them decide.
 		b.known = nil
 		b.want(rest)
-		if err := series.Fetch(ctx, workers(opts.Workers), rest, add); err != nil {
+		if err := series.Fetch(ctx, workers(opts.Workers), rest, b.addObject); err != nil {
 			return nil, err
 		}
 	}
@@ -71,7 +71,7 @@ func buildMedia(ctx context.Context, series source.Series, list []source.Instanc
 	}
 	var r *Result
 	err := series.Fetch(ctx, 1, []string{list[n-1].SOPInstanceUID}, func(o source.Object) (err error) {
-		r, err = buildResearch(researchFiles(o), o.Name, opts)
+		r, err = buildResearch(newResearchFiles(o), o.Name, opts)
 		return err
 	})
 	if err != nil {
@@ -277,7 +277,8 @@ func (b *Builder) read(ctx context.Context, dir string, paths []string) error {
 	var next atomic.Int64
 	for range workers(b.opts.Workers) {
 		g.Go(func() error {
-			var buf []byte
+			var buf pages.Buffer
+			defer buf.Free()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(paths) {
@@ -286,12 +287,12 @@ func (b *Builder) read(ctx context.Context, dir string, paths []string) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				var err error
-				if buf, err = readInto(buf, filepath.Join(dir, paths[i]), b.opts.Limits.MaxBytes); err != nil {
+				data, err := readInto(&buf, filepath.Join(dir, paths[i]), b.opts.Limits.MaxBytes)
+				if err != nil {
 					b.leave(paths[i], &Error{Code: Unreadable, Name: paths[i], Reason: err.Error(), Err: err})
 					continue
 				}
-				if err := b.Add(paths[i], buf); err != nil {
+				if err := b.addObject(source.Object{Name: paths[i], Data: data, Discard: buf.Discard}); err != nil {
 					return err
 				}
 			}
@@ -300,32 +301,32 @@ func (b *Builder) read(ctx context.Context, dir string, paths []string) error {
 	return g.Wait()
 }
 
-// readInto reads a file into buf, which grows where it must.
-func readInto(buf []byte, path string, most int64) ([]byte, error) {
+// readInto reads a file into buf.
+func readInto(buf *pages.Buffer, path string, most int64) ([]byte, error) {
 	if most <= 0 {
 		most = 1 << 30
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return buf, err
+		return nil, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return buf, err
+		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return buf, errors.New("it is no file")
+		return nil, errors.New("it is no file")
 	}
 	if st.Size() > most {
-		return buf, errors.New("the file is larger than allowed")
+		return nil, errors.New("the file is larger than allowed")
 	}
-	if int64(cap(buf)) < st.Size() {
-		buf = make([]byte, st.Size())
+	data, err := buf.Take(int(st.Size()))
+	if err != nil {
+		return nil, err
 	}
-	buf = buf[:st.Size()]
-	_, err = io.ReadFull(f, buf)
-	return buf, err
+	_, err = io.ReadFull(f, data)
+	return data, err
 }
 
 func workers(n int) int {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source"
 )
 
 // Options bounds and follows the building of a volume.
@@ -184,6 +185,12 @@ func (b *Builder) leave(name string, err error) {
 // messages. A file that cannot be read, or is no slice, is left out and told by Finish. The error, an *Error, means
 // that the series cannot be built at all.
 func (b *Builder) Add(name string, data []byte) error {
+	return b.addObject(source.Object{Name: name, Data: data})
+}
+
+// addObject is Add. The memory of what has been decoded is given back at once where that can be done.
+func (b *Builder) addObject(file source.Object) error {
+	name, data := file.Name, file.Data
 	d, err := dicom.Parse(data, dicom.Options{Limits: b.opts.Limits})
 	if err != nil {
 		b.leave(name, readError(name, err))
@@ -203,7 +210,11 @@ func (b *Builder) Add(name string, data []byte) error {
 	if len(infos) == 1 {
 		errs[0] = b.slice(d, &infos[0])
 	} else {
-		parallel(b.opts.Workers, len(infos), func(i int) { errs[i] = b.slice(d, &infos[i]) })
+		spent := newSpent(file, d, infos)
+		parallel(b.opts.Workers, len(infos), func(i int) {
+			errs[i] = b.slice(d, &infos[i])
+			spent.done(i)
+		})
 	}
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/research"
 	"github.com/tomocast/tomocast/internal/source"
 )
@@ -20,13 +21,47 @@ const (
 	WarnResearch Code = "research" // something else that the format's reader says
 )
 
-// researchFiles are the files of an object that is no DICOM, by their names.
-func researchFiles(o source.Object) fs.FS {
-	files := research.Files{o.Name: o.Data}
+// researchFiles are the files of an object that is no DICOM, by their names. Once spend is set, what is read of a large
+// file is given back.
+type researchFiles struct {
+	research.Files
+	object source.Object
+	spend  bool
+}
+
+func newResearchFiles(o source.Object) *researchFiles {
+	files := &researchFiles{Files: research.Files{o.Name: o.Data}, object: o}
 	for name, data := range o.Files {
-		files[strings.ReplaceAll(name, `\`, "/")] = data
+		files.Files[strings.ReplaceAll(name, `\`, "/")] = data
 	}
 	return files
+}
+
+// Open opens a file (fs.FS).
+func (r *researchFiles) Open(name string) (fs.File, error) {
+	f, err := r.Files.Open(name)
+	data := r.Files[name]
+	if err != nil || !r.spend || r.object.Discard == nil || len(data) < pages.Large {
+		return f, err
+	}
+	return &spentFile{File: f, data: data, discard: r.object.Discard}, nil
+}
+
+// spentFile is a file in memory that is read once, from its beginning.
+type spentFile struct {
+	fs.File
+	data     []byte
+	at, gone int
+	discard  func([]byte)
+}
+
+func (f *spentFile) Read(b []byte) (int, error) {
+	n, err := f.File.Read(b)
+	if f.at += n; f.at-f.gone >= spentStep || err != nil {
+		f.discard(f.data[f.gone:f.at])
+		f.gone = f.at
+	}
+	return n, err
 }
 
 // buildResearch makes a volume of a NIfTI or NRRD file, or one for each of its time points. files holds it and those
@@ -58,6 +93,9 @@ func buildResearch(files fs.FS, name string, opts Options) (*Result, error) {
 			return nil, refuse(TooLarge, name, "%v", err)
 		}
 		r.Phases = append(r.Phases, Phase{Volume: v, Label: fmt.Sprint(t + 1), Ms: float64(t) * m.StepMs})
+	}
+	if files, ok := files.(*researchFiles); ok {
+		files.spend = true // its header has been read, its samples are read once
 	}
 	fill := researchFill{image: m, phases: r.Phases, total: m.Times * m.Size[2], progress: opts.Progress}
 	if err := m.Read(fill.plane); err != nil {

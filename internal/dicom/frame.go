@@ -54,13 +54,46 @@ func (d *Dataset) DecodeFrame(n int) ([]byte, PixelFormat, error) {
 	return decode(frame, f)
 }
 
+// StoredFrame is where frame n begins in what was parsed: its samples where they are not compressed, else its first
+// fragment. Bytes before it are not needed to decode this frame and later ones. It is nil where that is not known.
+func (d *Dataset) StoredFrame(n int) []byte {
+	f, err := d.PixelFormat()
+	if err != nil || n < 0 || n >= f.Frames || d.under != nil {
+		return nil
+	}
+	px, err := d.PixelData()
+	switch {
+	case err != nil:
+		return nil
+	case px.Fragments == nil:
+		bits := f.storedBits(len(px.Native))
+		if len(px.Native)*8/bits <= n {
+			return nil
+		}
+		return px.Native[n*bits/8 : (n*bits+bits+7)/8]
+	case len(px.Fragments) == f.Frames+1:
+		return px.Fragments[n+1]
+	case f.Frames == 1:
+		return nil
+	}
+	starts, err := d.frameStarts(px.Fragments, f.Frames)
+	if err != nil {
+		return nil
+	}
+	return px.Fragments[1+starts[n]]
+}
+
+// storedBits is the size of an uncompressed frame of which all are in so many bytes.
+func (f PixelFormat) storedBits(have int) int {
+	if f.halved(have) {
+		return f.Rows * f.Columns * 2 * 8
+	}
+	return f.FrameSamples() * f.BitsAllocated
+}
+
 // nativeFrame cuts a frame out of uncompressed samples.
 func nativeFrame(v []byte, f PixelFormat, n int) ([]byte, PixelFormat, error) {
-	bits := f.FrameSamples() * f.BitsAllocated // of one frame
-	halved := f.halved(len(v))
-	if halved {
-		bits = f.Rows * f.Columns * 2 * 8
-	}
+	bits, halved := f.storedBits(len(v)), f.halved(len(v))
 	if have := len(v) * 8; have/bits <= n { // by division: it cannot overflow
 		return nil, f, fault(ErrTruncated, PixelData, "%d frames of %dx%d pixels of %d bits need %d bytes, there are %d, so frame %d is cut; export the file again",
 			f.Frames, f.Columns, f.Rows, f.BitsAllocated*f.SamplesPerPixel, (f.Frames*bits+7)/8, len(v), n+1)

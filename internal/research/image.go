@@ -17,6 +17,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"github.com/tomocast/tomocast/internal/pages"
 )
 
 // What a caller decides on.
@@ -201,7 +203,12 @@ func (m *Image) Read(fn func(t, k int, plane []byte) error) error {
 // readScattered reads a file whose dimensions are in another order than planes need.
 func (m *Image) readScattered(samples io.Reader, size int, fn func(t, k int, plane []byte) error) error {
 	b := m.Type.Bytes()
-	all := make([]byte, size*m.Size[2]*m.Times)
+	var memory pages.Buffer
+	defer memory.Free()
+	all, err := memory.Take(size * m.Size[2] * m.Times)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLimit, err)
+	}
 	of := [4]int{b, b * m.Size[0], size, size * m.Size[2]} // bytes from one sample to the next along each axis
 	row := make([]byte, b*m.layout.sizes[0])
 	at := make([]int, len(m.layout.sizes))
@@ -232,9 +239,11 @@ func (m *Image) readScattered(samples io.Reader, size int, fn func(t, k int, pla
 	}
 	for t := range m.Times {
 		for k := range m.Size[2] {
-			if err := fn(t, k, all[(t*m.Size[2]+k)*size:][:size:size]); err != nil {
+			plane := all[(t*m.Size[2]+k)*size:][:size:size]
+			if err := fn(t, k, plane); err != nil {
 				return err
 			}
+			memory.Discard(plane)
 		}
 	}
 	return nil

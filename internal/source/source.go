@@ -209,6 +209,9 @@ type Object struct {
 	// them, for a pair by their file name; as they are stored, compressed or not. Valid as long as Data.
 	Media string
 	Files map[string][]byte
+	// Discard gives back the memory of a part of Data, or of one of Files, that is not needed any more and must not be
+	// looked at again; of large files, that is (pages.Large). Nil where the memory belongs to somebody else.
+	Discard func(part []byte)
 }
 
 // Series is a series whose files can be had.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 )
 
@@ -62,38 +63,38 @@ func (s *seriesFiles) Fetch(ctx context.Context, workers int, uids []string, fn 
 }
 
 func (s *seriesFiles) read(ctx context.Context, workers int, files []*File, fn func(source.Object) error) error {
-	return Each(ctx, workers, len(files), func(i int, buf []byte) (source.Object, []byte, error) {
+	return Each(ctx, workers, len(files), func(i int, buf *pages.Buffer) (source.Object, error) {
 		return s.catalog.object(files[i], buf)
 	}, fn)
 }
 
 // object reads a file and those that belong to it.
-func (s *Catalog) object(f *File, buf []byte) (source.Object, []byte, error) {
-	o := source.Object{Name: f.Path}
+func (s *Catalog) object(f *File, buf *pages.Buffer) (source.Object, error) {
+	o := source.Object{Name: f.Path, Discard: buf.Discard}
 	var err error
-	if o.Data, buf, err = s.bytes(f, buf); err != nil || f.Instance == nil || f.Instance.Media == "" {
-		return o, buf, err
+	if o.Data, err = s.bytes(f, buf); err != nil || f.Instance == nil || f.Instance.Media == "" {
+		return o, err
 	}
 	o.Name, o.Media = f.Instance.Name, f.Instance.Media
 	total := f.Size
 	for name, path := range f.Beside {
 		g := s.companion(path)
 		if g == nil {
-			return o, buf, fmt.Errorf("read %s: its data file %s is %w", f.Path, name, source.ErrNotFound)
+			return o, fmt.Errorf("read %s: its data file %s is %w", f.Path, name, source.ErrNotFound)
 		}
 		if total += g.Size; total > MaxFile {
-			return o, buf, fmt.Errorf("read %s: it and its data files have more than the %d bytes allowed: %w", f.Path, MaxFile, source.ErrLimit)
+			return o, fmt.Errorf("read %s: it and its data files have more than the %d bytes allowed: %w", f.Path, MaxFile, source.ErrLimit)
 		}
-		data, _, err := s.bytes(g, nil)
+		data, err := s.bytes(g, buf.More())
 		if err != nil {
-			return o, buf, err
+			return o, err
 		}
 		if o.Files == nil {
 			o.Files = map[string][]byte{}
 		}
 		o.Files[name] = data
 	}
-	return o, buf, nil
+	return o, nil
 }
 
 // Lender is an Opener whose files are in memory already.
@@ -102,51 +103,53 @@ type Lender interface {
 	Bytes(f *File) []byte
 }
 
-// bytes reads the whole of a file into buf or a larger one, or lends it.
-func (s *Catalog) bytes(f *File, buf []byte) (data, grown []byte, err error) {
+// bytes reads the whole of a file into buf, or lends it.
+func (s *Catalog) bytes(f *File, buf *pages.Buffer) ([]byte, error) {
 	if l, ok := s.store.(Lender); ok {
 		if data := l.Bytes(f); data != nil {
-			return data, buf, nil
+			return data, nil
 		}
 	}
 	if f.Size > MaxFile {
-		return nil, buf, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", f.Path, f.Size, MaxFile, source.ErrLimit)
+		return nil, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", f.Path, f.Size, MaxFile, source.ErrLimit)
 	}
 	in, err := s.store.Open(f)
 	if err != nil {
-		return nil, buf, fmt.Errorf("read %s: %w", f.Path, Reason(err))
+		return nil, fmt.Errorf("read %s: %w", f.Path, Reason(err))
 	}
 	defer in.Close()
-	if buf, err = ReadFull(in, f.Size, buf); err != nil {
+	data, err := ReadFull(in, f.Size, buf)
+	if err != nil {
 		err = fmt.Errorf("read %s: %w", f.Path, err)
 	}
-	return buf, buf, err
+	return data, err
 }
 
-// ReadFull reads n bytes into buf or a larger one.
-func ReadFull(in io.Reader, n int64, buf []byte) ([]byte, error) {
-	if int64(cap(buf)) < n {
-		buf = make([]byte, n)
+// ReadFull reads n bytes into buf.
+func ReadFull(in io.Reader, n int64, buf *pages.Buffer) ([]byte, error) {
+	data, err := buf.Take(int(n))
+	if err != nil {
+		return nil, err
 	}
-	buf = buf[:n]
-	_, err := io.ReadFull(in, buf)
+	_, err = io.ReadFull(in, data)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) && n > 0 {
-		return buf, fmt.Errorf("%w (the file became shorter while it was read)", Reason(err))
+		return data, fmt.Errorf("%w (the file became shorter while it was read)", Reason(err))
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return buf, err
+	return data, err
 }
 
 // Each reads n objects, begun in their order, and hands them to fn, from at most workers goroutines at a time. read is
-// given a buffer and returns it, or a larger one that it made, to be used again after fn.
-func Each(ctx context.Context, workers, n int, read func(i int, buf []byte) (source.Object, []byte, error), fn func(source.Object) error) error {
+// given a buffer to read into, which is used again after fn.
+func Each(ctx context.Context, workers, n int, read func(i int, buf *pages.Buffer) (source.Object, error), fn func(source.Object) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
 	for range min(max(workers, 1), max(n, 1)) {
 		g.Go(func() error {
-			var buf []byte
+			var buf pages.Buffer
+			defer buf.Free()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= n {
@@ -155,9 +158,8 @@ func Each(ctx context.Context, workers, n int, read func(i int, buf []byte) (sou
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				var o source.Object
-				var err error
-				if o, buf, err = read(i, buf); err != nil {
+				o, err := read(i, &buf)
+				if err != nil {
 					return err
 				}
 				if err := fn(o); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 )
@@ -135,7 +136,8 @@ func (c *Client) take(ctx context.Context, study, series string, state chan *ear
 	defer in.Close()
 	room := c.ahead()
 	for {
-		o, err := in.next(nil)
+		in.in.maxPart = min(in.in.maxPart, room, pages.Large-1) // what is larger is read when it is wanted, not kept
+		o, err := in.next(&pages.Buffer{})
 		e := <-state
 		if e.first.IsZero() {
 			e.first = begin

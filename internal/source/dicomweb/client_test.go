@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/folder"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
@@ -415,9 +416,9 @@ func TestPartReader(t *testing.T) {
 		for reader, in := range map[string]io.Reader{"whole": strings.NewReader(c.body), "bytewise": &oneByte{strings.NewReader(c.body)}} {
 			p := newPartReader(in, boundary, 1<<20)
 			var got []string
-			var buf []byte
+			var buf pages.Buffer
 			for {
-				part, err := p.next(buf)
+				part, err := p.next(&buf)
 				if errors.Is(err, io.EOF) {
 					break
 				}
@@ -426,7 +427,6 @@ func TestPartReader(t *testing.T) {
 					break
 				}
 				got = append(got, string(part.data))
-				buf = part.data
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("%s, %s: %.100q, want %.100q", name, reader, got, c.want)
@@ -445,15 +445,14 @@ func FuzzPartReader(f *testing.F) {
 	f.Add([]byte("\r\n--b \r\nA: b\r\n\r\n\r\n--b\r\n--b--"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := newPartReader(bytes.NewReader(data), "b", 1<<16)
-		var buf []byte
+		var buf pages.Buffer
 		total := 0
 		for {
-			part, err := p.next(buf)
+			part, err := p.next(&buf)
 			if err != nil {
 				return
 			}
-			buf = part.data
-			if total += len(buf); total > len(data) {
+			if total += len(part.data); total > len(data) {
 				t.Fatalf("%d bytes of parts from %d bytes", total, len(data))
 			}
 		}
@@ -486,7 +485,7 @@ func FuzzPartStream(f *testing.F) {
 		whole := newPartReader(bytes.NewReader(body), "b", 1<<16)
 		streams := newPartReader(&oneByte{bytes.NewReader(body)}, "b", 1<<16)
 		for {
-			p, err := whole.next(nil)
+			p, err := whole.next(&pages.Buffer{})
 			in, streamErr := streams.nextReader()
 			if streamErr != nil {
 				if err == nil || errors.Is(err, io.EOF) != errors.Is(streamErr, io.EOF) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 )
 
@@ -43,11 +44,11 @@ type part struct {
 	data   []byte
 }
 
-// next reads a part into buf, or a larger one; io.EOF after the last one.
-func (p *partReader) next(buf []byte) (part, error) {
+// next reads a part into buf; io.EOF after the last one.
+func (p *partReader) next(buf *pages.Buffer) (part, error) {
 	if !p.started {
 		if err := p.preamble(); err != nil {
-			return part{data: buf}, err
+			return part{}, err
 		}
 		p.started = true
 	}
@@ -55,23 +56,23 @@ func (p *partReader) next(buf []byte) (part, error) {
 		if err == nil {
 			err = io.EOF
 		}
-		return part{data: buf}, err
+		return part{}, err
 	}
 	p.number++
 	header, err := p.header()
 	if err != nil {
-		return part{data: buf}, p.fault(err)
+		return part{}, p.fault(err)
 	}
 	if text, ok := header["Content-Length"]; ok {
 		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		if err != nil || n < 0 {
-			return part{data: buf}, p.fault(fmt.Errorf("its Content-Length is no length: %.20q", text))
+			return part{}, p.fault(fmt.Errorf("its Content-Length is no length: %.20q", text))
 		}
-		buf, err = p.sized(buf, n)
-		return part{header, buf}, p.fault(err)
+		data, err := p.sized(buf, n)
+		return part{header, data}, p.fault(err)
 	}
-	buf, err = p.unsized(buf)
-	return part{header, buf}, p.fault(err)
+	data, err := p.unsized(buf)
+	return part{header, data}, p.fault(err)
 }
 
 // nextReader begins a part that is read as a stream; io.EOF after the last one. What is left of the part before is read
@@ -229,58 +230,76 @@ func (p *partReader) header() (map[string]string, error) {
 	return nil, fmt.Errorf("its header has more than %d lines", maxHeader)
 }
 
-// sized reads a part that says its length, and the boundary behind it. Memory is taken as bytes come, so that a
+// sized reads a part that says its length, and the boundary behind it. Memory is used up as bytes come, so that a
 // length alone costs nothing.
-func (p *partReader) sized(buf []byte, n int64) ([]byte, error) {
+func (p *partReader) sized(buf *pages.Buffer, n int64) ([]byte, error) {
 	if n > p.maxPart {
-		return buf, p.tooLong()
+		return nil, p.tooLong()
 	}
-	buf = buf[:0]
-	for int64(len(buf)) < n {
-		if step := min(n, max(int64(cap(buf)), 1<<20, 4*int64(len(buf)))); int64(cap(buf)) < step {
-			buf = append(make([]byte, 0, step), buf...)
+	step := n // pages that are not written are no memory
+	if n < pages.Large {
+		step = min(n, 1<<20)
+	}
+	data, err := buf.Take(int(step))
+	for begin := 0; err == nil; {
+		if _, err := io.ReadFull(p.in, data[begin:]); err != nil {
+			return nil, noEOF(err)
 		}
-		begin := len(buf)
-		buf = buf[:min(n, int64(cap(buf)))]
-		if m, err := io.ReadFull(p.in, buf[begin:]); err != nil {
-			return buf[:begin+m], noEOF(err)
+		if begin = len(data); int64(begin) == n {
+			break
 		}
+		data, err = buf.Resize(begin, int(min(n, 4*int64(begin))))
+	}
+	if err != nil {
+		return nil, err
 	}
 	behind, err := p.in.Peek(len(p.delim))
 	if err != nil {
-		return buf, noEOF(err)
+		return nil, noEOF(err)
 	}
 	if !bytes.Equal(behind, p.delim) {
-		return buf, errors.New("it is not as long as its Content-Length says")
+		return nil, errors.New("it is not as long as its Content-Length says")
 	}
 	_, err = p.in.Discard(len(p.delim))
-	return buf, err
+	return data, err
 }
 
 // unsized reads up to and with the next boundary.
-func (p *partReader) unsized(buf []byte) ([]byte, error) {
-	buf = buf[:0]
+func (p *partReader) unsized(buf *pages.Buffer) ([]byte, error) {
+	data, err := buf.Take(readBuffer)
+	if err != nil {
+		return nil, err
+	}
+	have := 0
+	add := func(b []byte) error {
+		if int64(have+len(b)) > p.maxPart {
+			return p.tooLong()
+		}
+		if have+len(b) > len(data) {
+			if data, err = buf.Resize(have, int(min(2*int64(have+len(b)), max(p.maxPart, readBuffer)))); err != nil {
+				return err
+			}
+		}
+		have += copy(data[have:], b)
+		_, err := p.in.Discard(len(b))
+		return err
+	}
 	for {
 		// Everything that is there, but enough for the boundary to be seen.
 		window, err := p.in.Peek(max(p.in.Buffered(), len(p.delim)))
 		if i := bytes.Index(window, p.delim); i >= 0 {
-			if int64(len(buf)+i) > p.maxPart {
-				return buf, p.tooLong()
+			if err := add(window[:i]); err != nil {
+				return nil, err
 			}
-			buf = append(buf, window[:i]...)
-			_, err = p.in.Discard(i + len(p.delim))
-			return buf, err
+			_, err = p.in.Discard(len(p.delim))
+			return data[:have:have], err
 		}
 		if err != nil {
-			return buf, noEOF(err)
+			return nil, noEOF(err)
 		}
 		sure := len(window) - len(p.delim) + 1 // what follows may be the beginning of the boundary
-		if int64(len(buf)+sure) > p.maxPart {
-			return buf, p.tooLong()
-		}
-		buf = append(buf, window[:sure]...)
-		if _, err := p.in.Discard(sure); err != nil {
-			return buf, err
+		if err := add(window[:sure]); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 )
@@ -80,9 +81,9 @@ func (s *remoteSeries) Fetch(ctx context.Context, workers int, uids []string, fn
 			return fmt.Errorf("instance %.70q of the series: %w", uid, source.ErrNotFound)
 		}
 	}
-	return catalog.Each(ctx, workers, len(uids), func(i int, buf []byte) (source.Object, []byte, error) {
+	return catalog.Each(ctx, workers, len(uids), func(i int, buf *pages.Buffer) (source.Object, error) {
 		if data := s.take(uids[i]); data != nil {
-			return source.Object{Name: uids[i], Data: data}, buf, nil
+			return source.Object{Name: uids[i], Data: data}, nil
 		}
 		accept := acceptStored
 		if byUID[uids[i]].Media != "" {
@@ -164,7 +165,7 @@ func (c *Client) stream(ctx context.Context, study, series string, workers int, 
 		return 0, expected, err
 	}
 	defer in.Close()
-	err = spread(ctx, workers, func(buf []byte) (source.Object, error) {
+	err = spread(ctx, workers, func(buf *pages.Buffer) (source.Object, error) {
 		for {
 			o, err := in.next(buf)
 			if err != nil {
@@ -178,7 +179,6 @@ func (c *Client) stream(ctx context.Context, study, series string, workers int, 
 				n++
 				return o, nil
 			}
-			buf = o.Data // it came before
 		}
 	}, func() { in.cancel(context.Canceled) }, fn)
 	return n, expected, err
@@ -198,19 +198,25 @@ func (c *Client) RetrieveSeries(ctx context.Context, study, series string, worke
 
 // spread reads objects one after the other into buffers that are used again, and has workers deal with them. read
 // returns io.EOF after the last one. At an error abort is called, which must end a read that is under way.
-func spread(ctx context.Context, workers int, read func(buf []byte) (source.Object, error), abort func(), fn func(source.Object) error) error {
+func spread(ctx context.Context, workers int, read func(buf *pages.Buffer) (source.Object, error), abort func(), fn func(source.Object) error) error {
 	workers = max(workers, 1)
 	g, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, abort)()
-	jobs := make(chan source.Object)
-	free := make(chan []byte, workers+1) // one for each worker, one to read into meanwhile
-	for range cap(free) {
-		free <- nil
+	type job struct {
+		o   source.Object
+		buf *pages.Buffer
+	}
+	jobs := make(chan job)
+	buffers := make([]pages.Buffer, workers+1) // one for each worker, one to read into meanwhile
+	free := make(chan *pages.Buffer, len(buffers))
+	for i := range buffers {
+		free <- &buffers[i]
+		defer buffers[i].Free()
 	}
 	g.Go(func() error {
 		defer close(jobs)
 		for {
-			var buf []byte
+			var buf *pages.Buffer
 			select {
 			case buf = <-free:
 			case <-ctx.Done():
@@ -224,7 +230,7 @@ func spread(ctx context.Context, workers int, read func(buf []byte) (source.Obje
 				return err
 			}
 			select {
-			case jobs <- o:
+			case jobs <- job{o, buf}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -232,11 +238,11 @@ func spread(ctx context.Context, workers int, read func(buf []byte) (source.Obje
 	})
 	for range workers {
 		g.Go(func() error {
-			for o := range jobs {
-				if err := fn(o); err != nil {
+			for j := range jobs {
+				if err := fn(j.o); err != nil {
 					return err
 				}
-				free <- o.Data // never waits: there are no more buffers than places
+				free <- j.buf // never waits: there are no more buffers than places
 			}
 			return nil
 		})

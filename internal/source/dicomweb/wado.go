@@ -11,6 +11,7 @@ import (
 	"path"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 )
@@ -81,16 +82,16 @@ func (c *Client) openSeries(ctx context.Context, study, series string) (*seriesS
 	return &seriesStream{answer: a, in: newPartReader(a.body, boundary, c.maxPart()), what: what}, nil
 }
 
-// next reads an instance into buf or a larger one; io.EOF after the answer's proper end.
-func (s *seriesStream) next(buf []byte) (source.Object, error) {
+// next reads an instance into buf; io.EOF after the answer's proper end.
+func (s *seriesStream) next(buf *pages.Buffer) (source.Object, error) {
 	p, err := s.in.next(buf)
 	if err != nil {
 		if !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%s: %w", s.what, err)
 		}
-		return source.Object{Data: p.data}, err
+		return source.Object{}, err
 	}
-	return source.Object{Name: partUID(&p), Data: p.data}, nil
+	return source.Object{Name: partUID(&p), Data: p.data, Discard: buf.Discard}, nil
 }
 
 // partUID is the SOP Instance UID of a part, as its header or its file says; empty where neither does.
@@ -120,28 +121,28 @@ func (c *Client) RetrieveInstances(ctx context.Context, study, series string, ui
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("retrieve an instance: %w", err)
 	}
-	return catalog.Each(ctx, workers, len(uids), func(i int, buf []byte) (source.Object, []byte, error) {
+	return catalog.Each(ctx, workers, len(uids), func(i int, buf *pages.Buffer) (source.Object, error) {
 		return c.fetch(ctx, study, series, uids[i], acceptStored, buf)
 	}, fn)
 }
 
-// fetch fetches an instance into buf or a larger one, several times where that is needed.
-func (c *Client) fetch(ctx context.Context, study, series, uid, accept string, buf []byte) (o source.Object, grown []byte, err error) {
+// fetch fetches an instance into buf, several times where that is needed.
+func (c *Client) fetch(ctx context.Context, study, series, uid, accept string, buf *pages.Buffer) (o source.Object, err error) {
 	err = c.again(ctx, func() (err error) {
-		o, buf, err = c.instance(ctx, study, series, uid, accept, buf)
+		o, err = c.instance(ctx, study, series, uid, accept, buf)
 		return err
 	})
-	return o, buf, err
+	return o, err
 }
 
-// instance fetches one instance into buf, or a larger one. It asks for a multipart answer, as every server must give
-// one; some refuse a request that would also take the instance by itself.
-func (c *Client) instance(ctx context.Context, study, series, uid, accept string, buf []byte) (source.Object, []byte, error) {
+// instance fetches one instance into buf. It asks for a multipart answer, as every server must give one; some refuse a
+// request that would also take the instance by itself.
+func (c *Client) instance(ctx context.Context, study, series, uid, accept string, buf *pages.Buffer) (source.Object, error) {
 	what := "retrieve the instance " + uid
-	o := source.Object{Name: uid}
+	o := source.Object{Name: uid, Discard: buf.Discard}
 	a, err := c.do(ctx, request{what: what, accept: accept, elements: []string{"studies", study, "series", series, "instances", uid}})
 	if err != nil {
-		return o, buf, err
+		return o, err
 	}
 	defer a.Close()
 	kind := typeDICOM
@@ -150,23 +151,22 @@ func (c *Client) instance(ctx context.Context, study, series, uid, accept string
 	}
 	boundary, err := multipartBoundary(a, what, kind)
 	if err != nil {
-		return o, buf, err
+		return o, err
 	}
 	in := newPartReader(a.body, boundary, c.maxPart())
 	p, err := in.next(buf)
-	buf = p.data
 	if errors.Is(err, io.EOF) {
-		return o, buf, &StatusError{Status: http.StatusOK, What: what, Instead: "without any part"}
+		return o, &StatusError{Status: http.StatusOK, What: what, Instead: "without any part"}
 	}
 	if err != nil {
-		return o, buf, fmt.Errorf("%s: %w", what, err)
+		return o, fmt.Errorf("%s: %w", what, err)
 	}
 	o.Data = p.data
 	if kind == typeBytes {
 		o.Media, _ = parseMedia(p.header["Content-Type"])
 		o.Name = fileName(&p, uid)
-		o.Files, err = c.files(in, int64(len(p.data)))
-	} else if _, err = in.next(nil); err == nil {
+		o.Files, err = c.files(in, int64(len(p.data)), buf)
+	} else if _, err = in.nextReader(); err == nil {
 		err = errors.New("the answer has more than one part")
 	} else if errors.Is(err, io.EOF) {
 		err = nil
@@ -174,14 +174,14 @@ func (c *Client) instance(ctx context.Context, study, series, uid, accept string
 	if err != nil {
 		err = fmt.Errorf("%s: %w", what, err)
 	}
-	return o, buf, err
+	return o, err
 }
 
-// files reads the further parts of a file that is no DICOM.
-func (c *Client) files(in *partReader, have int64) (map[string][]byte, error) {
+// files reads the further parts of a file that is no DICOM, which is in buf.
+func (c *Client) files(in *partReader, have int64, buf *pages.Buffer) (map[string][]byte, error) {
 	var out map[string][]byte
 	for {
-		p, err := in.next(nil)
+		p, err := in.next(buf.More())
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}

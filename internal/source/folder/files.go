@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 )
@@ -108,28 +109,29 @@ func looksLikeDICOM(root *os.Root, name string) (bool, error) {
 
 // each reads files and hands them to fn. Every worker has one buffer, which grows to the largest file it met.
 func each(ctx context.Context, root *os.Root, names []string, workers int, fn func(source.Object) error) error {
-	return catalog.Each(ctx, workers, len(names), func(i int, buf []byte) (source.Object, []byte, error) {
-		buf, err := readInto(buf, root, names[i])
-		return source.Object{Name: names[i], Data: buf}, buf, err
+	return catalog.Each(ctx, workers, len(names), func(i int, buf *pages.Buffer) (source.Object, error) {
+		data, err := readInto(buf, root, names[i])
+		return source.Object{Name: names[i], Data: data, Discard: buf.Discard}, err
 	}, fn)
 }
 
-// readInto reads a whole file into buf, or into a larger one.
-func readInto(buf []byte, root *os.Root, name string) ([]byte, error) {
+// readInto reads a whole file into buf.
+func readInto(buf *pages.Buffer, root *os.Root, name string) ([]byte, error) {
 	f, err := root.Open(name)
 	if err != nil {
-		return buf, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
+		return nil, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return buf, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
+		return nil, fmt.Errorf("read %s: %w", name, catalog.Reason(err))
 	}
 	if st.Size() > catalog.MaxFile {
-		return buf, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", name, st.Size(), catalog.MaxFile, source.ErrLimit)
+		return nil, fmt.Errorf("read %s: its %d bytes are more than the %d allowed: %w", name, st.Size(), catalog.MaxFile, source.ErrLimit)
 	}
-	if buf, err = catalog.ReadFull(f, st.Size(), buf); err != nil {
+	data, err := catalog.ReadFull(f, st.Size(), buf)
+	if err != nil {
 		err = fmt.Errorf("read %s: %w", name, err)
 	}
-	return buf, err
+	return data, err
 }
