@@ -87,7 +87,7 @@ func TestServeRefuses(t *testing.T) {
 	for name, args := range map[string][]string{
 		"memory below a session's": {"--volume-memory", "512"},
 		"disk without a folder":    {"--volume-cache-disk", "100"},
-		"studies without a name":   {"--studies", "/srv"},
+		"studies without a name":   {"--local-source", "/srv"},
 	} {
 		if err := serve(t.Context(), args); !errors.Is(err, service.ErrUsage) {
 			t.Errorf("%s: %v", name, err)

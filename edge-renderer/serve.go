@@ -65,7 +65,7 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.volumeMemory = f.Int64("volume-memory", 4096, "`MiB` of memory for volumes, which stay until it is needed")
 	s.cacheDir = f.String("volume-cache-dir", "", "`folder` of this edge alone (0700) where volumes stay over a restart, patients' data among them; none where empty")
 	s.cacheDisk = f.Int64("volume-cache-disk", 0, "`MiB` of that folder to use, least recently used volumes make room; 0 empties it")
-	s.studies = f.Strings("studies", "`NAME=DIR`: the studies of the source of this name lie in this folder too, and are read from there; may be repeated")
+	s.studies = f.Strings("local-source", "`NAME=DIR`: the studies of the source of this name lie in this folder too, and are read from there; may be repeated")
 	s.gpuMemory = f.Int64("gpu-memory", 8192, "`MiB` of GPU memory to offer")
 	s.window = f.Bool("window", false, "show the pictures in a window on this machine too (needs the build tag glfw)")
 	f.Group("Media")
@@ -195,16 +195,16 @@ func serve(ctx context.Context, args []string) error {
 // rescanEvery is how often new files are looked for in folders of studies.
 const rescanEvery = time.Minute
 
-// parseStudies takes the folders of --studies apart.
+// parseStudies takes the folders of --local-source apart.
 func parseStudies(list []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, entry := range list {
 		name, dir, ok := strings.Cut(entry, "=")
 		switch {
 		case !ok || dir == "" || !signaling.ValidName(name):
-			return nil, fmt.Errorf("%w: --studies %.100q: write it like NAME=DIR with the name of a source", service.ErrUsage, entry)
+			return nil, fmt.Errorf("%w: --local-source %.100q: write it like NAME=DIR with the name of a source", service.ErrUsage, entry)
 		case out[name] != "":
-			return nil, fmt.Errorf("%w: --studies names the source %s twice", service.ErrUsage, name)
+			return nil, fmt.Errorf("%w: --local-source names the source %s twice", service.ErrUsage, name)
 		}
 		out[name] = dir
 	}

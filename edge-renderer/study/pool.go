@@ -179,10 +179,7 @@ func (t *taken) decode(raw []byte, f dicom.PixelFormat) error {
 	if !f.Int16s(out, raw) {
 		return bad
 	}
-	t.lo, t.hi = math.MaxInt16, math.MinInt16
-	for _, v := range out {
-		t.lo, t.hi = min(t.lo, v), max(t.hi, v)
-	}
+	t.lo, t.hi = volume.Range(out)
 	return nil
 }
 

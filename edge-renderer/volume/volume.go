@@ -201,10 +201,7 @@ func (v *Volume) UpdateRange() {
 			}
 		}
 	} else {
-		a, b := int16(math.MaxInt16), int16(math.MinInt16)
-		for _, s := range v.Int16s() {
-			a, b = min(a, s), max(b, s)
-		}
+		a, b := Range(v.Int16s())
 		lo, hi = float64(a), float64(b)
 	}
 	if lo > hi {
@@ -213,6 +210,22 @@ func (v *Volume) UpdateRange() {
 	}
 	lo, hi = lo*v.Slope+v.Intercept, hi*v.Slope+v.Intercept
 	v.Min, v.Max = min(lo, hi), max(lo, hi)
+}
+
+// Range is the smallest and largest of samples; math.MaxInt16 and math.MinInt16 where there are none.
+func Range(samples []int16) (lo, hi int16) {
+	// Four at a time, so that none waits for the comparison before it.
+	a, b, c, d := int16(math.MaxInt16), int16(math.MaxInt16), int16(math.MaxInt16), int16(math.MaxInt16)
+	e, f, g, h := int16(math.MinInt16), int16(math.MinInt16), int16(math.MinInt16), int16(math.MinInt16)
+	for ; len(samples) >= 4; samples = samples[4:] {
+		p, q, r, s := samples[0], samples[1], samples[2], samples[3]
+		a, b, c, d = min(a, p), min(b, q), min(c, r), min(d, s)
+		e, f, g, h = max(e, p), max(f, q), max(g, r), max(h, s)
+	}
+	for _, s := range samples {
+		a, e = min(a, s), max(e, s)
+	}
+	return min(a, b, c, d), max(e, f, g, h)
 }
 
 // Free wipes the voxels and gives their memory back. Nobody may read the volume afterwards; a second Free

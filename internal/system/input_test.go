@@ -179,26 +179,27 @@ func TestOddSeries(t *testing.T) {
 	s.allFree("near")
 }
 
-// TestVolumeLargerThanTheMemoryAllowed has an edge with 1 MiB for volumes, once with a request of the usual size and once
-// with one that claims less than it needs.
+// TestVolumeLargerThanTheMemoryAllowed has an edge with 1 GiB for volumes, and a series that says it is larger, in a request
+// that claims less than it needs.
 func TestVolumeLargerThanTheMemoryAllowed(t *testing.T) {
 	t.Parallel()
 	dir := studies(t)
-	writeSeries(t, filepath.Join(dir, "large"), badUID, badUID+".1", size{160, 160, 30}, nil) // 1.46 MiB of voxels
+	writeSeries(t, filepath.Join(dir, "large"), badUID, badUID+".1", size{16, 16, 40}, func(_ int, d *dicom.Dataset) *dicom.Dataset {
+		d.SetInts(dicom.Rows, dicom.US, 4096) // 1.25 GiB of voxels, which nobody needs to have to know that they are too many
+		d.SetInts(dicom.Columns, dicom.US, 4096)
+		return d
+	})
 	s := start(t, "--studies", dir)
-	s.edge("little", "--volume-memory", "1")
-	large := signaling.SeriesRef{StudyInstanceUID: badUID}
-	s.refused(rendering(large), signaling.ProblemNoFreeNode, "less than 1024 MiB of memory free")
-
+	s.edge("little", "--volume-memory", "1024")
 	modest := func(ref signaling.SeriesRef) signaling.TaskRequest {
 		r := rendering(ref)
 		r.Resources = &signaling.Resources{CPUMilli: 100, EncoderSessions: 1}
 		return r
 	}
 	witness := s.connect(s.submit(modest(chest)), terminal.Options{})
-	g := s.submit(modest(large))
+	g := s.submit(modest(signaling.SeriesRef{StudyInstanceUID: badUID}))
 	p := s.dial(g, terminal.Options{}).ending()
-	wantProblem(t, p, signaling.ProblemTooLarge, "takes 1.5 MiB", "of the 1.0 MiB allowed", "--volume-memory")
+	wantProblem(t, p, signaling.ProblemTooLarge, "1280", "1024", "--volume-memory")
 	s.becomes(g.Task, signaling.TaskFailed)
 	witness.move()
 }

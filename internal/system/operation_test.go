@@ -77,7 +77,7 @@ func TestHelpAndVersion(t *testing.T) {
 		"cloud-broker":  {brokerProgram, nil, []string{"--studies", "--redis", "--oidc-issuer", "--turn-url", "--tls-cert", "--allowed-origins", "--session-idle", "TOMOCAST_"}},
 		"edge-renderer": {edgeProgram, nil, []string{"--broker", "--backend", "--udp-port", "--tcp-port", "--public-address", "--direct-url", "--max-sessions", "render", "inspect", "TOMOCAST_"}},
 		"render":        {edgeProgram, []string{"render"}, []string{"--study", "--preset", "--size", "--view", "--backend", "--out"}},
-		"inspect":       {edgeProgram, []string{"inspect"}, []string{"--json", "DIR"}},
+		"inspect":       {edgeProgram, []string{"inspect"}, []string{"--json", "PATH"}},
 	} {
 		out, errs, status := command(t, c.path, nil, append(slices.Clone(c.args), "--help")...)
 		if status != 0 || errs != "" {

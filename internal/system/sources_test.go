@@ -191,7 +191,7 @@ func TestEdgeWithTheSameFolder(t *testing.T) {
 	t.Parallel()
 	dir := studies(t)
 	s := start(t, "--studies", dir)
-	s.edge("near", "--studies", "local="+dir)
+	s.edge("near", "--local-source", "local="+dir)
 	x := s.open()
 	if x.info.Size != small {
 		t.Errorf("size %v", x.info.Size)
