@@ -107,9 +107,14 @@ func (c *Client) settle(n int, err error, stop func(), taken <-chan *early, got 
 	deadline := time.NewTimer(2 * almostThere)
 	defer deadline.Stop()
 	for err == nil {
-		e := <-state
-		rest := e.remaining(n)
-		state <- e
+		var rest time.Duration
+		select {
+		case e := <-taken: // which leaves nothing in state
+			return e
+		case e := <-state:
+			rest = e.remaining(n)
+			state <- e
+		}
 		if rest > almostThere {
 			break
 		}
