@@ -153,12 +153,14 @@ func TestOddSeries(t *testing.T) {
 			case f.refused:
 				s.refused(rendering(ref), f.code, f.words...)
 			case f.opened != nil:
-				x := s.connect(s.submit(rendering(ref)), terminal.Options{})
+				g := s.submit(rendering(ref))
+				x := s.connect(g, terminal.Options{})
 				f.opened(t, x.info)
 				x.still()
 				if err := x.Finish(s.ctx); err != nil {
 					t.Error(err)
 				}
+				s.becomes(g.Task, signaling.TaskFinished)
 			default:
 				g := s.submit(rendering(ref))
 				p := s.dial(g, terminal.Options{}).ending()
