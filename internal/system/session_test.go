@@ -109,13 +109,18 @@ func patch(t testing.TB, viewport, field string, value any) signaling.ViewportPa
 	return p
 }
 
-// still waits for the lossless still of the present view, or of a newer one: the edge fits a view that nobody has touched
-// to the terminal's size, and which of the two is told first is not certain.
+// still waits for the lossless still of the present view. The edge fits a view that nobody has touched to the terminal's
+// size; the still of the fitted view may come before the event that tells it.
 func (x *session) still() terminal.Still {
 	x.t.Helper()
-	return next(x, "the still", x.Stills(), func(s terminal.Still) bool {
+	s := next(x, "the still", x.Stills(), func(s terminal.Still) bool {
 		return s.Header.Revision >= x.view.Revision && s.Header.Width == pictureWidth
 	})
+	if s.Header.Revision > x.view.Revision {
+		told := next(x, "the view of the still", x.Events(), func(e signaling.Event) bool { return e.View != nil && e.View.Revision == s.Header.Revision })
+		x.view = *told.View
+	}
+	return s
 }
 
 // ending waits until the edge says why the session ends.
