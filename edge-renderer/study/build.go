@@ -71,7 +71,7 @@ func buildMedia(ctx context.Context, series source.Series, list []source.Instanc
 	}
 	var r *Result
 	err := series.Fetch(ctx, 1, []string{list[n-1].SOPInstanceUID}, func(o source.Object) (err error) {
-		r, err = buildResearch(newResearchFiles(o), o.Name, opts)
+		r, err = buildResearch(filesOf(o), o.Name, opts)
 		return err
 	})
 	if err != nil {

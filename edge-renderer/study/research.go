@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 	"strings"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
@@ -21,30 +22,33 @@ const (
 	WarnResearch Code = "research" // something else that the format's reader says
 )
 
-// researchFiles are the files of an object that is no DICOM, by their names. Once spend is set, what is read of a large
-// file is given back.
-type researchFiles struct {
-	research.Files
-	object source.Object
-	spend  bool
-}
-
-func newResearchFiles(o source.Object) *researchFiles {
-	files := &researchFiles{Files: research.Files{o.Name: o.Data}, object: o}
+// filesOf is the files of an object that is no DICOM, by their names.
+func filesOf(o source.Object) fs.FS {
+	if o.Stream != nil {
+		return o.Stream
+	}
+	files := &researchFiles{Files: research.Files{o.Name: o.Data}, discard: o.Discard}
 	for name, data := range o.Files {
-		files.Files[strings.ReplaceAll(name, `\`, "/")] = data
+		files.Files[path.Clean(strings.ReplaceAll(name, `\`, "/"))] = data
 	}
 	return files
+}
+
+// researchFiles are files in memory. Once spend is set, what is read of a large one is given back.
+type researchFiles struct {
+	research.Files
+	discard func([]byte)
+	spend   bool
 }
 
 // Open opens a file (fs.FS).
 func (r *researchFiles) Open(name string) (fs.File, error) {
 	f, err := r.Files.Open(name)
 	data := r.Files[name]
-	if err != nil || !r.spend || r.object.Discard == nil || len(data) < pages.Large {
+	if err != nil || !r.spend || r.discard == nil || len(data) < pages.Large {
 		return f, err
 	}
-	return &spentFile{File: f, data: data, discard: r.object.Discard}, nil
+	return &spentFile{File: f, data: data, discard: r.discard}, nil
 }
 
 // spentFile is a file in memory that is read once, from its beginning.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -209,6 +210,9 @@ type Object struct {
 	// them, for a pair by their file name; as they are stored, compressed or not. Valid as long as Data.
 	Media string
 	Files map[string][]byte
+	// Stream is where large files that are no DICOM are to be read from, each from its beginning, by the names that
+	// Data (Name) and Files would have; these then have nothing. Nil elsewhere.
+	Stream fs.FS
 	// Discard gives back the memory of a part of Data, or of one of Files, that is not needed any more and must not be
 	// looked at again; of large files, that is (pages.Large). Nil where the memory belongs to somebody else.
 	Discard func(part []byte)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"sync/atomic"
 
@@ -71,30 +72,59 @@ func (s *seriesFiles) read(ctx context.Context, workers int, files []*File, fn f
 // object reads a file and those that belong to it.
 func (s *Catalog) object(f *File, buf *pages.Buffer) (source.Object, error) {
 	o := source.Object{Name: f.Path, Discard: buf.Discard}
-	var err error
-	if o.Data, err = s.bytes(f, buf); err != nil || f.Instance == nil || f.Instance.Media == "" {
-		return o, err
+	if f.Instance != nil && f.Instance.Media != "" {
+		return s.media(f, buf)
 	}
-	o.Name, o.Media = f.Instance.Name, f.Instance.Media
+	var err error
+	o.Data, err = s.bytes(f, buf)
+	return o, err
+}
+
+// media is an object that is no DICOM.
+func (s *Catalog) media(f *File, buf *pages.Buffer) (source.Object, error) {
+	o := source.Object{Name: f.Instance.Name, Media: f.Instance.Media, Discard: buf.Discard}
+	files := map[string]*File{o.Name: f}
 	total := f.Size
-	for name, path := range f.Beside {
-		g := s.companion(path)
+	for name, at := range f.Beside {
+		g := s.companion(at)
 		if g == nil {
 			return o, fmt.Errorf("read %s: its data file %s is %w", f.Path, name, source.ErrNotFound)
 		}
 		if total += g.Size; total > MaxFile {
 			return o, fmt.Errorf("read %s: it and its data files have more than the %d bytes allowed: %w", f.Path, MaxFile, source.ErrLimit)
 		}
-		data, err := s.bytes(g, buf.More())
-		if err != nil {
-			return o, err
+		files[name] = g
+	}
+	if total >= pages.Large && !s.lends(f) {
+		list := streams{store: s.store, files: map[string]*File{}}
+		for name, g := range files {
+			list.files[path.Clean(name)] = g
+		}
+		o.Stream = list
+		return o, nil
+	}
+	var err error
+	if o.Data, err = s.bytes(f, buf); err != nil {
+		return o, err
+	}
+	for name, g := range files {
+		if g == f {
+			continue
 		}
 		if o.Files == nil {
 			o.Files = map[string][]byte{}
 		}
-		o.Files[name] = data
+		if o.Files[name], err = s.bytes(g, buf.More()); err != nil {
+			return o, err
+		}
 	}
 	return o, nil
+}
+
+// lends says whether a file is in memory already.
+func (s *Catalog) lends(f *File) bool {
+	l, ok := s.store.(Lender)
+	return ok && l.Bytes(f) != nil
 }
 
 // Lender is an Opener whose files are in memory already.

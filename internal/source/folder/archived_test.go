@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/pages"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
@@ -419,5 +421,53 @@ func TestHugeEntry(t *testing.T) {
 	}
 	if err := s.Each(t.Context(), 1, func(source.Object) error { return nil }); !errors.Is(err, source.ErrLimit) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Large files that are no DICOM are read as a consumer needs them, not into memory.
+func TestLargeResearchFile(t *testing.T) {
+	root := t.TempDir()
+	head := "NRRD0004\ntype: short\ndimension: 3\nsizes: 4 3 2\nendian: little\nencoding: raw\ndata file: ./large.raw\n\n"
+	sourcetest.WriteBytes(t, filepath.Join(root, "large.nhdr"), []byte(head))
+	raw := make([]byte, pages.Large)
+	copy(raw, "first")
+	sourcetest.WriteBytes(t, filepath.Join(root, "large.raw"), raw)
+	x, err := Open(t.Context(), root, "", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	found, _ := x.FindInstances(source.Query{}, 9)
+	if len(found) != 1 {
+		t.Fatalf("%d instances, %v", len(found), x.Problems())
+	}
+	s, err := x.Source(found[0].Study.StudyInstanceUID, found[0].Series.SeriesInstanceUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Each(t.Context(), 1, func(o source.Object) error {
+		if o.Stream == nil || o.Data != nil || o.Files != nil || o.Name != "large.nhdr" {
+			t.Fatalf("%s has %d bytes and %d files in memory", o.Name, len(o.Data), len(o.Files))
+		}
+		for name, want := range map[string]string{"large.nhdr": head, "large.raw": string(raw)} {
+			got, err := fs.ReadFile(o.Stream, name)
+			if err != nil || string(got) != want {
+				t.Errorf("%s: %d bytes, %v", name, len(got), err)
+			}
+			if st, err := fs.Stat(o.Stream, name); err != nil || st.Size() != int64(len(want)) || st.Name() != name {
+				t.Errorf("%s: %v, %v", name, st, err)
+			}
+		}
+		if _, err := o.Stream.Open("other.raw"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a file that does not belong to it: %v", err)
+		}
+		sourcetest.WriteBytes(t, filepath.Join(root, "large.raw"), raw[:100])
+		if _, err := o.Stream.Open("large.raw"); !errors.Is(err, source.ErrChanged) {
+			t.Errorf("a file that has changed: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
