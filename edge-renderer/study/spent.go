@@ -28,16 +28,29 @@ func newSpent(file source.Object, d *dicom.Dataset, frames []SliceInfo) *spent {
 	if file.Discard == nil || len(file.Data) < pages.Large {
 		return nil
 	}
+	if d.TransferSyntax == dicom.DeflatedExplicitVRLittleEndian {
+		inflated(file, d)
+		return nil
+	}
 	s := &spent{file: file, starts: make([]int, len(frames)), over: make([]bool, len(frames))}
 	for i := range frames {
 		at := pages.Within(file.Data, d.StoredFrame(frames[i].Frame))
-		if at < 0 || i > 0 && at < s.starts[i-1] { // deflated, or in another order than the frames
+		if at < 0 || i > 0 && at < s.starts[i-1] { // in another order than the frames
 			return nil
 		}
 		s.starts[i] = at
 	}
 	s.gone = s.starts[0]
 	return s
+}
+
+// inflated gives a deflated file back but for its meta information: the data set lies elsewhere.
+func inflated(file source.Object, d *dicom.Dataset) {
+	end := 0
+	for _, e := range d.Meta.Elements {
+		end = max(end, pages.Within(file.Data, e.Value)+len(e.Value))
+	}
+	file.Discard(file.Data[end:])
 }
 
 // done notes that a frame's bytes will not be looked at again.
