@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/dicomweb"
 )
 
 const (
@@ -69,7 +70,7 @@ func (s *Source) Forward(ctx context.Context, study string, r *http.Request) (st
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return 0, nil, &ForwardError{http.StatusBadGateway, fmt.Sprintf("%v %s could not be reached: %v. Try again; if it stays so, tell its operator.", ErrRemote, s.Name, err)}
+		return 0, nil, &ForwardError{http.StatusBadGateway, fmt.Sprintf("%v %s could not be reached: %v. Try again; if it stays so, tell its operator.", ErrRemote, s.Name, dicomweb.WithoutAddress(err))}
 	}
 	defer resp.Body.Close()
 	switch code := resp.StatusCode; {

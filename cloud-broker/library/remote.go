@@ -104,7 +104,7 @@ func (r *remote) note(ctx context.Context, err error) error {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = errors.New("did not answer in time")
 		}
-		err = fmt.Errorf("%w %s: %w", ErrRemote, r.spec.Name, err)
+		err = fmt.Errorf("%w %s: %w", ErrRemote, r.spec.Name, dicomweb.WithoutAddress(err))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

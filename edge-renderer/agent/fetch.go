@@ -10,6 +10,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/picture"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/dicomweb"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -136,7 +137,7 @@ func busy(format string, n int) *signaling.Problem {
 }
 
 func noThumbnail(err error) *signaling.Problem {
-	p := &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "No thumbnail", Detail: err.Error()}
+	p := &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "No thumbnail", Detail: dicomweb.WithoutAddress(err).Error()}
 	switch {
 	case errors.Is(err, source.ErrNotFound):
 		p.Code = signaling.ProblemNotFound

@@ -37,7 +37,11 @@ func InitialView(series signaling.SeriesRef, modality string, v *volume.Volume, 
 		Mode: viewMode(p.Mode), Camera: camera, Preset: p.Name,
 	}
 	if modality != "CT" {
-		w := compute.AutoWindow(v)
+		top := 99.0
+		if view.Mode == signaling.ViewMIP {
+			top = 99.95 // the largest values are what it is made of
+		}
+		w := compute.AutoWindow(v, top)
 		view.Window = &w
 	}
 	return signaling.ViewState{Version: signaling.ViewStateVersion, Revision: 1, Viewports: []signaling.Viewport{view}}, nil

@@ -51,7 +51,7 @@ const (
 // stands, or is missing.
 func (c Code) Picture() bool {
 	switch c {
-	case WarnResampled, WarnMissing, WarnGap, WarnShifted, WarnDoubled, WarnLeftOut, WarnNotNumbers, WarnUnplaced:
+	case WarnResampled, WarnMissing, WarnGap, WarnShifted, WarnDoubled, WarnLeftOut, WarnNotNumbers, WarnUnplaced, WarnLabels:
 		return true
 	}
 	return false

@@ -18,8 +18,9 @@ import (
 
 // What a research file says, or does not.
 const (
-	WarnUnplaced Code = "unplaced" // the file does not say how it lies in the patient
-	WarnResearch Code = "research" // something else that the format's reader says
+	WarnUnplaced Code = "unplaced"  // the file does not say how it lies in the patient
+	WarnLabels   Code = "label-map" // values are numbers of segments
+	WarnResearch Code = "research"  // something else that the format's reader says
 )
 
 // filesOf is the files of an object that is no DICOM, by their names.
@@ -211,7 +212,7 @@ func (r *Result) finishResearch(m *research.Image, name string, bad int) {
 			plural(bad, "voxel is", "voxels are")), float64(bad)})
 	}
 	if m.Labels {
-		r.Warnings = append(r.Warnings, Warning{Code: WarnResearch, Text: "the file is a label map: its values are numbers of segments, not measurements"})
+		r.Warnings = append(r.Warnings, Warning{Code: WarnLabels, Text: "the file is a label map: its values are numbers of segments, not measurements"})
 	}
 }
 

@@ -127,7 +127,7 @@ func asProblem(err error) error {
 	case errors.As(err, &status) && status.Status == http.StatusNotFound, errors.Is(err, source.ErrNotFound):
 		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such series", Detail: "Its source does not have it: go back to the list of studies"}
 	case errors.Is(err, dicom.ErrTruncated), errors.Is(err, source.ErrIncomplete), errors.Is(err, source.ErrChanged):
-		return &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "The series could not be read whole", Detail: err.Error()}
+		return &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "The series could not be read whole", Detail: dicomweb.WithoutAddress(err).Error()}
 	}
-	return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The series could not be loaded", Detail: fmt.Sprintf("%v: try again", err)}
+	return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The series could not be loaded", Detail: fmt.Sprintf("%v: try again", dicomweb.WithoutAddress(err))}
 }

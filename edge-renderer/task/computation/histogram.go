@@ -170,9 +170,9 @@ func sortFloats(ctx context.Context, v *volume.Volume, p signaling.HistogramPara
 // sampled is about how many voxels AutoWindow looks at.
 const sampled = 1 << 18
 
-// AutoWindow is the window of Histogram, from evenly spread samples of a volume: a few milliseconds' work, for a view to
-// open with.
-func AutoWindow(v *volume.Volume) signaling.Window {
+// AutoWindow is a window like that of Histogram, up to the percentile top of what is no background, from evenly spread
+// samples of a volume: a few milliseconds' work, for a view to open with.
+func AutoWindow(v *volume.Volume, top float64) signaling.Window {
 	// An odd step does not walk along columns.
 	step := max(v.Voxels()/sampled, 1) | 1
 	all := make([]float64, 0, v.Voxels()/step+1)
@@ -189,7 +189,11 @@ func AutoWindow(v *volume.Volume) signaling.Window {
 			all = append(all, float64(data[i])*v.Slope+v.Intercept)
 		}
 	}
-	return summarize(weigh(all), signaling.HistogramParameters{Bins: 1}).Window
+	values := weigh(all)
+	if len(values) == 0 {
+		return signaling.Window{Center: 0, Width: 1}
+	}
+	return autoWindow(values, summarize(values, signaling.HistogramParameters{Bins: 1}), top)
 }
 
 // weigh puts values in order and counts equal ones.
@@ -237,7 +241,7 @@ func summarize(values []weighted, p signaling.HistogramParameters) *signaling.Hi
 	for i, q := range p.Percentiles {
 		h.Percentiles[i] = percentile(values, h.Voxels, q)
 	}
-	h.Window = autoWindow(values, h)
+	h.Window = autoWindow(values, h, 99)
 	return h
 }
 
@@ -252,10 +256,10 @@ func percentile(values []weighted, n int64, q float64) float64 {
 	return values[len(values)-1].value
 }
 
-// autoWindow spans the 1st to the 99th percentile of what is no background: the values above the threshold
+// autoWindow spans the 1st to the top percentile of what is no background: the values above the threshold
 // that parts all values best into two classes (Otsu, IEEE Trans. SMC 9:62, 1979), which in CT is between air
 // and tissue, in MR between noise and signal.
-func autoWindow(values []weighted, h *signaling.Histogram) signaling.Window {
+func autoWindow(values []weighted, h *signaling.Histogram, top float64) signaling.Window {
 	var best, threshold, below, sumBelow float64
 	n, sum := float64(h.Voxels), h.Mean*float64(h.Voxels)
 	threshold = h.Min
@@ -275,6 +279,6 @@ func autoWindow(values []weighted, h *signaling.Histogram) signaling.Window {
 	for _, w := range values[first:] {
 		above += w.count
 	}
-	lo, hi := percentile(values[first:], above, 1), percentile(values[first:], above, 99)
+	lo, hi := percentile(values[first:], above, 1), percentile(values[first:], above, top)
 	return signaling.Window{Center: (lo + hi) / 2, Width: max(hi-lo, 1e-6*math.Max(1, math.Abs(hi)))}
 }

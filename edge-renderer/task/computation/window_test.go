@@ -29,7 +29,7 @@ func TestAutoWindowFromSamples(t *testing.T) {
 				v.Float32s()[i] = float32(s)
 			}
 		}
-		w := computation.AutoWindow(v)
+		w := computation.AutoWindow(v, 99)
 		lo, hi := w.Center-w.Width/2, w.Center+w.Width/2
 		if math.Abs(lo-(2*405-100)) > 4 || math.Abs(hi-(2*895-100)) > 4 {
 			t.Errorf("%v: window from %g to %g", format, lo, hi)

@@ -1,15 +1,15 @@
 // What is on the screen, in words for the page around it.
 import type { SeriesInfo } from "../contract.js";
-import { plural, sentence } from "../text/amount.js";
+import { plural } from "../text/amount.js";
 
 /** namesOf is what the series is called. */
 export function namesOf({ studyDescription, seriesDescription, modality }: SeriesInfo): string {
   return [studyDescription, seriesDescription, modality].find(Boolean) ?? "";
 }
 
-/** extentOf is how much a series is: its slices and the size of its voxels, or why it is no volume. */
-export function extentOf({ size, spacingMm, images = 0, why, timePoints = [] }: SeriesInfo): string {
-  if (images > 0) return [plural(images, "image"), sentence(why ?? "")].filter(Boolean).join(" · ");
+/** extentOf is how much a series is: its slices and the size of its voxels, or its images where it is no volume. */
+export function extentOf({ size, spacingMm, images = 0, timePoints = [] }: SeriesInfo): string {
+  if (images > 0) return plural(images, "image");
   const mm = spacingMm.map((side) => side.toFixed(2).replace(/\.?0+$/, "")).join(" × ");
   const times = timePoints.length > 1 ? `${plural(timePoints.length, "time point")} of ` : "";
   return `${times}${plural(size[2], "slice")} of ${size[0]} × ${size[1]}, voxels of ${mm} mm`;

@@ -38,6 +38,7 @@ export const viewerPageStyles = css`
     text-overflow: ellipsis;
   }
   .who span {
+    flex-shrink: 4;
     overflow: hidden;
     color: var(--tc-soft);
     font-size: 13px;
