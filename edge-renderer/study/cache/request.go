@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,8 +158,36 @@ func (s *listed) Instances(context.Context) ([]source.Instance, error) { return 
 func (s *listed) count(fn func(source.Object) error) func(source.Object) error {
 	return func(o source.Object) error {
 		s.bytes.Add(int64(len(o.Data)))
+		if o.Stream != nil {
+			o.Stream = counted{o.Stream, &s.bytes}
+		}
 		return fn(o)
 	}
+}
+
+// counted counts what is read of its files.
+type counted struct {
+	fs.FS
+	bytes *atomic.Int64
+}
+
+func (c counted) Open(name string) (fs.File, error) {
+	f, err := c.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return countedFile{f, c.bytes}, nil
+}
+
+type countedFile struct {
+	fs.File
+	bytes *atomic.Int64
+}
+
+func (f countedFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	f.bytes.Add(int64(n))
+	return n, err
 }
 
 func (s *listed) Each(ctx context.Context, workers int, fn func(source.Object) error) error {
