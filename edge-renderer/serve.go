@@ -29,6 +29,10 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
+// previewAfter is how long a series may take before a coarse picture of it is shown: less than a user waits for, and more
+// than a CT takes from a server in the same house.
+const previewAfter = 250 * time.Millisecond
+
 // serveFlags is the command line of an edge in a pool.
 type serveFlags struct {
 	broker, brokerCA, id, tier, zone, listen, backend *string
@@ -146,7 +150,8 @@ func serve(ctx context.Context, args []string) error {
 	defer transport.Close()
 	workers := task.NewWorkers(*s.workers)
 	defer workers.Close()
-	volumes, err := cache.New(cache.Config{Renderer: renderer, MaxBytes: *s.volumeMemory << 20, Dir: *s.cacheDir, MaxDiskBytes: *s.cacheDisk << 20, Logger: log})
+	volumes, err := cache.New(cache.Config{Renderer: renderer, MaxBytes: *s.volumeMemory << 20, Dir: *s.cacheDir, MaxDiskBytes: *s.cacheDisk << 20,
+		PreviewAfter: previewAfter, Logger: log})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/signaling"
@@ -27,6 +28,8 @@ type Config struct {
 	// this process's user alone, and belongs to one cache at a time.
 	Dir          string
 	MaxDiskBytes int64
+	// PreviewAfter is how long a series may take before coarse volumes of it are handed out.
+	PreviewAfter time.Duration
 	Logger       *slog.Logger
 }
 

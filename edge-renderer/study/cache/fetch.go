@@ -33,13 +33,16 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 		return nil, none, err
 	}
 	series := &listed{Series: l.series, list: l.list}
+	previews := newLate(c.cfg.PreviewAfter, func(r *study.Result) { c.addPreview(ctx, e, r, l.describe(r)) })
+	defer previews.stop()
 	result, err := study.Build(ctx, series, study.Options{MaxBytes: c.cfg.MaxBytes, Part: l.Ref.Part,
 		Progress: func(done, of int) {
 			bytes := series.bytes.Load()
 			c.tell(e, signaling.Loading{Slices: done, TotalSlices: of, Bytes: bytes, TotalBytes: max(total, bytes), Stage: "fetching"})
 		},
-		Preview: func(r *study.Result) { c.addPreview(ctx, e, r, l.describe(r)) },
+		Preview: previews.put,
 	})
+	previews.stop()
 	if err != nil {
 		return nil, none, err
 	}
