@@ -193,8 +193,13 @@ func serve(ctx context.Context, args []string) error {
 	server := &service.Server{Addr: *s.listen, Handler: mux, CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log,
 		Listening: func(at net.Addr) { log.Info("edge listens", "address", at.String()) }}
 	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "broker", broker.Host)
-	return service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run},
+	err = service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run},
 		service.Part{Name: "studies", Run: func(ctx context.Context) error { return sources.Rescan(ctx, rescanEvery) }})
+	if errors.Is(err, agent.ErrStuck) { // what the sessions use cannot be closed in order
+		log.Error("the edge ends at once", "err", err)
+		os.Exit(1)
+	}
+	return err
 }
 
 // rescanEvery is how often new files are looked for in folders of studies.

@@ -109,7 +109,11 @@ func (a *Agent) Linked() error {
 // Drain takes no new tasks from now on; the sessions that run go on.
 func (a *Agent) Drain() { a.ledger.drain() }
 
-// Run keeps the link until ctx ends, and then ends every session. Sessions outlive a lost link.
+// ErrStuck says that sessions did not end when the agent did. What they use must not be taken from them.
+var ErrStuck = errors.New("sessions did not end in time")
+
+// Run keeps the link until ctx ends, and then ends every session; its error wraps ErrStuck where one does not end within
+// seconds. Sessions outlive a lost link.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.prefetches.close()
 	defer a.thumbnails.close()
@@ -131,7 +135,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		retry = min(2*retry, lastRetry)
 	}
-	a.ledger.close(errStopping)
+	if n := a.ledger.close(errStopping); n > 0 {
+		return fmt.Errorf("%w: %d of them, %v after they were told", ErrStuck, n, endWithin)
+	}
 	return nil
 }
 
@@ -158,7 +164,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	a.cfg.Logger.Info("registered with the broker", "broker", a.cfg.Broker.Host, "node", a.cfg.Node.ID)
 
 	for _, id := range registered.Ended {
-		a.ledger.release(&signaling.Release{Attempt: id, Fencing: 1<<63 - 1}, errRevoked)
+		a.ledger.revoke(id)
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(func() { a.heartbeats(ctx, link, time.Duration(registered.HeartbeatMs)*time.Millisecond) })
@@ -207,7 +213,10 @@ func (a *Agent) dial(ctx context.Context) (*signaling.Conn, *signaling.Registere
 	ws, resp, err := d.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + a.cfg.Secret}})
 	if err != nil {
 		if resp != nil {
-			return nil, nil, fmt.Errorf("open %s: the broker answered %s: check --edge-secret on both sides", u.String(), resp.Status)
+			if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+				return nil, nil, fmt.Errorf("open %s: the broker answered %s: check --edge-secret on both sides", u.String(), resp.Status)
+			}
+			return nil, nil, fmt.Errorf("open %s: the broker answered %s", u.String(), resp.Status)
 		}
 		return nil, nil, fmt.Errorf("open %s: %w", u.String(), err)
 	}

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"image/jpeg"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +43,12 @@ type broker struct {
 	messages chan signaling.Control
 	// hold, where it is not nil, keeps the service's answers back until it is closed.
 	hold chan struct{}
+	// ended is what a registration is told has ended.
+	ended []signaling.AttemptID
+	// sources, where it is not nil, is where sessions find theirs.
+	sources func(signaling.SourceAccess) (cache.Source, error)
+	// stop ends the edge that start has started.
+	stop func() error
 }
 
 func newBroker(t *testing.T) *broker {
@@ -97,7 +105,7 @@ func (b *broker) link(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if m.Type == signaling.ControlRegister {
-			_ = conn.Send(signaling.Control{Type: signaling.ControlRegistered, Registered: &signaling.Registered{HeartbeatMs: 20}})
+			_ = conn.Send(signaling.Control{Type: signaling.ControlRegistered, Registered: &signaling.Registered{HeartbeatMs: 20, Ended: b.ended}})
 			b.links <- conn
 		}
 		b.messages <- m
@@ -123,18 +131,25 @@ func (b *broker) start() *signaling.Conn {
 		t.Fatal(err)
 	}
 	workers := task.NewWorkers(1)
+	find := sources.Find
+	if b.sources != nil {
+		find = b.sources
+	}
 	a := agent.New(agent.Config{
 		Broker: b.url, Secret: "edge-secret", Logger: quiet, Load: func() signaling.Load { return signaling.Load{} },
 		Node:   signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering}, Capacity: signaling.DefaultResources(signaling.Rendering)},
 		Series: volumes, Sources: sources.Find,
-		Session: session.Config{Renderer: renderer, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers},
+		Session: session.Config{Renderer: renderer, Volumes: volumes, Sources: find, Transport: transport, Workers: workers},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	b.stop = sync.OnceValue(func() error {
 		stop()
-		if err := <-done; err != nil {
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := b.stop(); err != nil && !errors.Is(err, agent.ErrStuck) {
 			t.Error(err)
 		}
 		volumes.Close()
@@ -298,5 +313,84 @@ func TestLinkComesBack(t *testing.T) {
 	case <-b.links:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the edge did not come back")
+	}
+}
+
+func (b *broker) instruct(conn *signaling.Conn, attempt string, fencing int64) {
+	b.t.Helper()
+	f := fetch(0)
+	b.send(conn, signaling.Control{Type: signaling.ControlInstruct, ID: "i-" + attempt, Instruction: &signaling.Instruction{
+		Task: signaling.TaskID("t-" + attempt), Attempt: signaling.Attempt{ID: signaling.AttemptID(attempt), Node: "edge-1", Fencing: fencing},
+		Request: signaling.TaskRequest{Type: signaling.Rendering, Series: &f.Series}, Source: &f.Source,
+		Resources: signaling.DefaultResources(signaling.Rendering), WaitMs: 60_000}})
+	if m := b.answer("i-" + attempt); m.Type != signaling.ControlConfirm {
+		b.t.Fatalf("answered %+v, %v", m, m.Problem)
+	}
+}
+
+func (b *broker) registration() *signaling.Register {
+	b.t.Helper()
+	m := b.next("a registration", func(m *signaling.Control) bool { return m.Type == signaling.ControlRegister })
+	return m.Register
+}
+
+func (b *broker) relinked() *signaling.Conn {
+	b.t.Helper()
+	select {
+	case conn := <-b.links:
+		return conn
+	case <-time.After(20 * time.Second):
+		b.t.Fatal("the edge did not come back")
+		return nil
+	}
+}
+
+// An attempt that a registration says is over ends, and the edge registers again with the epoch that it had.
+func TestRevokedByRegistration(t *testing.T) {
+	b := newBroker(t)
+	b.ended = []signaling.AttemptID{"a-1", "unknown"}
+	conn := b.start()
+	if r := b.registration(); r.Epoch != 0 {
+		t.Errorf("the first epoch is %d", r.Epoch)
+	}
+	b.instruct(conn, "a-1", 7)
+	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link")
+	conn = b.relinked()
+	b.next("the end", func(m *signaling.Control) bool {
+		return m.Type == signaling.ControlUpdate && m.Update.Attempt == "a-1" && m.Update.State.Ended()
+	})
+	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link again")
+	conn = b.relinked()
+	if r := b.registration(); r.Epoch != 7 {
+		t.Errorf("registered with epoch %d, want 7", r.Epoch)
+	}
+	b.instruct(conn, "a-2", 8)
+}
+
+// A session that does not end keeps neither the edge's link nor its end.
+func TestStuckSession(t *testing.T) {
+	b := newBroker(t)
+	free := make(chan struct{})
+	defer close(free)
+	began := make(chan struct{})
+	b.sources = func(signaling.SourceAccess) (cache.Source, error) {
+		close(began)
+		<-free
+		return nil, errors.New("let go")
+	}
+	conn := b.start()
+	b.instruct(conn, "a-1", 7)
+	<-began
+	b.ended = []signaling.AttemptID{"a-1"}
+	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link")
+	conn = b.relinked()
+	b.registration()
+	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link again")
+	b.relinked()
+	if r := b.registration(); r.Epoch != 7 || len(r.Ledger) != 1 {
+		t.Errorf("registered with epoch %d and %d attempts, want 7 and 1", r.Epoch, len(r.Ledger))
+	}
+	if err := b.stop(); !errors.Is(err, agent.ErrStuck) {
+		t.Errorf("the edge ended with %v", err)
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/signaling"
 )
+
+// endWithin is how long sessions may take to end when the edge does.
+const endWithin = 6 * time.Second
 
 // ledger is what runs on this edge. It decides; Redis is only its index. Its methods may be called from
 // several goroutines.
@@ -20,6 +24,7 @@ type ledger struct {
 	epoch    int64 // highest fencing token seen
 	draining bool
 	closed   bool
+	late     time.Time      // until when sessions may end, once closed
 	running  sync.WaitGroup // sessions that hold something
 }
 
@@ -114,6 +119,13 @@ func (l *ledger) release(r *signaling.Release, reason error) {
 	}
 }
 
+// revoke ends an attempt that the broker says is over, whatever its fencing token.
+func (l *ledger) revoke(id signaling.AttemptID) {
+	if s := l.find(id); s != nil {
+		s.End(errRevoked)
+	}
+}
+
 // snapshot is the ledger as it is sent to the broker.
 func (l *ledger) snapshot() (entries []signaling.LedgerEntry, attempts []signaling.AttemptID, epoch int64, draining bool) {
 	l.mu.Lock()
@@ -132,13 +144,31 @@ func (l *ledger) drain() {
 	l.draining = true
 }
 
-// close ends every session and waits until nothing is held.
-func (l *ledger) close(reason error) {
+// close ends every session and waits until nothing is held, but no longer than endWithin after the first call. It says
+// how many sessions have not ended by then.
+func (l *ledger) close(reason error) int {
 	l.mu.Lock()
-	l.closed = true
+	if !l.closed {
+		l.closed, l.late = true, time.Now().Add(endWithin)
+	}
 	for _, e := range l.entries {
 		e.session.End(reason)
 	}
+	late := l.late
 	l.mu.Unlock()
-	l.running.Wait()
+	ended := make(chan struct{})
+	go func() { // ends with the sessions, or with the process
+		l.running.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(time.Until(late))
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return 0
+	case <-timer.C:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.entries)
 }
