@@ -173,6 +173,10 @@ func (b *Builder) volume(s *stack) (*volume.Volume, error) {
 			return nil, err
 		}
 		s.fill(v)
+		if s.plain { // interpolated planes have no values beyond those of their neighbours
+			s.valueRange(v)
+			return v, nil
+		}
 	} else {
 		var err error
 		if v, err = volume.New(g, s.format(), slope, intercept); err != nil {
@@ -183,6 +187,16 @@ func (b *Builder) volume(s *stack) (*volume.Volume, error) {
 	s.finite(v)
 	v.UpdateRange()
 	return v, nil
+}
+
+// valueRange sets the range of a volume of stored values from those that its slices had when they came.
+func (s *stack) valueRange(v *volume.Volume) {
+	lo, hi := s.slices[0].lo, s.slices[0].hi
+	for _, t := range s.slices[1:] {
+		lo, hi = min(lo, t.lo), max(hi, t.hi)
+	}
+	a, b := float64(lo)*v.Slope+v.Intercept, float64(hi)*v.Slope+v.Intercept
+	v.Min, v.Max = min(a, b), max(a, b)
 }
 
 // inPlace is the pool that the slices lie in just as they will in the volume; nil where they do not.
