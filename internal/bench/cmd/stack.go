@@ -115,8 +115,15 @@ func (s *stack) environment() []string {
 // startEdge starts an edge, which has no volume yet, in the place of the one that runs.
 func (s *stack) startEdge(ctx context.Context) (err error) {
 	s.edge.end()
-	args := []string{"--broker", s.url, "--listen", "127.0.0.1:0", "--id", "bench-" + rand.Text(), "--log-level", "warn"}
+	id := "bench-" + rand.Text()
+	args := []string{"--broker", s.url, "--listen", "127.0.0.1:0", "--id", id, "--log-level", "warn"}
 	if s.edge, err = start(filepath.Join(s.bin, "edge-renderer"), args, s.environment()); err != nil {
+		return err
+	}
+	if err := s.answers(ctx, "/api/v1/session"); err != nil { // gives the cookie
+		return err
+	}
+	if err := s.answers(ctx, "/api/v1/nodes/"+id); err != nil {
 		return err
 	}
 	return s.answers(ctx, "/readyz?session=1")
