@@ -68,29 +68,41 @@ func New(files []*File, notes []Problem, store Opener) *Catalog {
 	slices.SortFunc(s.files, func(a, b *File) int { return cmp.Compare(a.Path, b.Path) })
 	problems := slices.Clone(notes)
 	bySeries := map[[2]string]*series{}
-	// Of two files with the same UID the whole one is served rather than the damaged one.
-	var whole, damaged []*File
+	// Damaged files come last, so that what is said of a study is what the others say.
+	var whole, strange, damaged []*File
 	for _, f := range s.files {
 		if f.Archive == nil {
 			s.size += f.Size
 		}
-		if f.Problem != "" {
-			problems = append(problems, Problem{Path: f.Path, Kind: f.Kind, Reason: f.Problem})
-		}
 		switch {
 		case f.Instance == nil:
-		case f.Problem == "":
-			whole = append(whole, f)
-		default:
+			if f.Problem != "" {
+				problems = append(problems, Problem{Path: f.Path, Kind: f.Kind, Reason: f.Problem})
+			}
+		case f.Problem != "":
 			damaged = append(damaged, f)
+		case f.Odd:
+			strange = append(strange, f)
+		default:
+			whole = append(whole, f)
 		}
 	}
 	problems = append(problems, s.lookUp()...)
-	for _, f := range append(whole, damaged...) {
+	var copies []*File // that are not served
+	for _, f := range slices.Concat(whole, strange, damaged) {
 		if other := s.place(f, bySeries); other != nil {
-			problems = append(problems, Problem{Path: f.Path, Kind: KindDuplicate,
-				Reason: fmt.Sprintf("It has the same SOP Instance UID as %s, which is served instead.", other.Path)})
+			copies = append(copies, other)
+		} else if f.Problem != "" {
+			problems = append(problems, Problem{Path: f.Path, Kind: f.Kind, Reason: f.Problem})
 		}
+	}
+	for _, f := range copies {
+		served := bySeries[f.key()].byUID[f.Instance.SOPInstanceUID]
+		p := Problem{Path: f.Path, Kind: KindDuplicate, Reason: fmt.Sprintf("It has the same SOP Instance UID as %s, which is served instead.", served.Path)}
+		if f.Problem != "" {
+			p.Kind, p.Reason = f.Kind, fmt.Sprintf("%s Another copy, %s, is served instead.", f.Problem, served.Path)
+		}
+		problems = append(problems, p)
 	}
 	for _, st := range s.studies {
 		st.finish()
@@ -103,7 +115,13 @@ func New(files []*File, notes []Problem, store Opener) *Catalog {
 	return s
 }
 
-// place puts a file into its series and returns the file that has its place already.
+// key tells series apart.
+func (f *File) key() [2]string {
+	return [2]string{f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID}
+}
+
+// place puts a file into its series. Where another copy of the instance has its place already, the better one of them
+// gets it, and the other one is returned.
 func (s *Catalog) place(f *File, bySeries map[[2]string]*series) *File {
 	st := s.byUID[f.Study.StudyInstanceUID]
 	if st == nil {
@@ -111,7 +129,7 @@ func (s *Catalog) place(f *File, bySeries map[[2]string]*series) *File {
 		s.byUID[f.Study.StudyInstanceUID] = st
 		s.studies = append(s.studies, st)
 	}
-	key := [2]string{f.Study.StudyInstanceUID, f.Series.SeriesInstanceUID}
+	key := f.key()
 	se := bySeries[key]
 	if se == nil {
 		se = &series{SeriesInfo: &source.SeriesInfo{SeriesAttributes: *f.Series}, byUID: map[string]*File{}}
@@ -119,6 +137,11 @@ func (s *Catalog) place(f *File, bySeries map[[2]string]*series) *File {
 		st.series = append(st.series, se)
 	}
 	if other := se.byUID[f.Instance.SOPInstanceUID]; other != nil {
+		if better(other, f) <= 0 {
+			return f
+		}
+		se.byUID[f.Instance.SOPInstanceUID] = f
+		se.files[slices.Index(se.files, other)] = f
 		return other
 	}
 	se.byUID[f.Instance.SOPInstanceUID] = f

@@ -57,6 +57,9 @@ type File struct {
 	Series   *source.SeriesAttributes
 	Instance *source.Instance
 	Preamble []byte // what it lacks at its beginning
+	// Odd says that the file deviates from the standard, so that another copy of the instance is served where there is
+	// one.
+	Odd bool
 }
 
 // Archived is the place of a file in an archive.

@@ -26,6 +26,7 @@ type header struct {
 	series   source.SeriesAttributes
 	instance source.Instance
 	preamble []byte // what the file lacks at its beginning
+	odd      bool   // see File.Odd
 }
 
 // headerLimits bounds the header of a file. Enhanced multi-frame objects have megabytes of it.
@@ -61,7 +62,7 @@ func Read(r io.Reader, f *File) {
 		}
 	}
 	if h != nil {
-		f.Study, f.Series, f.Instance, f.Preamble = &h.study, &h.series, &h.instance, h.preamble
+		f.Study, f.Series, f.Instance, f.Preamble, f.Odd = &h.study, &h.series, &h.instance, h.preamble, h.odd
 	}
 }
 
@@ -96,6 +97,12 @@ func readHeader(in io.Reader, head []byte, f *File) (h *header, kind Kind, probl
 		}
 		return nil, kind, problem
 	}
+	if problem == "" {
+		if problem = lacking(d, &h.instance, f.Size); problem != "" {
+			kind = KindDamaged
+		}
+	}
+	h.odd = odd(d, &h.instance)
 	return h, kind, problem
 }
 

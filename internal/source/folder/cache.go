@@ -19,7 +19,7 @@ import (
 
 // cacheMagic begins a cached index. Its last byte is the version: it grows when a stored field changes its meaning
 // or when reading a header would now give something else.
-const cacheMagic = "TOMOIDX\x02"
+const cacheMagic = "TOMOIDX\x03"
 
 // maxCache is the longest cached index that is read: several times what DefaultMaxFiles files need.
 const maxCache = 4 << 30
@@ -46,6 +46,7 @@ type cachedFile struct {
 	Study, Series int
 	Instance      *source.Instance
 	Preamble      []byte
+	Odd           bool
 }
 
 // cacheFile is where the index of this folder lasts; empty where it can't.
@@ -146,7 +147,7 @@ func pack(root string, files []*catalog.File) *cached {
 	series := map[*source.SeriesAttributes]int{}
 	for i, f := range files {
 		e := cachedFile{Path: f.Path, Size: f.Size, ModTime: f.ModTime, Kind: f.Kind, Problem: f.Problem,
-			Archive: f.Archive, Beside: f.Beside, Names: f.Names, Bad: f.Bad, Instance: f.Instance, Preamble: f.Preamble}
+			Archive: f.Archive, Beside: f.Beside, Names: f.Names, Bad: f.Bad, Instance: f.Instance, Preamble: f.Preamble, Odd: f.Odd}
 		if f.Instance != nil {
 			e.Study = refer(studies, &c.Studies, f.Study)
 			e.Series = refer(series, &c.Series, f.Series)
@@ -172,7 +173,7 @@ func unpack(c *cached) ([]*catalog.File, error) {
 	for i, e := range c.Files {
 		f := &all[i]
 		*f = catalog.File{Path: e.Path, Size: e.Size, ModTime: e.ModTime, Kind: e.Kind, Problem: e.Problem,
-			Archive: e.Archive, Beside: e.Beside, Names: e.Names, Bad: e.Bad, Instance: e.Instance, Preamble: e.Preamble}
+			Archive: e.Archive, Beside: e.Beside, Names: e.Names, Bad: e.Bad, Instance: e.Instance, Preamble: e.Preamble, Odd: e.Odd}
 		if f.Instance != nil {
 			if e.Study < 1 || e.Study > len(c.Studies) || e.Series < 1 || e.Series > len(c.Series) {
 				return nil, errors.New("cached index: damaged (a reference is wrong)")
