@@ -64,24 +64,16 @@ func odd(d *dicom.Dataset, i *source.Instance) bool {
 }
 
 // better orders copies of an instance, the one to serve first: whole ones before damaged ones, those that are as they
-// should be before odd ones, those whose image has a place, those of the likelier length, and then by path.
+// should be before odd ones, those whose image has a place, the longer ones, since what was cut behind its header
+// may show in nothing else, and then by path.
 func better(a, b *File) int {
 	return cmp.Or(
 		first(a.Problem == "", b.Problem == ""),
 		first(!a.Odd, !b.Odd),
 		first(a.Instance.IsImage(), b.Instance.IsImage()),
 		first(a.Instance.Placed(), b.Instance.Placed()),
-		cmp.Compare(b.likely(), a.likely()),
+		cmp.Compare(b.Size, a.Size),
 		cmp.Compare(a.Path, b.Path))
-}
-
-// likely is larger for the likelier length of two copies. Compressed data that was cut shows in nothing but its length;
-// what is stored as it is has all that it needs, and what is longer has something in it that does not belong there.
-func (f *File) likely() int64 {
-	if _, native := nativeBytes(f.Instance); native {
-		return -f.Size
-	}
-	return f.Size
 }
 
 // first orders what is so before what is not.

@@ -98,7 +98,7 @@ func TestFuzzedCopiesHideNoGoodOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := dicom.Parse(good, dicom.Options{})
+	d, err := dicom.Parse(good, dicom.Options{StopAtPixelData: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,9 @@ func TestFuzzedCopiesHideNoGoodOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Damage to the pixels alone shows in no header.
-		if p, err := dicom.Parse(data, dicom.Options{}); err == nil && sameHeader(p, d) {
+		// Damage to the pixels alone shows in no header, unless too little of them is left.
+		p, err := dicom.Parse(data, dicom.Options{StopAtPixelData: true})
+		if err == nil && len(data) > len(good)-300 && sameHeader(p, d) {
 			continue
 		}
 		sourcetest.WriteBytes(t, filepath.Join(root, e.Name()), data)
