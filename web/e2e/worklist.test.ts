@@ -31,7 +31,7 @@ describe("the worklist", () => {
   it("shows the studies of the sources that answer, and names the one that does not", async () => {
     await page.goto(stack.url);
     await page.locator(".row.study").first().waitFor();
-    expect(await page.locator(".banner").innerText()).toMatch(/^archive did not answer: \S/);
+    expect(await page.locator(".banner").innerText()).toMatch(/^archive could not be searched: \S/);
     expect(await page.locator(".row.study .id").first().innerText()).toContain(study.patientID);
   });
 

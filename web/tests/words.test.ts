@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { SeriesInfo } from "../src/contract.js";
-import { choicesOfFiles, choicesOfStudy } from "../src/pages/series-choices.js";
+import { choicesOfFiles, choicesOfStudy, othersOf } from "../src/pages/series-choices.js";
 import { extentOf, framesOf } from "../src/pages/shown-words.js";
 import { megabytesOf, sentence, sentenceCase } from "../src/text/amount.js";
-import { concernsOf, countOf, headlineOf } from "../src/text/warnings.js";
-import { placeOf, seriesOf } from "../src/element/overlay.js";
+import { concernsOf, countOf, headlineOf, isGrave, sentLine } from "../src/text/warnings.js";
+import { placeOf, seriesOf, shownOf } from "../src/element/overlay.js";
 
 const series = (fields: Partial<SeriesInfo>): SeriesInfo => ({
   series: { studyInstanceUID: "1", seriesInstanceUID: "1.1" }, patientName: "", patientId: "", modality: "CT",
@@ -29,8 +29,35 @@ describe("warnings", () => {
 
   it("about the files alone are counted", () => {
     expect(headlineOf(concernsOf({ warnings: [tilt] }))).toBe("1 remark");
-    expect(headlineOf(concernsOf({ leftOutCount: 2 }))).toBe("2 files left out.");
+    expect(headlineOf(concernsOf({ leftOutCount: 2 }))).toBe("2 files of this series left out.");
     expect(countOf(concernsOf(undefined))).toBe(0);
+  });
+});
+
+describe("files that were sent", () => {
+  const left = Array.from({ length: 16 }, (_, i) => ({ name: `IM${i}`, reason: "it is truncated" }));
+
+  it("and left out are told beside what opens, with their number", () => {
+    const concerns = concernsOf(series({}), { leftOut: left, leftOutCount: 38 });
+    expect([countOf(concerns), isGrave(concerns), concerns.sent.length, headlineOf(concerns)]).toEqual([1, false, 16, "38 files that you sent were left out."]);
+    expect(sentLine(concernsOf(undefined, { leftOutCount: 1 }))).toBe("1 file that you sent was left out.");
+  });
+
+  it("do not hide what is wrong with the picture", () => {
+    const concerns = concernsOf({ warnings: [{ code: "missing-slices", text: "3 slices are missing", amount: 3, picture: true }], leftOutCount: 1 }, { leftOutCount: 2 });
+    expect([countOf(concerns), isGrave(concerns), headlineOf(concerns)]).toEqual([3, true, "3 slices are missing."]);
+  });
+});
+
+describe("badge", () => {
+  it("says that something loads only while something is on its way", () => {
+    expect(shownOf("loading", undefined, false, false)).toBe("loading");
+    expect(shownOf("loading", undefined, false, true)).toBeUndefined();
+    expect(shownOf("loading", "lossy", true, false)).toBe("preview");
+    expect(shownOf("loading", "lossy", true, true)).toBeUndefined();
+    expect(shownOf("running", "lossless", false, true)).toBe("lossless");
+    expect(shownOf("restoring", "lossless", false, false)).toBe("stale");
+    expect(shownOf("failed", undefined, false, false)).toBeUndefined();
   });
 });
 
@@ -81,11 +108,24 @@ describe("choices", () => {
   const parts = [{ part: 1, name: "axial", slices: 99, volume: true }, { part: 2, name: "localizer", slices: 1, volume: false, reason: "It is a single image." }];
 
   it("are the study's series, and the parts of the one that is shown", () => {
-    const [first, second] = choicesOfStudy(listed, series({ parts, series: { studyInstanceUID: "1", seriesInstanceUID: "1.1", part: 2 } }), "main-pacs");
+    const [first, second] = choicesOfStudy("1", listed, series({ parts, series: { studyInstanceUID: "1", seriesInstanceUID: "1.1", part: 2 } }), "main-pacs");
     expect(first).toMatchObject({ shown: true, openable: true, series: { source: "main-pacs", studyInstanceUID: "1", seriesInstanceUID: "1.1" } });
     expect(first?.parts.map(({ shown, series: ref }) => [shown, ref.part])).toEqual([[false, 1], [true, 2]]);
     expect(first?.parts[1]?.detail).toBe("1 image · It is a single image.");
     expect(second).toMatchObject({ shown: false, openable: false, detail: "1 object · Structured report" });
+  });
+
+  it("are the other series that have images, where one could not be opened", () => {
+    const choices = choicesOfStudy("1", [...listed, { ...listed[0], seriesInstanceUID: "1.3" } as never], undefined);
+    expect(choices.map(({ shown, parts: of }) => [shown, of.length])).toEqual([[false, 0], [false, 0], [false, 0]]);
+    const names = (failed?: string) => othersOf(choices, failed).map(({ series: { seriesInstanceUID } }) => seriesInstanceUID);
+    expect(names("1.1")).toEqual(["1.3"]);
+    expect(names()).toEqual(["1.1", "1.3"]);
+  });
+
+  it("call what holds no images by another name", () => {
+    const report = { series: { source: "upload", studyInstanceUID: "5", seriesInstanceUID: "5.2" }, patientName: "", patientId: "", modality: "SR", instances: 1, volume: false, reason: "a structured report" };
+    expect(choicesOfFiles({ series: [report] }, undefined)).toMatchObject([{ detail: "1 object · A structured report.", openable: false }]);
   });
 
   it("are the series among files that were sent", () => {

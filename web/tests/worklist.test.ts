@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { ProblemError } from "../src/client/problem.js";
-import type { Found, Search, Study } from "../src/client/studies.js";
+import { keeperOf, type Found, type Search, type Source, type Study } from "../src/client/studies.js";
 import { dateRange } from "../src/text/dates.js";
 import { chosen, viewerURL } from "../src/worklist/address.js";
-import { countNarrowing, isNarrowed, noFilters, remember, remembered, searchOf, turned, widened } from "../src/worklist/filters.js";
-import { Listing, pageSize } from "../src/worklist/listing.js";
+import { activeOf, countNarrowing, emptyOf, isNarrowed, noFilters, remember, remembered, searchOf, turned, widened } from "../src/worklist/filters.js";
+import { Listing, pageSize, troubleOf, troubles } from "../src/worklist/listing.js";
 
 const today = new Date(2026, 2, 3, 23, 59);
 
@@ -34,6 +34,26 @@ describe("filters", () => {
     const some = { ...noFilters, by: "patients", sort: "name", modality: "CT", when: "week", search: "x" } as const;
     expect([isNarrowed(noFilters), isNarrowed(some), countNarrowing(some)]).toEqual([false, true, 2]);
     expect(widened(some)).toEqual({ ...noFilters, by: "patients", sort: "name" });
+  });
+
+  it("are named one by one, and removed one by one", () => {
+    const some = { ...noFilters, search: "x", modality: "CT", patientName: " smi ", when: "range", from: "2026-01-02", to: "" } as const;
+    expect(activeOf(some).map(({ words }) => words)).toEqual(["Modality: CT", "Name: smi", "Study date: from 2026-01-02"]);
+    for (const one of activeOf(some)) expect(activeOf({ ...some, ...one.without }).map(({ words }) => words)).not.toContain(one.words);
+    expect(activeOf({ ...noFilters, when: "week" })).toMatchObject([{ field: "when", words: "Study date: 7 days" }]);
+  });
+
+  it("of dates count once a date is in them", () => {
+    const dates = { ...noFilters, when: "range" } as const;
+    expect([isNarrowed(dates), countNarrowing(dates)]).toEqual([false, 0]);
+    expect([isNarrowed({ ...dates, to: "2026-01-31" }), countNarrowing({ ...dates, to: "2026-01-31" })]).toEqual([true, 1]);
+    expect(isNarrowed({ ...noFilters, when: "any", from: "2026-01-31" })).toBe(false);
+  });
+
+  it("say what the list is narrowed to where it is empty", () => {
+    expect(emptyOf({ ...noFilters, source: "kept" })).toBe("The list is narrowed to Source: kept.");
+    expect(emptyOf({ ...noFilters, search: "knee" })).toMatch(/^Every word of the search must occur .*\.$/);
+    expect(emptyOf({ ...noFilters, search: "knee", modality: "MR" })).toMatch(/word.* narrowed to Modality: MR\.$/);
   });
 
   it("turn an order round where it is in force", () => {
@@ -141,6 +161,21 @@ describe("Listing", () => {
     api.asked[1]?.answer();
     await more;
     expect(listing.complete).toBe(true);
+  });
+});
+
+describe("sources", () => {
+  it("that lack something are counted and named", () => {
+    const problems = [{ name: "a", problem: "It is silent." }, { name: "b", problem: "It is slow." }, { name: "c", more: true }];
+    expect(problems.map(troubleOf)).toEqual(["could not be searched: It is silent.", "could not be searched: It is slow.", "has more that match than are listed: narrow the search."]);
+    expect(troubles(problems)).toBe("2 sources could not be searched. 1 source has more that match than are listed.");
+    expect(troubles(problems.slice(1, 2))).toBe("1 source could not be searched.");
+  });
+
+  it("keep files in a store rather than in a PACS", () => {
+    const pacs: Source = { name: "main", kind: "pacs", writable: true };
+    expect(keeperOf([pacs, { name: "kept", kind: "store", writable: true }])).toBe("kept");
+    expect([keeperOf([pacs]), keeperOf([])]).toEqual(["main", ""]);
   });
 });
 

@@ -20,6 +20,14 @@ export class ProblemError extends Error {
   }
 }
 
+/** What another series of the same study need not have. */
+const ofSeries = new Set<ProblemCode>(["not-a-volume", "unreadable", "too-large", "unsupported", "not-found", "unavailable", "internal"]);
+
+/** isOfSeries says that another series may be opened all the same. */
+export function isOfSeries(problem: ProblemError): boolean {
+  return ofSeries.has(problem.code);
+}
+
 /** Advice is what the user can do about a problem. */
 export type Advice = "retry" | "sign-in" | "studies" | "none";
 

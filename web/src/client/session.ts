@@ -56,6 +56,8 @@ export class Session extends Emitter<SessionEvents> {
   #opening: Opening | undefined;
   /** again is what was on the screen when the edge was lost. */
   #again: SeriesRef | undefined;
+  /** passedOver is why a series that the edge chose is not on the screen, until another one is. */
+  #passedOver: ProblemError | undefined;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
   /** view is what the session opens with; without one the edge chooses. */
@@ -147,6 +149,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#opening?.fail(cancelled);
     const opening = new Opening(series);
     this.#opening = opening;
+    this.#passedOver = undefined;
     this.told.open(series);
     try {
       await this.#request({ type: "open-series", series });
@@ -330,6 +333,8 @@ export class Session extends Emitter<SessionEvents> {
     const unrelated = this.#opening?.shows(series);
     if (unrelated !== undefined) this.emit("notice", unrelated);
     this.emit("loaded", series);
+    if (this.#passedOver !== undefined) this.emit("notice", this.#passedOver);
+    this.#passedOver = undefined;
     // Another edge shows what the task names, or the largest of the files; the user may have chosen another one since.
     const again = this.#again;
     this.#again = undefined;
@@ -339,15 +344,16 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #noticed(problem: ProblemError): void {
+    // While files have shown nothing yet, what is said of a series leaves nothing on the screen, its preview neither.
+    const bare = this.#uploader !== undefined && this.#state === "loading" && (this.told.patients.length === 0 || isFinal(problem));
+    if (bare && this.told.received !== undefined) this.told.refuse(problem);
     if (this.#opening !== undefined) {
-      this.#opening.because(problem);
+      if (bare) this.#opening.fail(problem);
+      else this.#opening.because(problem);
       return;
     }
-    // Files that cannot be looked at, or none of which can be shown, leave nothing on the screen to go on with.
-    if (this.#uploader !== undefined && this.told.patients.length === 0) {
-      if (this.told.received === undefined) this.#fail(problem);
-      else this.told.refuse(problem);
-    }
+    if (bare && this.told.received === undefined) this.#fail(problem);
+    else if (bare) this.#passedOver = problem;
     this.emit("notice", problem);
   }
 

@@ -18,6 +18,8 @@ export interface Study {
   modalities: string[];
   seriesCount: number;
   instanceCount: number;
+  /** images counts DICOM frames; a source that does not say it has one in each instance, as far as is known. */
+  images?: number;
 }
 
 /** Patient is a patient with the studies that match. */
@@ -91,6 +93,11 @@ export interface Found<Item> {
   total: number;
   /** problems are those of the sources that did not answer, or not with all. */
   problems: SourceStatus[];
+}
+
+/** keeperOf is where files are kept unless the user says otherwise: the broker's own store rather than a PACS. */
+export function keeperOf(writable: readonly Source[]): string {
+  return (writable.find(({ kind }) => kind === "store") ?? writable[0])?.name ?? "";
 }
 
 /** StudiesAPI asks one broker for studies. */

@@ -67,8 +67,11 @@ export class Told {
     if (received !== undefined) this.#emitter.emit("received", (this.#received = received));
   }
 
+  /** refuse says that nothing is on the screen, also not the preview of what was to come. */
   refuse(problem: ProblemError): void {
     this.#refused = problem;
+    this.#patients = [];
+    this.#emitter.emit("series", this.#patients);
     this.load(undefined);
   }
 

@@ -5,15 +5,24 @@ export const concernStyles = css`
   .viewport {
     position: absolute;
   }
-  /* A plain image may be white to its edges, or have text burned in where ours stands. */
-  .over.flat .corner {
+  /* Bone and fat are white up to the edges of a picture; what is written there is read all the same. */
+  .corner {
     margin: -6px -8px;
     padding: 6px 8px;
     border-radius: 8px;
-    background: rgb(0 0 0 / 0.66);
+    background: rgb(0 0 0 / 0.72);
   }
-  .over.flat .corner:empty {
-    padding: 0;
+  .corner.br:not(:has(*)) {
+    display: none;
+  }
+  .letter {
+    padding: 0 6px;
+    border-radius: 6px;
+    background: rgb(0 0 0 / 0.55);
+  }
+  /* A plain image may have text burned in where ours stands, of another patient even. */
+  .over.flat .corner {
+    background: #050708;
   }
   .badge.preview {
     --dot: var(--tc-warn);

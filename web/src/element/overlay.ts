@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { Letters } from "../camera/letters.js";
 import { rounded } from "../camera/window.js";
+import type { State } from "../client/session-types.js";
 import type { Rect, SeriesInfo, SeriesRef, SessionInfo, Viewport, Window } from "../contract.js";
 import { isoDate, personName, sexWord } from "../text/person.js";
 import type { Quality } from "./types.js";
@@ -50,6 +51,17 @@ export function identity(series: SeriesInfo): TemplateResult {
 
 /** Shown is what the picture on the screen is. */
 export type Shown = Quality | "loading" | "preview" | "stale";
+
+/**
+ * shownOf is what the picture is, or nothing where there is none. unshown says that nothing is on its way either,
+ * though the session waits for what the user chooses.
+ */
+export function shownOf(state: State | "idle", quality: Quality | undefined, preview: boolean, unshown: boolean): Shown | undefined {
+  if (state === "loading" && unshown) return undefined;
+  if (preview && quality !== undefined) return "preview";
+  if (state === "loading") return "loading";
+  return quality === undefined || state === "running" ? quality : "stale";
+}
 
 const shownWords: Record<Shown, [string, string]> = {
   stale: ["Not live", "The connection is interrupted; this is the last picture that came"],

@@ -79,6 +79,11 @@ export abstract class SessionElement extends LitElement {
     return this.current?.state ?? "idle";
   }
 
+  /** problem is why the session is being restored or has failed. */
+  get problem(): ProblemError | undefined {
+    return this.current?.problem;
+  }
+
   /** view is what is shown, or is on its way; setting it shows that, or opens the next series with it. */
   get view(): ViewState | undefined {
     return this.current?.view ?? this.#opening;
@@ -111,6 +116,11 @@ export abstract class SessionElement extends LitElement {
   /** received is what the edge has found in the files that were sent. */
   get received(): Received | undefined {
     return this.current?.told.received;
+  }
+
+  /** refused is why none of the files that were sent is on the screen, though the edge has them. */
+  get refused(): ProblemError | undefined {
+    return this.current?.told.refused;
   }
 
   /** timePoint is which of series.timePoints is shown, or is on its way. */
@@ -334,7 +344,7 @@ export abstract class SessionElement extends LitElement {
     session.on("received", (received) => { this.dispatch("received", { received }); });
     session.on("view", (view) => { this.dispatch("viewchange", { view }); });
     session.on("notice", (problem) => {
-      const { refused } = session.told;
+      const { refused } = this;
       // Where nothing is on the screen, a card says it.
       this.tell(problem, refused === undefined);
       if (refused !== undefined) failed(refused);

@@ -4,7 +4,7 @@ import { explain, type ProblemError } from "../client/problem.js";
 import type { State } from "../client/session-types.js";
 import type { Sent } from "../client/upload.js";
 import type { Loading, Received } from "../contract.js";
-import { megabytes, megabytesOf, plural } from "../text/amount.js";
+import { megabytes, megabytesOf, plural, sentence } from "../text/amount.js";
 
 export interface Situation {
   state: State | "idle";
@@ -32,7 +32,7 @@ export function situation(now: Situation): TemplateResult | typeof nothing {
     case "connecting":
       return waiting("Connecting", "The renderer is ready; the picture's way is being opened.", now);
     case "loading":
-      return now.hasPicture ? strip(now) : arriving(now);
+      return now.hasPicture && now.refused === undefined ? strip(now) : arriving(now);
     case "running":
       if (now.opening || now.loading?.preview === true) return strip(now);
       return now.hasPicture ? nothing : waiting("Drawing the first picture", "");
@@ -129,7 +129,7 @@ function nothingFound({ leftOut = [], leftOutCount = 0 }: Received): TemplateRes
   return html`<div class="message"><div class="card" role="alertdialog" aria-label="Nothing to show">
     <h2>None of these files can be shown</h2>
     <p>DICOM, NIfTI and NRRD files can, also in zip files and folders.</p>
-    <dl class="files">${leftOut.slice(0, 5).map(({ name, reason }) => html`<dt>${name}</dt><dd>${reason}</dd>`)}</dl>
+    <dl class="files">${leftOut.slice(0, 5).map(({ name, reason }) => html`<dt>${name}</dt><dd>${sentence(reason)}</dd>`)}</dl>
     ${more > 0 ? html`<p class="quiet">And ${plural(more, "more file")}.</p>` : nothing}
     <div class="actions"><slot name="action"></slot></div>
   </div></div>`;
@@ -158,5 +158,6 @@ function over(now: Situation): TemplateResult {
       ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${now.state === "ended" ? "Open again" : "Retry"}</button>`}
       <slot name="action"></slot>
     </div>
+    <slot name="choices"></slot>
   </div></div>`;
 }

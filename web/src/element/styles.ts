@@ -31,6 +31,9 @@ export const viewerStyles = css`
     top: 0;
     left: 0;
   }
+  .picture.gone {
+    opacity: 0;
+  }
   video,
   .still {
     position: absolute;
@@ -177,6 +180,11 @@ export const viewerStyles = css`
     pointer-events: auto;
     user-select: text;
     -webkit-user-select: text;
+  }
+  .card:not(.quietly) {
+    max-height: 100%;
+    overflow: auto;
+    scrollbar-width: thin;
   }
   .card.quietly {
     border-color: transparent;

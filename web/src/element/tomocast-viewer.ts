@@ -13,7 +13,7 @@ import { watchSize } from "./fit.js";
 import { watchFrames } from "./frames.js";
 import { Gestures, type Handled, type Tool } from "./gestures.js";
 import { Notices } from "./notices.js";
-import { footer, inViewport, placeOf, seriesOf, type Shown } from "./overlay.js";
+import { footer, inViewport, placeOf, seriesOf, type Shown, shownOf } from "./overlay.js";
 import { SessionElement } from "./session-element.js";
 import { situation } from "./situation.js";
 import { StillLayer } from "./still-layer.js";
@@ -31,7 +31,8 @@ import type { Quality } from "./types.js";
  * there is to know of it, "loading", "sending" and "received" on the way, "cancel" where the user has cancelled it,
  * "error" with what went wrong in words, "statechange", "viewchange", "frame" and "still".
  *
- * A slot "action" takes a link or button that is offered beside Retry where a session has failed.
+ * A slot "action" takes a link or button that is offered beside Retry where a session has failed, and a slot "choices"
+ * what can be opened instead.
  */
 export class TomocastViewer extends SessionElement {
   static override readonly styles = [theme, buttons, viewerStyles, concernStyles];
@@ -97,12 +98,12 @@ export class TomocastViewer extends SessionElement {
     const { series, state } = this;
     const session = this.current;
     const view = session?.views.shown ?? this.view;
-    const concerns = concernsOf(state === "idle" ? undefined : series);
+    const concerns = state === "idle" ? concernsOf(undefined) : concernsOf(series, this.received?.series.length === 0 ? undefined : this.received);
     const toggle = (): void => { this.concerned = !this.concerned; };
     return html`
       <div class="stage ${this.tool}" part="stage" tabindex="0" role="application" aria-roledescription=${this.flat ? "image" : "3D view"}
         aria-label=${spokenLabel(this.flat, this.letters[0])}>
-        <div class="picture" style=${size}>
+        <div class="picture ${this.refused === undefined ? "" : "gone"}" style=${size}>
           <video autoplay playsinline muted .muted=${true} disablepictureinpicture aria-hidden="true"></video>
           <img class="still" alt="" hidden />
           <div class="over ${this.flat ? "flat" : ""}">
@@ -121,7 +122,7 @@ export class TomocastViewer extends SessionElement {
         opening: session?.told.opening !== undefined,
         sent: session?.told.sent,
         received: this.received,
-        refused: session?.told.refused,
+        refused: this.refused,
         hasPicture: this.quality !== undefined,
         retry: () => { this.retry(); },
         giveUp: () => { session?.giveUp(); },
@@ -136,9 +137,8 @@ export class TomocastViewer extends SessionElement {
 
   /** shown is what the badge says of the picture: a picture that stands still for want of a connection is not live. */
   get #shown(): Shown | undefined {
-    if (this.current?.told.preview === true && this.quality !== undefined) return "preview";
-    if (this.state === "loading") return "loading";
-    return this.quality === undefined || this.state === "running" ? this.quality : "stale";
+    const unshown = this.refused !== undefined || this.received?.series.length === 0;
+    return shownOf(this.state, this.quality, this.current?.told.preview === true, unshown);
   }
 
   /** handled is what gestures act on. */

@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { explain } from "../client/problem.js";
 import { keepFiles, type Kept } from "../client/stow.js";
-import type { Source, StudiesAPI } from "../client/studies.js";
+import { keeperOf, type Source, type StudiesAPI } from "../client/studies.js";
 import type { Picked } from "../files/picked.js";
 import { dialogOf, dialogStyles, showDialog } from "../parts/dialog.js";
 import { buttons, theme } from "../parts/theme.js";
@@ -171,7 +171,7 @@ export class KeepDialog extends LitElement {
   async #askSources(): Promise<void> {
     try {
       this.sources = (await this.api.sources()).filter(({ writable }) => writable);
-      this.chosen = this.sources[0]?.name ?? "";
+      this.chosen = keeperOf(this.sources);
     } catch (error) {
       const { title, detail } = explain(error);
       this.problem = `${title} ${detail}`;

@@ -3,7 +3,7 @@
 import type { Series } from "../client/studies.js";
 import type { PartInfo, Received, SeriesInfo, SeriesRef } from "../contract.js";
 import { plural, sentence } from "../text/amount.js";
-import { aboutOf, countOf, imagesOf } from "../worklist/series-list.js";
+import { aboutOf, countOf, imagesOf, isImageless } from "../worklist/series-list.js";
 
 /** Choice is a series or a part of one that can be opened. */
 export interface Choice {
@@ -19,9 +19,8 @@ export interface Choice {
   parts: Choice[];
 }
 
-/** choicesOfStudy are a study's series as its source lists them. */
-export function choicesOfStudy(listed: readonly Series[], shown: SeriesInfo, source?: string): Choice[] {
-  const { studyInstanceUID } = shown.series;
+/** choicesOfStudy are a study's series as its source lists them; shown is the one on the screen, where there is one. */
+export function choicesOfStudy(studyInstanceUID: string, listed: readonly Series[], shown: SeriesInfo | undefined, source?: string): Choice[] {
   return listed.map((one) => {
     const series: SeriesRef = { studyInstanceUID, seriesInstanceUID: one.seriesInstanceUID };
     if (source !== undefined) series.source = source;
@@ -30,11 +29,17 @@ export function choicesOfStudy(listed: readonly Series[], shown: SeriesInfo, sou
   });
 }
 
+/** othersOf are the series that can be tried instead of one that could not be opened. */
+export function othersOf(choices: readonly Choice[], failed: string | undefined): Choice[] {
+  return choices.filter(({ openable, series }) => openable && series.seriesInstanceUID !== failed);
+}
+
 /** choicesOfFiles are the series among files that were sent. */
 export function choicesOfFiles({ series }: Received, shown: SeriesInfo | undefined): Choice[] {
   return series.map((one) => {
-    const detail = [plural(one.instances, "image"), one.volume ? "" : sentence(one.reason ?? "")].filter(Boolean).join(" · ");
-    return choice(one.series, one.modality, [one.seriesDescription, one.studyDescription].find(Boolean) ?? "", detail, true, shown);
+    const pictured = !isImageless(one.modality);
+    const detail = [plural(one.instances, pictured ? "image" : "object"), one.volume ? "" : sentence(one.reason ?? "")].filter(Boolean).join(" · ");
+    return choice(one.series, one.modality, [one.seriesDescription, one.studyDescription].find(Boolean) ?? "", detail, pictured, shown);
   });
 }
 

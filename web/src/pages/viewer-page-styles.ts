@@ -31,6 +31,7 @@ export const viewerPageStyles = css`
     white-space: nowrap;
   }
   .who h1 {
+    flex: 0 1 auto;
     margin: 0;
     overflow: hidden;
     font-size: 15px;
@@ -38,7 +39,9 @@ export const viewerPageStyles = css`
     text-overflow: ellipsis;
   }
   .who span {
-    flex-shrink: 4;
+    /* It has what the name leaves. */
+    flex: 1 1 0;
+    min-width: 0;
     overflow: hidden;
     color: var(--tc-soft);
     font-size: 13px;
@@ -110,6 +113,14 @@ export const viewerPageStyles = css`
   }
   nav {
     display: none;
+  }
+  .others {
+    max-height: 38vh;
+    margin-top: 18px;
+    padding: 14px 8px 0;
+    overflow: auto;
+    border-top: 1px solid var(--tc-line);
+    scrollbar-width: thin;
   }
   .reset {
     width: 100%;

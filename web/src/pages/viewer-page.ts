@@ -1,11 +1,12 @@
 // A study's page: the viewer and the tools around it.
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
-import { ProblemError } from "../client/problem.js";
+import { isOfSeries, ProblemError } from "../client/problem.js";
 import type { Orientation } from "../client/session-types.js";
 import type { Series, StudiesAPI } from "../client/studies.js";
-import type { PresetInfo, SeriesInfo, Window } from "../contract.js";
+import type { PresetInfo, Window } from "../contract.js";
 import type { Tool } from "../element/gestures.js";
 import type { TomocastViewer } from "../element/tomocast-viewer.js";
+import type { SeriesChoice } from "../element/types.js";
 import { noStats, type Stats } from "../element/stats.js";
 import type { Picked } from "../files/picked.js";
 import { frameStyles, stranded } from "../parts/frame.js";
@@ -16,7 +17,7 @@ import { chosen, viewerURL } from "../worklist/address.js";
 import { AutoWindow } from "./auto-window.js";
 import { Cine, intervalMs } from "./cine.js";
 import { detailOf, extentOf, framesOf, namesOf } from "./shown-words.js";
-import { type Choice, choicesOfFiles, choicesOfStudy } from "./series-choices.js";
+import { type Choice, choicesOfFiles, choicesOfStudy, othersOf } from "./series-choices.js";
 import { viewerPageStyles } from "./viewer-page-styles.js";
 
 /** Sheet is a part of the panel, which a narrow page shows one at a time. */
@@ -56,6 +57,8 @@ export class ViewerPage extends LitElement {
   /** opened says that the study was on the screen, if only once. */
   #opened = false;
   #listedStudy = "";
+  /** asked is the series that is to be on the screen. */
+  #asked: SeriesChoice | undefined;
   readonly #auto = new AutoWindow(() => { this.requestUpdate(); });
   readonly #cine = new Cine((at, playing) => { this.#scrub({ at, active: playing }); }, (ms, then) => {
     const timer = setTimeout(then, ms);
@@ -90,6 +93,7 @@ export class ViewerPage extends LitElement {
     this.listed = [];
     this.#listedStudy = "";
     const choice = chosen(this.query);
+    this.#asked = choice;
     const opened = choice === undefined ? this.#files && this.#viewer?.upload(this.#files.files) : this.#viewer?.load(choice);
     // What goes wrong is told by the element itself.
     opened?.catch(() => undefined);
@@ -109,15 +113,27 @@ export class ViewerPage extends LitElement {
     }
     return html`
       ${this.#header()}
-      <tomocast-viewer .tool=${this.tool} @statechange=${this.#draw} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
+      <tomocast-viewer .tool=${this.tool} @statechange=${this.#stated} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
         @loading=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
         <a slot="action" class="button" href="/">Back to studies</a>
+        ${this.#others()}
       </tomocast-viewer>
       ${this.#scrubber()}
       ${this.#hasTools ? html`${this.panel ? this.#panel() : nothing} ${this.#bar()}` : nothing}
       ${this.keeping && this.#files !== undefined
         ? html`<tc-keep .api=${this.api} .picked=${this.#files} @close=${() => { this.keeping = false; }}></tc-keep>` : nothing}
     `;
+  }
+
+  /** others are offered where a study's series could not be opened. */
+  #others(): TemplateResult | typeof nothing {
+    const { state, problem } = this.#viewer ?? {};
+    if (this.#opened || state !== "failed" || problem === undefined || !isOfSeries(problem)) return nothing;
+    const others = othersOf(this.#choices, this.#asked?.seriesInstanceUID);
+    return others.length === 0 ? nothing : html`<div slot="choices" class="others">
+      <h2>${this.#asked?.seriesInstanceUID === undefined ? "Series of this study" : "Other series of this study"}</h2>
+      <tc-series-menu .api=${this.api} .choices=${others} @open=${(event: CustomEvent<Choice>) => { this.#openAnew(event.detail); }}></tc-series-menu>
+    </div>`;
   }
 
   #header(): TemplateResult {
@@ -226,7 +242,9 @@ export class ViewerPage extends LitElement {
   get #choices(): Choice[] {
     const viewer = this.#viewer;
     const { series, received } = viewer ?? {};
-    const choices = this.#files !== undefined ? received === undefined ? [] : choicesOfFiles(received, series) : series === undefined ? [] : choicesOfStudy(this.listed, series, chosen(this.query)?.source);
+    const study = chosen(this.query);
+    const ofFiles = received === undefined ? [] : choicesOfFiles(received, series);
+    const choices = study === undefined ? ofFiles : choicesOfStudy(study.studyInstanceUID, this.listed, series, study.source);
     const [only] = choices;
     return choices.length === 1 && only?.parts.length === 0 && only.shown ? [] : choices;
   }
@@ -241,6 +259,7 @@ export class ViewerPage extends LitElement {
     if (viewer === null) return;
     this.#cine.pause();
     this.sheet = "";
+    this.#asked = series;
     const asked = viewer.openSeries(series);
     this.requestUpdate();
     try {
@@ -248,21 +267,39 @@ export class ViewerPage extends LitElement {
       // The address leads to what is on the screen, also after a reload.
       if (this.#files === undefined) history.replaceState(null, "", viewerURL(series));
     } catch (error) {
-      if (!(error instanceof ProblemError && error.code === "cancelled")) viewer.notify(error);
+      // Where nothing is on the screen, the element says it there.
+      if (viewer.refused === undefined && !(error instanceof ProblemError && error.code === "cancelled")) viewer.notify(error);
     }
     this.requestUpdate();
   }
 
-  /** loaded lists the other series of the study, once for each study. */
-  readonly #loaded = (event: CustomEvent<{ series: SeriesInfo }>): void => {
+  /** openAnew opens another series of the study where there is no session that could show it. */
+  #openAnew({ series }: Choice): void {
+    this.#asked = series;
+    history.replaceState(null, "", viewerURL(series));
+    this.#viewer?.load(series).catch(() => undefined);
+  }
+
+  readonly #stated = (): void => {
     this.requestUpdate();
-    const { studyInstanceUID } = event.detail.series.series;
-    const source = chosen(this.query)?.source ?? "";
-    if (this.#files !== undefined || this.#listedStudy === studyInstanceUID) return;
-    this.#listedStudy = studyInstanceUID;
-    // Without a list there is nothing to choose from; the series on the screen is there all the same.
-    this.api.series(studyInstanceUID, source).then((listed) => { this.listed = listed; }, () => undefined);
+    // What else there is can be tried instead.
+    if (this.#viewer?.state === "failed") this.#list();
   };
+
+  readonly #loaded = (): void => {
+    this.requestUpdate();
+    this.#list();
+  };
+
+  /** list asks for the series of the study, once for each study. */
+  #list(): void {
+    const { studyInstanceUID, source = "" } = chosen(this.query) ?? {};
+    if (studyInstanceUID === undefined || this.#listedStudy === studyInstanceUID) return;
+    this.#listedStudy = studyInstanceUID;
+    const of = (): boolean => this.#listedStudy === studyInstanceUID;
+    // Without a list there is nothing to choose from; a later opening asks again.
+    this.api.series(studyInstanceUID, source).then((listed) => { if (of()) this.listed = listed; }, () => { if (of()) this.#listedStudy = ""; });
+  }
 
   readonly #frame = (): void => {
     const viewer = this.#viewer;

@@ -4,7 +4,7 @@ import type { Source } from "../client/studies.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import type { When } from "../text/dates.js";
-import { countNarrowing, type Filters, isNarrowed, noFilters, widened } from "./filters.js";
+import { type Active, activeOf, type Filters, isNarrowed, noFilters, widened } from "./filters.js";
 
 const typingMs = 200;
 
@@ -98,6 +98,32 @@ export class FilterBar extends LitElement {
         background: var(--tc-ground);
         font-size: 14px;
       }
+      .active {
+        gap: 8px;
+      }
+      .active .button {
+        min-height: 32px;
+        max-width: 100%;
+        padding: 0 8px 0 12px;
+        border-color: var(--tc-accent);
+        border-radius: 16px;
+        background: var(--tc-accent-dim);
+        font-size: 13px;
+      }
+      .active span {
+        overflow: hidden;
+        text-overflow: ellipsis;
+      }
+      .active svg {
+        width: 14px;
+        height: 14px;
+      }
+      @media (min-width: 901px) {
+        /* Their quick choices are in sight. */
+        .beside {
+          display: none !important;
+        }
+      }
       .clear {
         margin-left: auto;
       }
@@ -150,7 +176,8 @@ export class FilterBar extends LitElement {
         .by .button {
           flex: 1;
         }
-        .more {
+        .more,
+        .active .button {
           min-height: 44px;
         }
       }
@@ -177,7 +204,7 @@ export class FilterBar extends LitElement {
 
   protected override render(): TemplateResult {
     const { filters } = this;
-    const set = countNarrowing(filters);
+    const active = activeOf(filters);
     return html`
       <div class="line">
         <label class="search">${icons.search}<span class="visually-hidden">Search</span>
@@ -188,7 +215,7 @@ export class FilterBar extends LitElement {
           ${chip("Patients", filters.by === "patients", () => { this.#set({ by: "patients" }); })}
         </div>
         <button class="button more" aria-expanded=${this.open} aria-controls="fields" @click=${() => { this.open = !this.open; }}>
-          ${icons.filter}Filters${set === 0 ? nothing : html`<span class="count number">${set}</span>`}</button>
+          ${icons.filter}Filters${active.length === 0 ? nothing : html`<span class="count number">${active.length}</span>`}</button>
       </div>
       <div class="line quick ${this.open ? "shown" : ""}">
         <div class="chips" role="group" aria-label="Modality">
@@ -200,8 +227,18 @@ export class FilterBar extends LitElement {
         </div>
         ${isNarrowed(filters) ? html`<button class="button plain clear" @click=${() => { this.#clear(); }}>${icons.close}Clear all</button>` : nothing}
       </div>
-      ${this.open || filters.when === "range" ? this.#fields() : nothing}
+      ${this.open ? this.#fields() : this.#active(active)}
     `;
+  }
+
+  /** active are the filters that are in force while their fields are not seen. */
+  #active(active: Active[]): TemplateResult | typeof nothing {
+    if (active.length === 0) return nothing;
+    const beside = (one: Active): boolean => one.field === "modality" || (one.field === "when" && this.filters.when !== "range");
+    return html`<div class="line active ${active.every(beside) ? "beside" : ""}" role="group" aria-label="Filters that are set">
+      ${active.map((one) => html`<button class="button ${beside(one) ? "beside" : ""}" aria-label=${`Remove the filter ${one.words}`}
+        @click=${() => { this.#set(one.without); }}><span>${one.words}</span>${icons.close}</button>`)}
+    </div>`;
   }
 
   #fields(): TemplateResult {
@@ -237,6 +274,8 @@ export class FilterBar extends LitElement {
   };
 
   #when(when: When): void {
+    // Two dates are asked for in the fields.
+    if (when === "range") this.open = true;
     this.#set({ when });
   }
 

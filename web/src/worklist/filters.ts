@@ -24,23 +24,53 @@ export const noFilters: Filters = {
   when: "any", from: "", to: "", sort: "-date", by: "studies",
 };
 
-/** The fields that narrow the list; the others only arrange it. */
-const narrowing = ["search", "patientName", "patientID", "accessionNumber", "modality", "source", "from", "to"] as const;
+/** The fields beside search and date that narrow the list, with what they are called; the others only arrange it. */
+const narrowing = [
+  ["modality", "Modality"], ["patientName", "Name"], ["patientID", "ID"], ["accessionNumber", "Accession"], ["source", "Source"],
+] as const;
+
+const days: Record<Exclude<When, "range">, string> = { any: "", today: "Today", week: "7 days", month: "30 days" };
+
+/** Active is a filter that is set beside the search. */
+export interface Active {
+  field: (typeof narrowing)[number][0] | "when";
+  /** words are what it is narrowed to. */
+  words: string;
+  /** without is what changes when it is removed. */
+  without: Partial<Filters>;
+}
+
+/** activeOf are the filters that are set beside the search. A range of dates without a date in it is none. */
+export function activeOf(filters: Filters): Active[] {
+  const active: Active[] = narrowing.filter(([field]) => filters[field].trim() !== "")
+    .map(([field, name]) => ({ field, words: `${name}: ${filters[field].trim()}`, without: { [field]: "" } }));
+  const { when, from, to } = filters;
+  const range = from === "" ? (to === "" ? "" : `until ${to}`) : to === "" ? `from ${from}` : `${from} to ${to}`;
+  const date = when === "range" ? range : days[when];
+  if (date !== "") active.push({ field: "when", words: `Study date: ${date}`, without: { when: "any", from: "", to: "" } });
+  return active;
+}
 
 /** isNarrowed says whether some studies may be hidden by the filters. */
 export function isNarrowed(filters: Filters): boolean {
-  return narrowing.some((field) => filters[field] !== "") || filters.when !== "any";
+  return filters.search !== "" || countNarrowing(filters) > 0;
 }
 
 /** countNarrowing is how many filters are set beside the search. */
 export function countNarrowing(filters: Filters): number {
-  return narrowing.filter((field) => field !== "search" && field !== "from" && field !== "to" && filters[field] !== "").length +
-    (filters.when === "any" ? 0 : 1);
+  return activeOf(filters).length;
 }
 
 /** widened is the filters with everything shown, arranged as before. */
 export function widened({ sort, by }: Filters): Filters {
   return { ...noFilters, sort, by };
+}
+
+/** emptyOf says why a narrowed list is empty. */
+export function emptyOf(filters: Filters): string {
+  const active = activeOf(filters).map(({ words }) => words).join(", ");
+  const search = filters.search.trim() === "" ? "" : "Every word of the search must occur in the name, ID, description, accession number, date or modality.";
+  return [search, active === "" ? "" : `The list is narrowed to ${active}.`].filter(Boolean).join(" ");
 }
 
 /** searchOf is what the broker is asked. Parts of names, IDs and accession numbers are enough. */

@@ -1,6 +1,7 @@
 // The studies or patients that match, as many of them as have been scrolled to.
 import { explain, type Explanation } from "../client/problem.js";
 import type { Found, Patient, SourceStatus, Study, StudiesAPI } from "../client/studies.js";
+import { plural } from "../text/amount.js";
 import { type Filters, searchOf } from "./filters.js";
 
 /** pageSize is how many rows are asked for at a time. */
@@ -102,6 +103,19 @@ export class Listing {
     const found = await this.#api.studies(search, offset, pageSize, signal);
     return { ...found, items: found.items.map((study) => ({ key: keyOf(study), patient: { ...study, studies: [study] } })) };
   }
+}
+
+/** troubleOf is what a source lacks, in words that follow its name. */
+export function troubleOf({ problem = "" }: SourceStatus): string {
+  return problem === "" ? "has more that match than are listed: narrow the search." : `could not be searched: ${problem}`;
+}
+
+/** troubles counts the sources that lack something. */
+export function troubles(problems: readonly SourceStatus[]): string {
+  const failed = problems.filter(({ problem = "" }) => problem !== "").length;
+  const more = problems.length - failed;
+  return [failed === 0 ? "" : `${plural(failed, "source")} could not be searched.`, more === 0 ? "" : `${plural(more, "source")} ${more === 1 ? "has" : "have"} more that match than are listed.`]
+    .filter(Boolean).join(" ");
 }
 
 /** keyOf tells studies apart, also those that two sources have. */

@@ -67,7 +67,7 @@ function innerRow(study: Study, context: RowContext): TemplateResult {
       <span role="cell" class="patient"><a href=${viewerURL({ studyInstanceUID, source })}>${what}</a>${accession(study)}</span>
       <span role="cell" class="number date"><b>Study</b>${isoDate(study.studyDate) || "–"}</span>
       <span role="cell" class="modality">${study.modalities.map((modality) => html`<em>${modality}</em>`)}${keptMark(study, context)}</span>
-      <span role="cell" class="number quiet">${plural(study.seriesCount, "series", "series")}, ${plural(study.instanceCount, "image")}</span>
+      <span role="cell" class="number quiet">${plural(study.seriesCount, "series", "series")}, ${plural(study.images ?? study.instanceCount, "image")}</span>
       <span role="cell" class="more">${expander(open, "series", what, () => { context.toggle(key); })}</span>
     </div>
     ${open ? seriesOf(study, context) : nothing}
@@ -75,12 +75,13 @@ function innerRow(study: Study, context: RowContext): TemplateResult {
 }
 
 function studyCells(study: Study, context: RowContext): TemplateResult {
+  const { images = study.instanceCount } = study;
   return html`
     <span role="cell" class="number date"><b>Study</b>${isoDate(study.studyDate) || "–"}</span>
     <span role="cell" class="modality">${study.modalities.map((modality) => html`<em>${modality}</em>`)}${keptMark(study, context)}</span>
     <span role="cell" class="description">${study.description}${accession(study)}${sourceOf(study.source, context)}</span>
     <span role="cell" class="number right series-count">${study.seriesCount}</span>
-    <span role="cell" class="number right count">${study.instanceCount.toLocaleString("en-GB")}<b class="unit">${study.instanceCount === 1 ? "image" : "images"}</b></span>
+    <span role="cell" class="number right count">${images.toLocaleString("en-GB")}<b class="unit">${images === 1 ? "image" : "images"}</b></span>
   `;
 }
 

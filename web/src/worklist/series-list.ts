@@ -171,6 +171,11 @@ export class SeriesList extends LitElement {
 /** What holds no images, where a source says nothing but the modality. */
 const imageless = new Set(["SR", "KO", "PR", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "AU", "ECG", "HD", "PLAN", "FID", "RWV", "SMR"]);
 
+/** isImageless says that series of a modality hold documents, measurements or plans, but no images. */
+export function isImageless(modality: string): boolean {
+  return imageless.has(modality);
+}
+
 /** isKnown says whether the source has looked into the series; a PACS tells little of it. */
 function isKnown({ images, kind = "", reason = "" }: Series): boolean {
   return images > 0 || kind !== "" || reason !== "";
@@ -179,7 +184,7 @@ function isKnown({ images, kind = "", reason = "" }: Series): boolean {
 /** imagesOf is how many images a series has, as far as its source says; else there is one in each instance. */
 export function imagesOf(series: Series): number {
   if (isKnown(series)) return series.images;
-  return imageless.has(series.modality) ? 0 : series.instanceCount;
+  return isImageless(series.modality) ? 0 : series.instanceCount;
 }
 
 /** countOf is how much a series is. */

@@ -43,6 +43,18 @@ export const listStyles = css`
     min-width: 0;
     overflow-wrap: anywhere;
   }
+  .banner details {
+    flex: 1;
+    min-width: 0;
+  }
+  .banner summary {
+    padding: 6px 0;
+    cursor: pointer;
+  }
+  .banner details > span {
+    display: block;
+    padding: 4px 0 4px 18px;
+  }
   .table {
     overflow: hidden;
     border: 1px solid var(--tc-line);

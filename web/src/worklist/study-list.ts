@@ -10,8 +10,8 @@ import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural } from "../text/amount.js";
 import { isoDate, personName } from "../text/person.js";
-import { type Filters, isNarrowed, noFilters, remember, remembered, sessionStore, turned, widened } from "./filters.js";
-import { keyOf, Listing, type Row } from "./listing.js";
+import { emptyOf, type Filters, isNarrowed, noFilters, remember, remembered, sessionStore, turned, widened } from "./filters.js";
+import { keyOf, Listing, type Row, troubleOf, troubles } from "./listing.js";
 import { patientRow, type RowContext, studyRow } from "./rows.js";
 import { listStyles } from "./study-list-styles.js";
 
@@ -87,10 +87,21 @@ export class StudyListPage extends LitElement {
         <tc-open-files></tc-open-files>
       </div>
       <tc-filters .filters=${this.filters} .sources=${this.sources} @filters=${(event: CustomEvent<Filters>) => { this.#show(event.detail); }}></tc-filters>
-      ${this.#listing?.problems.map(({ name, problem }) => html`<p class="banner" role="alert">${icons.warning}<span><b>${name}</b> ${problem === undefined ? "has more that match than are listed: narrow the search." : html`did not answer: ${problem}`}</span>
-        <button class="button" @click=${() => { this.#show(this.filters); }}>Ask again</button></p>`)}
+      ${this.#banner()}
       ${this.#content()}
     `)} ${this.#deleteDialog()}`;
+  }
+
+  /** banner is what the sources lack: one in a line, several in a line that opens. */
+  #banner(): TemplateResult | typeof nothing {
+    const problems = this.#listing?.problems ?? [];
+    if (problems.length === 0) return nothing;
+    const lines = problems.map((status) => html`<span><b>${status.name}</b> ${troubleOf(status)}</span>`);
+    const what = problems.length === 1
+      ? lines
+      : html`<details><summary>${troubles(problems)}</summary>${lines}</details>`;
+    return html`<div class="banner" role="alert">${icons.warning}${what}
+      <button class="button" @click=${() => { this.#show(this.filters); }}>Ask again</button></div>`;
   }
 
   #count(): string {
@@ -160,7 +171,7 @@ export class StudyListPage extends LitElement {
     if (isNarrowed(this.filters)) {
       return html`<div class="empty">${icons.search}
         <h2>No study matches</h2>
-        <p>Every word of the search must occur in the name, ID, description, accession number, date or modality, and every filter must fit.</p>
+        <p>${emptyOf(this.filters)}</p>
         <button class="button" @click=${() => { this.#show(widened(this.filters)); }}>Show all studies</button>
       </div>`;
     }
