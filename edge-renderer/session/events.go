@@ -147,6 +147,7 @@ func (l *loop) connected() {
 		}
 	}
 	l.event(shown)
+	l.tellNotice()
 	l.tellFailure()
 }
 

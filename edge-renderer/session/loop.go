@@ -36,6 +36,7 @@ type loop struct {
 	opening  *opening           // a series on its way, nil where there is none
 	uploads  *uploads           // the files that the terminal sends; nil for a session of a series
 	failed   *signaling.Problem // why the series cannot be shown
+	notice   *signaling.Problem // of what is shown, until the page has been told; nil where there is none
 	ending   error              // why the session ends at endAt
 	loading  signaling.Loading
 	view     *view  // nil until there is something to show

@@ -25,18 +25,26 @@ func FullStep(g volume.Geometry) float64 {
 }
 
 // InitialView is the view that a volume opens with: the preset for its modality, seen from a standard side. The values
-// of CT mean the same everywhere; those of others differ from scanner to scanner, so their window comes from the volume.
-func InitialView(series signaling.SeriesRef, modality string, v *volume.Volume, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
+// of CT mean the same everywhere; those of others differ from scanner to scanner, so their window comes from the volume. A
+// label map, whose values are numbers of segments, opens so that every number can be told from the others.
+func InitialView(series signaling.SeriesRef, modality string, labels bool, v *volume.Volume, from signaling.Orientation, aspect float64) (signaling.ViewState, error) {
 	camera, err := standardCamera(v.Geometry, from, aspect)
 	if err != nil {
 		return signaling.ViewState{}, err
+	}
+	if labels {
+		modality = "" // the maximum intensity
 	}
 	p := preset.Default(modality)
 	view := signaling.Viewport{
 		ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: series,
 		Mode: viewMode(p.Mode), Camera: camera, Preset: p.Name,
 	}
-	if modality != "CT" {
+	switch {
+	case labels:
+		top := max(v.Max, 1)
+		view.Window = &signaling.Window{Center: top / 2, Width: top}
+	case modality != "CT":
 		top := 99.0
 		if view.Mode == signaling.ViewMIP {
 			top = 99.95 // the largest values are what it is made of

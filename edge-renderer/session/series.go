@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tomocast/tomocast/edge-renderer/picture"
+	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -39,6 +40,10 @@ type opening struct {
 	ref      signaling.SeriesRef
 	viewport string // that will show it; empty: all of them
 	cancel   context.CancelFunc
+	// others are what is shown instead where the series cannot be shown, best first; passed is why one before could not
+	// be, nil where there was none.
+	others []signaling.SeriesRef
+	passed *signaling.Problem
 	// preview says that a coarse volume of it is on the screen, in the viewports that have shown as their series. What was
 	// there before comes back if the rest does not come.
 	preview bool
@@ -66,15 +71,21 @@ type (
 
 // open begins to load a series, instead of one that is under way.
 func (l *loop) open(ctx context.Context, ref signaling.SeriesRef, viewport string) {
+	l.begin(ctx, &opening{ref: ref, viewport: viewport})
+}
+
+// begin is open with what is known already.
+func (l *loop) begin(ctx context.Context, o *opening) {
 	l.giveUp()
+	whole := ctx
 	ctx, cancel := context.WithCancel(ctx)
-	o := &opening{ref: ref, viewport: viewport, cancel: cancel}
+	o.cancel = cancel
 	l.opening = o
 	events := l.s.events
-	request, err := l.where(ref)
+	request, err := l.where(o.ref)
 	if err != nil {
 		cancel()
-		l.loaded(ctx, eventLoaded{of: o, err: err})
+		l.loaded(whole, eventLoaded{of: o, err: err})
 		return
 	}
 	l.helpers.Go(func() {
@@ -259,17 +270,54 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 		}
 	}
 	if err != nil {
-		l.notLoaded(e.of, err)
+		if !l.openNext(ctx, e.of, err) {
+			l.notLoaded(e.of, err)
+		}
 		return
 	}
 	l.letKept(e.of)
 	l.loading.Stage, l.loading.Preview = "done", false
 	v := l.view.snapshot()
 	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+	if p := e.of.passed; p != nil {
+		l.notice = &signaling.Problem{Code: p.Code, Title: "Another series is shown", Detail: "The largest one cannot be shown: " + p.Detail}
+		l.tellNotice()
+	}
+}
+
+// tellNotice tells the page, once there is one, what it must know of the series that it was shown.
+func (l *loop) tellNotice() {
+	if l.notice == nil || l.peer == nil || !l.peer.connected {
+		return
+	}
+	l.event(signaling.Event{Type: signaling.EventNotice, Problem: l.notice})
+	l.notice = nil
+}
+
+// openNext opens what may be shown instead of a series that cannot be, where there is something.
+func (l *loop) openNext(ctx context.Context, o *opening, err error) bool {
+	var more *cache.Others
+	if errors.As(err, &more) {
+		o.others = more.Series
+	}
+	p := asProblem(err)
+	if len(o.others) == 0 || !cache.OfSeries(p) {
+		return false
+	}
+	l.s.log.Warn("series not loaded, the next one is tried", "code", p.Code, "title", p.Title)
+	l.goBack(o)
+	if o.passed != nil {
+		p = o.passed // of the one that was wanted most
+	}
+	l.begin(ctx, &opening{ref: o.others[0], viewport: o.viewport, others: o.others[1:], passed: p})
+	return true
 }
 
 func (l *loop) notLoaded(o *opening, err error) {
 	p := asProblem(err)
+	if o.passed != nil {
+		p = o.passed
+	}
 	l.s.log.Warn("series not loaded", "code", p.Code, "title", p.Title)
 	l.goBack(o)
 	if l.view == nil && l.uploads == nil {
@@ -365,7 +413,8 @@ func opened(ref signaling.SeriesRef, s *cache.Series, aspect float64) (signaling
 	if s.Images != nil {
 		return imageViewport(ref, s.Images, aspect), nil
 	}
-	state, err := InitialView(ref, s.Info.Modality, s.Volume, signaling.Anterior, aspect)
+	labels := slices.ContainsFunc(s.Info.Warnings, func(w signaling.Warning) bool { return w.Code == string(study.WarnLabels) })
+	state, err := InitialView(ref, s.Info.Modality, labels, s.Volume, signaling.Anterior, aspect)
 	if err != nil {
 		return signaling.Viewport{}, err
 	}

@@ -23,6 +23,8 @@ const (
 	receivingEvery = 100 * time.Millisecond
 	// reserveWithin is how long room for files is waited for.
 	reserveWithin = 2 * time.Second
+	// maxOthers bounds the series of an upload that are tried where the largest one cannot be shown.
+	maxOthers = 8
 	// maxBatches bounds the uploads of a session.
 	maxBatches = 64
 )
@@ -158,7 +160,7 @@ func (l *loop) uploaded(ctx context.Context) error {
 	return nil
 }
 
-// received tells the page what series came, and shows the largest volume, else the first images.
+// received tells the page what series came, and shows the largest volume that can be shown, else the first images.
 func (l *loop) received(ctx context.Context, e eventReceived) {
 	u := l.uploads
 	u.present.Store(nil)
@@ -169,7 +171,7 @@ func (l *loop) received(ctx context.Context, e eventReceived) {
 		return
 	}
 	u.batches = append(u.batches, e.batch)
-	fresh := e.received.Series
+	fresh := slices.Clone(e.received.Series)
 	u.told = merged(u.told, e.received)
 	l.event(signaling.Event{Type: signaling.EventReceived, Received: u.told})
 	if len(fresh) == 0 {
@@ -184,8 +186,12 @@ func (l *loop) received(ctx context.Context, e eventReceived) {
 		}
 		return 0
 	}
-	best := slices.MaxFunc(fresh, func(a, b signaling.ReceivedSeries) int { return rank(a) - rank(b) })
-	l.open(ctx, best.Series, "")
+	slices.SortStableFunc(fresh, func(a, b signaling.ReceivedSeries) int { return rank(b) - rank(a) })
+	o := &opening{ref: fresh[0].Series}
+	for _, s := range fresh[1:min(len(fresh), maxOthers+1)] {
+		o.others = append(o.others, s.Series)
+	}
+	l.begin(ctx, o)
 }
 
 // merged is what the page is told after another upload: all series, the new ones first, and what was left out of it.

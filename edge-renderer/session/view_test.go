@@ -12,7 +12,7 @@ import (
 func testView(t *testing.T) *view {
 	t.Helper()
 	g := volume.Geometry{Size: [3]int{64, 64, 64}, Axes: [3]geom.Vec{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
-	state, err := InitialView(signaling.SeriesRef{StudyInstanceUID: "1.2", SeriesInstanceUID: "1.3"}, "CT", &volume.Volume{Geometry: g}, signaling.Anterior, 4.0/3)
+	state, err := InitialView(signaling.SeriesRef{StudyInstanceUID: "1.2", SeriesInstanceUID: "1.3"}, "CT", false, &volume.Volume{Geometry: g}, signaling.Anterior, 4.0/3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,5 +107,24 @@ func TestNewPageBeginsItsNumbersAgain(t *testing.T) {
 	v.newWriter()
 	if changed, err := v.apply(patch(t, reset), 1); err != nil || !changed {
 		t.Errorf("the first input of a new page was dropped: %v", err)
+	}
+}
+
+// Every number of a label map is brighter than the one below it, however few voxels it has.
+func TestLabelMapOpensWithEveryLabel(t *testing.T) {
+	g := volume.Geometry{Size: [3]int{8, 8, 8}, Axes: [3]geom.Vec{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}
+	for _, most := range []float64{0, 1, 7, 300} {
+		state, err := InitialView(signaling.SeriesRef{StudyInstanceUID: "1.2", SeriesInstanceUID: "1.3"}, "CT", true,
+			&volume.Volume{Geometry: g, Max: most}, signaling.Anterior, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, top := state.Viewports[0], max(most, 1)
+		if v.Mode != signaling.ViewMIP || v.Window == nil || v.Window.Center-v.Window.Width/2 != 0 || v.Window.Center+v.Window.Width/2 != top {
+			t.Errorf("labels up to %g open in mode %s with %+v", most, v.Mode, v.Window)
+		}
+		if err := state.Validate(); err != nil {
+			t.Error(err)
+		}
 	}
 }

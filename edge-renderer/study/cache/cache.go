@@ -98,7 +98,8 @@ func New(cfg Config) (*Cache, error) {
 
 // Open returns a series, from memory, from the cache's folder or from its source, and tells progress while it loads.
 // Where the series, or the part asked for, is no volume but has images, those come instead (Series.Images). Its errors are
-// *signaling.Problem that say what is wrong with the series and what the user can do. When ctx ends it
+// *signaling.Problem that say what is wrong with the series and what the user can do, in an *Others where the request named
+// no series and the study has more. When ctx ends it
 // returns at once; the loading ends when nobody waits for it any more.
 func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 	if w.Progress == nil {
@@ -107,7 +108,7 @@ func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 	w.Progress(asking)
 	l, err := c.ask(ctx, r)
 	if err != nil {
-		return nil, asProblem(err)
+		return nil, l.instead(asProblem(err))
 	}
 	e, id := c.join(l, w)
 	select {
@@ -120,7 +121,8 @@ func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 	}
 	if e.err != nil {
 		c.leave(e, id)
-		return images(ctx, l, e.err)
+		s, err := images(ctx, l, e.err)
+		return s, l.instead(err)
 	}
 	c.mu.Lock()
 	delete(e.watch, id)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -45,28 +46,68 @@ type listing struct {
 	list   []source.Instance
 	// name is how an entry is found: owner, source, study, series, fingerprint and, after the last space, part.
 	name string
+	// others are the series to show instead, where none was named and this one cannot be shown, best first.
+	others []string
 }
 
-// ask asks a source for a series.
+// maxOthers bounds the series of a study that are named instead of one that cannot be shown.
+const maxOthers = 8
+
+// Others is why the series that was chosen of a study cannot be shown, and the study's other series, best first.
+type Others struct {
+	Err    error
+	Series []signaling.SeriesRef
+}
+
+func (o *Others) Error() string { return o.Err.Error() }
+
+// Unwrap is why.
+func (o *Others) Unwrap() error { return o.Err }
+
+// instead adds to the problem of a series what else its study has. A source that cannot be read has no other series.
+func (l *listing) instead(err error) error {
+	var p *signaling.Problem
+	if len(l.others) == 0 || !errors.As(err, &p) || !OfSeries(p) {
+		return err
+	}
+	o := &Others{Err: err}
+	for _, uid := range l.others {
+		o.Series = append(o.Series, signaling.SeriesRef{Source: l.Ref.Source, StudyInstanceUID: l.Ref.StudyInstanceUID, SeriesInstanceUID: uid})
+	}
+	return o
+}
+
+// OfSeries says whether a problem is one series' own, so that another one may be shown.
+func OfSeries(p *signaling.Problem) bool {
+	switch p.Code {
+	case signaling.ProblemUnreadable, signaling.ProblemNotAVolume, signaling.ProblemTooLarge, signaling.ProblemNotFound:
+		return true
+	}
+	return false
+}
+
+// ask asks a source for a series. The listing says which series that is, at an error too.
 func (c *Cache) ask(ctx context.Context, r Request) (*listing, error) {
 	l := &listing{Request: r}
 	if r.Ref.SeriesInstanceUID == "" {
-		var err error
-		if l.Ref.SeriesInstanceUID, err = largestVolume(ctx, r.From, r.Ref.StudyInstanceUID); err != nil {
-			return nil, err
+		ranked, err := largestFirst(ctx, r.From, r.Ref.StudyInstanceUID)
+		if err != nil {
+			return l, err
 		}
+		l.Ref.SeriesInstanceUID = ranked[0]
+		l.others = ranked[1:min(len(ranked), maxOthers+1)]
 	}
 	var err error
 	known := fmt.Sprintf("%q %q %s %s ", r.Owner, r.Name, r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID)
 	if l.series, err = r.From.Series(r.Ref.StudyInstanceUID, l.Ref.SeriesInstanceUID, !c.likely(known, l.volumeKey())); err != nil {
-		return nil, err
+		return l, err
 	}
 	if l.list, err = l.series.Instances(ctx); err != nil {
-		return nil, err
+		return l, err
 	}
 	print, err := fingerprint(l.list)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	l.name = fmt.Sprintf("%s%s %d", known, print, r.Ref.Part)
 	return l, nil
@@ -118,15 +159,15 @@ func fingerprint(list []source.Instance) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
-// largestVolume is the series of a study with the most slices of those that look like a volume, a scanner's before what was
-// made of them, else the first with images.
-func largestVolume(ctx context.Context, from Source, studyUID string) (string, error) {
+// largestFirst is the series of a study, that with the most slices of those that look like a volume first, a scanner's
+// before what was made of them, then those with images. There is at least one.
+func largestFirst(ctx context.Context, from Source, studyUID string) ([]string, error) {
 	list, err := from.SeriesOf(ctx, studyUID)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if len(list) == 0 {
-		return "", &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such study", Detail: "Its source has no series of it: go back to the list of studies"}
+		return nil, &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such study", Detail: "Its source has no series of it: go back to the list of studies"}
 	}
 	rank := func(s source.SeriesInfo) int {
 		scanner := slices.Contains([]string{"CT", "MR", "PT", "NM"}, s.Modality)
@@ -142,8 +183,13 @@ func largestVolume(ctx context.Context, from Source, studyUID string) (string, e
 		}
 		return -1 // single images
 	}
-	best := slices.MaxFunc(list, func(a, b source.SeriesInfo) int { return rank(a) - rank(b) })
-	return best.SeriesInstanceUID, nil
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b source.SeriesInfo) int { return rank(b) - rank(a) })
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].SeriesInstanceUID
+	}
+	return out, nil
 }
 
 // listed is a series whose listing is known; it counts the bytes of its files as they come.
