@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,13 +17,15 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
 )
 
 // renderCommand renders one picture of a folder, with the code that sessions use.
 func renderCommand(ctx context.Context, args []string) error {
-	f := service.NewFlags("edge-renderer render", "Renders one picture of the series in a folder into a PNG file, as a session's lossless still would be.")
+	f := service.NewFlags("edge-renderer render", "Renders one picture of the series in a folder into a PNG file, as a session's lossless still would be. "+
+		"What people should know of the series is printed as warnings; the exit status is 0 where there is a picture.")
 	dir := f.String("study", "", "`folder`, file or zip archive with one series: DICOM, NIfTI or NRRD")
 	part := f.Int("part", 0, "`number` of the part of a series that holds several (see inspect); 0 is the largest volume")
 	timePoint := f.Int("time", 1, "`number` of the time point of a 4D series, from 1")
@@ -61,10 +64,10 @@ func renderCommand(ctx context.Context, args []string) error {
 		return fmt.Errorf("read %s: %w", *dir, err)
 	}
 	for _, w := range result.Warnings {
-		log.Warn(w.Text)
+		log.Warn("the picture is made in spite of this", "warning", w.Text)
 	}
 	for _, f := range result.LeftOut {
-		log.Warn("left out", "file", f.Name, "reason", f.Reason)
+		log.Warn("the picture is made without a file", "file", f.Name, "reason", f.Reason)
 	}
 	view, err := commandView(result, *viewFile, signaling.Orientation(*from), *preset, float64(width)/float64(height))
 	if err != nil {
@@ -98,7 +101,11 @@ func renderCommand(ctx context.Context, args []string) error {
 // commandView is the view to render: that of the file, else the standard one with what the flags change.
 func commandView(r *study.Result, file string, from signaling.Orientation, presetName string, aspect float64) (signaling.ViewState, error) {
 	ref := signaling.SeriesRef{StudyInstanceUID: r.Identity.StudyInstanceUID, SeriesInstanceUID: r.Identity.SeriesInstanceUID}
-	view, err := session.InitialView(ref, r.Identity.Modality, r.Volume, from, aspect)
+	if ref.SeriesInstanceUID == "" { // files that are no DICOM have none
+		ref.StudyInstanceUID, ref.SeriesInstanceUID = dicom.UIDFromName("study"), dicom.UIDFromName("series")
+	}
+	labels := slices.ContainsFunc(r.Warnings, func(w study.Warning) bool { return w.Code == study.WarnLabels })
+	view, err := session.InitialView(ref, r.Identity.Modality, labels, r.Volume, from, aspect)
 	if err != nil {
 		return view, fmt.Errorf("%w: %w", service.ErrUsage, err)
 	}

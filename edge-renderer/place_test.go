@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"image/png"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,6 +92,38 @@ func TestServeRefuses(t *testing.T) {
 	} {
 		if err := serve(t.Context(), args); !errors.Is(err, service.ErrUsage) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// `render` makes a picture of files that know no UIDs, as it does of DICOM.
+func TestRenderResearchFiles(t *testing.T) {
+	header := "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 8 8 8\nencoding: raw\nspace: left-posterior-superior\n" +
+		"space directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n\n"
+	voxels := make([]byte, 512)
+	for i := range voxels {
+		voxels[i] = byte(i % 8)
+	}
+	dir := t.TempDir()
+	file, folder := filepath.Join(dir, "volume.nrrd"), filepath.Join(dir, "folder")
+	sourcetest.WriteBytes(t, file, append([]byte(header), voxels...))
+	sourcetest.WriteBytes(t, filepath.Join(folder, "labels.seg.nrrd"), append([]byte(header), voxels...))
+	for _, from := range []string{file, folder} {
+		out := filepath.Join(t.TempDir(), "picture.png")
+		if err := renderCommand(t.Context(), []string{"--study", from, "--out", out, "--backend", "cpu", "--size", "64x64"}); err != nil {
+			t.Fatalf("render %s: %v", filepath.Base(from), err)
+		}
+		f, err := os.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := png.Decode(f)
+		f.Close()
+		if err != nil || m.Bounds().Dx() != 64 || m.Bounds().Dy() != 64 {
+			t.Fatalf("the picture of %s: %v", filepath.Base(from), err)
+		}
+		if r, _, _, _ := m.At(60, 32).RGBA(); r == 0 {
+			t.Errorf("the picture of %s is black", filepath.Base(from))
 		}
 	}
 }
