@@ -44,7 +44,7 @@ func (s *server) dicomweb(mux *http.ServeMux) {
 // localSource serves a folder or a store, relative to its root.
 func (s *server) localSource(from *library.Source) http.Handler {
 	c := dicomweb.Config{
-		Store: from.Files(), Logger: s.Log,
+		Store: from.Files(), Logger: s.Log, Refresh: from.Refresh,
 		Authorize: func(r *http.Request, study string) error { return s.mayRead(r, from, study) },
 		Change:    func(r *http.Request, _ string) error { return s.mayChange(r) },
 	}

@@ -175,6 +175,9 @@ func (s *Source) Files() dicomweb.Store {
 	return s.local
 }
 
+// Refresh brings what is known of a study of a local source up to date, where a file of it turned out to have changed.
+func (s *Source) Refresh(ctx context.Context, study string) error { return s.local.refresh(ctx, study) }
+
 // Ready says why a local source cannot be read yet.
 func (s *Source) Ready() error {
 	if s.local == nil {

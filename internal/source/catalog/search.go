@@ -153,6 +153,17 @@ func (s *Catalog) FindFiles(study, series, instance string) []*File {
 	return out
 }
 
+// Companions is the other files that an instance which is no DICOM consists of, as far as they are there.
+func (s *Catalog) Companions(f *File) []*File {
+	var out []*File
+	for _, path := range f.Beside {
+		if g := s.companion(path); g != nil {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
 // candidates narrows the studies down by UID, where the query gives one.
 func (s *Catalog) candidates(q *source.Query) []*study {
 	if len(q.StudyUIDs) != 1 {

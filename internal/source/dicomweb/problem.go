@@ -3,10 +3,7 @@ package dicomweb
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
-
-	"github.com/tomocast/tomocast/internal/source"
 )
 
 // What an Authorize function returns, or wraps.
@@ -39,8 +36,8 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, ErrUnauthenticated):
 		return newProblem(http.StatusUnauthorized, "Who asks is not known: send a bearer token.")
-	case errors.Is(err, source.ErrChanged), errors.Is(err, fs.ErrNotExist):
-		return newProblem(http.StatusConflict, "A file was changed or removed after the folder was indexed; ask for a rescan.")
+	case outdated(err):
+		return newProblem(http.StatusConflict, "A file was changed or removed after the folder was indexed; try again in a moment, or ask for a rescan.")
 	default:
 		return newProblem(http.StatusInternalServerError, "A file can't be read; the server's log says why.")
 	}

@@ -54,7 +54,15 @@ func (s *server) retrieve(w http.ResponseWriter, r *http.Request, i ids) error {
 	if !parts {
 		return s.sendInstance(w, r, items[0])
 	}
-	// What is missing is found before the first byte, when it can still be said.
+	if err := check(items); err != nil {
+		return err
+	}
+	s.sendParts(w, r, items)
+	return nil
+}
+
+// check finds what is missing or has changed before the first byte is sent, when it can still be said.
+func check(items []source.Stored) error {
 	for _, f := range items {
 		if err := f.File.Check(); err != nil {
 			return err
@@ -65,7 +73,6 @@ func (s *server) retrieve(w http.ResponseWriter, r *http.Request, i ids) error {
 			}
 		}
 	}
-	s.sendParts(w, r, items)
 	return nil
 }
 
@@ -198,6 +205,9 @@ func (s *server) metadata(w http.ResponseWriter, r *http.Request, i ids) error {
 	}
 	items, err := s.items(i)
 	if err != nil {
+		return err
+	}
+	if err := check(items); err != nil {
 		return err
 	}
 	base := s.base(r)

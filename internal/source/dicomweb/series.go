@@ -118,6 +118,12 @@ func (s *remoteSeries) Each(ctx context.Context, workers int, fn func(source.Obj
 		}
 	}
 	if expected > len(list) {
+		// The count may be of the time before something was removed.
+		if again := s.client.count(ctx, s.study, s.series); again >= 0 {
+			expected = again
+		}
+	}
+	if expected > len(list) {
 		return fmt.Errorf("retrieve the series: %w: %d instances came of the %d that the server counts; try again", source.ErrIncomplete, len(list), expected)
 	}
 	return nil
@@ -147,10 +153,7 @@ func (c *Client) stream(ctx context.Context, study, series string, workers int, 
 	counting, stop := context.WithCancel(ctx)
 	var count errgroup.Group
 	count.Go(func() error {
-		list, err := c.querySeries(counting, study, series)
-		if err == nil && len(list) == 1 && list[0].InstanceCount > 0 {
-			expected = list[0].InstanceCount
-		}
+		expected = c.count(counting, study, series)
 		return nil // without a number the instances are listed
 	})
 	defer func() {
@@ -182,6 +185,15 @@ func (c *Client) stream(ctx context.Context, study, series string, workers int, 
 		}
 	}, func() { in.cancel(context.Canceled) }, fn)
 	return n, expected, err
+}
+
+// count is the number of a series' instances that the server counts, -1 where it does not say.
+func (c *Client) count(ctx context.Context, study, series string) int {
+	list, err := c.querySeries(ctx, study, series)
+	if err != nil || len(list) != 1 || list[0].InstanceCount <= 0 {
+		return -1
+	}
+	return list[0].InstanceCount
 }
 
 // RetrieveSeries takes a series in one answer, once, and calls fn for each instance from at most workers goroutines at a

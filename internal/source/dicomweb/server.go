@@ -1,7 +1,9 @@
 package dicomweb
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -34,6 +36,9 @@ type Config struct {
 	// who may read; it must be set with a Keeper. A request that stores instances of any study has an empty studyUID.
 	Keeper Keeper
 	Change Authorize
+	// Refresh brings what the store knows of a study up to date. It is called where a file turns out not to be what was
+	// indexed, and the request is then answered with what is there now. Nil where that is not offered.
+	Refresh func(ctx context.Context, studyUID string) error
 	// MaxPart is the longest instance that is stored, bytes; 0 for DefaultMaxPart.
 	MaxPart int64
 }
@@ -127,6 +132,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, may Authorize, h 
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		err = h(s, w, r, i)
+		if outdated(err) && s.Refresh != nil && s.Refresh(r.Context(), i.study) == nil {
+			err = h(s, w, r, i)
+		}
 	}
 	if err == nil || r.Context().Err() != nil {
 		return
@@ -136,6 +144,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, may Authorize, h 
 		s.Logger.Warn("DICOMweb request failed", "status", p.Status, "study", source.HashUID(i.study), "cause", cause(err))
 	}
 	p.write(w)
+}
+
+// outdated says whether an error is of a file that is not what was indexed.
+func outdated(err error) bool {
+	return errors.Is(err, source.ErrChanged) || errors.Is(err, fs.ErrNotExist)
 }
 
 // cause is why a file could not be had, without names: the innermost error.

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/catalog"
 )
 
@@ -152,7 +153,11 @@ func (x *Index) Rescan(ctx context.Context) error {
 	next := catalog.New(result.files, result.problems, files{dir: x.root})
 	x.current.Store(next)
 	st := next.Stats()
-	x.log.Info("study folder indexed", "source", x.name, "studies", st.Studies, "series", st.Series,
+	log := x.log
+	if x.name != "" {
+		log = log.With("source", x.name)
+	}
+	log.Info("study folder indexed", "studies", st.Studies, "series", st.Series,
 		"instances", st.Instances, "read", result.read, "problems", st.Problems, "took", time.Since(begin).Round(time.Millisecond))
 	if x.cache != "" && (result.changed || x.unsaved) {
 		x.unsaved = false
@@ -182,6 +187,48 @@ func (x *Index) Update(added, removed []string) error {
 	x.current.Store(catalog.New(append(known, fresh...), notes, files{dir: x.root}))
 	x.unsaved = true
 	return nil
+}
+
+// maxRefresh is how often Refresh looks again after it has found something.
+const maxRefresh = 3
+
+// Refresh brings the files of a study up to date, as Rescan does all: those that have changed are read again, those that
+// are gone are dropped. Files that are new are found by the next Rescan. It says whether anything was different.
+func (x *Index) Refresh(study string) (bool, error) {
+	different := false
+	for range maxRefresh { // another copy that was not served so far may be gone as well
+		changed, removed := x.outdated(study)
+		if len(changed)+len(removed) == 0 {
+			break
+		}
+		different = true
+		if err := x.Update(changed, removed); err != nil {
+			return true, err
+		}
+	}
+	return different, nil
+}
+
+// outdated is the paths of a study's files that are not what was indexed, and of those that are gone.
+func (x *Index) outdated(study string) (changed, removed []string) {
+	c := x.current.Load()
+	seen := map[string]bool{}
+	for _, f := range c.FindFiles(study, "", "") {
+		for _, f := range append(c.Companions(f), f) {
+			name := onDisk(f)
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			switch err := (files{dir: x.root}).Check(f); {
+			case errors.Is(err, source.ErrChanged):
+				changed = append(changed, name)
+			case errors.Is(err, os.ErrNotExist):
+				removed = append(removed, name)
+			}
+		}
+	}
+	return changed, removed
 }
 
 // Bytes is the size of all files that are indexed.

@@ -78,6 +78,9 @@ func (x *Index) readOnly(names []string, known []*catalog.File) ([]*catalog.File
 	}
 	for _, name := range names {
 		info, err := x.root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since
+		}
 		if err != nil {
 			return nil, nil, catalog.Reason(err)
 		}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/dicomweb"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
+)
+
+// A file that was removed from a folder does not keep the rest of its series away until the next rescan.
+func TestAFileIsRemovedFromAFolder(t *testing.T) {
+	dir := t.TempDir()
+	sourcetest.WriteSeries(t, filepath.Join(dir, "a"), study, series, 60)
+	sourcetest.WriteSeries(t, filepath.Join(dir, "b"), otherStudy, otherStudy+".1", 3)
+	b := start(t, "--studies", dir, "--rescan", "24h")
+	client := &dicomweb.Client{BaseURL: b.url + "/dicom-web", Bearer: localToken}
+	names, err := os.ReadDir(filepath.Join(dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "a", names[45].Name())); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	n := make(chan struct{}, 100)
+	s := client.Source(study, series)
+	if err := s.Each(t.Context(), 1, func(source.Object) error { n <- struct{}{}; return nil }); err != nil || len(n) != 59 {
+		t.Errorf("%d files, %v", len(n), err)
+	}
+	if list, err := s.Instances(t.Context()); err != nil || len(list) != 59 {
+		t.Errorf("%d instances, %v", len(list), err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	// A whole series that was moved is gone at once, and found again soon.
+	if err := os.Rename(filepath.Join(dir, "b"), filepath.Join(dir, "c")); err != nil {
+		t.Fatal(err)
+	}
+	instances := "/dicom-web/studies/" + otherStudy + "/series/" + otherStudy + ".1/metadata"
+	if r := b.ask("GET", instances, ""); r.status != 404 && r.status != 200 {
+		t.Errorf("moved: %d %s", r.status, r.body)
+	}
+	b.eventually("the moved files are found", func() bool { return b.ask("GET", instances, "").status == 200 })
+	if text := b.logs.String(); strings.Contains(text, study) || !strings.Contains(text, "changed or removed") {
+		t.Errorf("the log says too much or too little:\n%s", text)
+	}
+}
