@@ -24,7 +24,7 @@ type StudyFilter struct {
 	StudyDate        string `query:"studyDate" maxLength:"17" pattern:"^([0-9]{8}(-([0-9]{8})?)?|-[0-9]{8})?$" doc:"Date as YYYYMMDD, or a range as YYYYMMDD-YYYYMMDD, of which either side may be missing."`
 	Modality         string `query:"modality" maxLength:"16" doc:"Modality of one of the series."`
 	StudyInstanceUID string `query:"studyInstanceUID" maxLength:"64" doc:"UID of the study."`
-	Sort             string `query:"sort" maxLength:"20" doc:"Order: date, name, patientID, birthDate, description, accessionNumber, modality, series or instances, with a minus sign before it for the other way round. Without it the newest come first."`
+	Sort             string `query:"sort" maxLength:"20" doc:"Order: date, name, patientID, birthDate, description, accessionNumber, modality, series, instances or images, with a minus sign before it for the other way round. Without it the newest come first."`
 	Offset           int    `query:"offset" minimum:"0" maximum:"1000000" default:"0" doc:"How many of those found are left out."`
 	Limit            int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many are returned at most."`
 }

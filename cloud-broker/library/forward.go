@@ -89,7 +89,7 @@ func (s *Source) Forward(ctx context.Context, study string, r *http.Request) (st
 
 // storing is a request that stores instances at the PACS, without its body, and what to send it with.
 func (r *remote) storing(ctx context.Context, study string) (*http.Request, *http.Client, error) {
-	c, err := r.get()
+	c, err := r.usable()
 	if err != nil {
 		return nil, nil, err
 	}

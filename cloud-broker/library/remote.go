@@ -91,6 +91,17 @@ func (r *remote) get() (*dicomweb.Client, error) {
 	return r.client, nil
 }
 
+// usable is get for those who are told why not: that a file with a secret cannot be read, and where that is, is for the
+// log.
+func (r *remote) usable() (*dicomweb.Client, error) {
+	c, err := r.get()
+	if err != nil {
+		r.log.Error("a PACS cannot be logged in to", "error", err)
+		return nil, fmt.Errorf("%w %s cannot be logged in to now; its operator finds the reason in the broker's log", ErrRemote, r.spec.Name)
+	}
+	return c, nil
+}
+
 // note remembers how an answer of the PACS was, and gives err in words for whoever asked. What they themselves gave up
 // says nothing of the PACS, nor does a study that it does not have.
 func (r *remote) note(ctx context.Context, err error) error {
@@ -102,9 +113,10 @@ func (r *remote) note(ctx context.Context, err error) error {
 	}
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = errors.New("did not answer in time")
+			err = fmt.Errorf("%w %s did not answer in time", ErrRemote, r.spec.Name)
+		} else {
+			err = fmt.Errorf("%w %s: %w", ErrRemote, r.spec.Name, dicomweb.WithoutAddress(err))
 		}
-		err = fmt.Errorf("%w %s: %w", ErrRemote, r.spec.Name, dicomweb.WithoutAddress(err))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,7 +166,7 @@ func (r *remote) state(ctx context.Context) error {
 const probeUID = "2.25.0"
 
 func (r *remote) series(ctx context.Context, study string) ([]source.SeriesSummary, error) {
-	c, err := r.get()
+	c, err := r.usable()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +188,7 @@ func (r *remote) series(ctx context.Context, study string) ([]source.SeriesSumma
 
 // find is at most limit of the studies that match, and how many there are at least.
 func (r *remote) find(ctx context.Context, q source.Query, limit int) ([]*source.Study, int, error) {
-	c, err := r.get()
+	c, err := r.usable()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -177,6 +177,20 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	// One that is gone later is said without where it was.
+	gone := put(t, "token", "secret")
+	s := pacs
+	s.BearerFile = gone
+	l, err := New(Config{Specs: []Spec{s}, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Studies(t.Context(), "a", source.Query{}); !errors.Is(err, ErrRemote) || strings.Contains(err.Error(), gone) || !strings.Contains(err.Error(), "logged in") {
+		t.Errorf("%v", err)
+	}
 	if _, err := New(Config{Log: quiet}); err == nil {
 		t.Error("no source at all")
 	}

@@ -22,10 +22,11 @@ const (
 	SortModality      Sort = "modality"
 	SortSeriesCount   Sort = "series"
 	SortInstanceCount Sort = "instances"
+	SortImages        Sort = "images"
 )
 
 // Sorts are the orders, without the minus sign.
-var Sorts = []Sort{SortDate, SortName, SortPatientID, SortBirthDate, SortDescription, SortAccession, SortModality, SortSeriesCount, SortInstanceCount}
+var Sorts = []Sort{SortDate, SortName, SortPatientID, SortBirthDate, SortDescription, SortAccession, SortModality, SortSeriesCount, SortInstanceCount, SortImages}
 
 // ParseSort takes an order as a request names it.
 func ParseSort(s string) (Sort, error) {
@@ -77,6 +78,8 @@ func SortStudies(list []*Study, order Sort) {
 			k.n = s.SeriesCount
 		case SortInstanceCount:
 			k.n = s.InstanceCount
+		case SortImages:
+			k.n = s.Images
 		}
 	}
 	slices.SortStableFunc(keys, func(a, b keyed) int {

@@ -133,6 +133,9 @@ type Study struct {
 	Modalities    []string // of its series, sorted, each once
 	SeriesCount   int
 	InstanceCount int
+	// Images is the number of images: each DICOM frame is one. Where a server says nothing of frames, it is the number
+	// of instances.
+	Images int
 
 	folded string // see Fold
 }
@@ -254,8 +257,12 @@ func CheckUID(what, s string) error {
 	return nil
 }
 
-// HashUID is what stands for a UID in logs and metrics: 12 hexadecimal digits, the same for the same UID.
+// HashUID is what stands for a UID in logs and metrics: 12 hexadecimal digits, the same for the same UID; "none" for
+// none.
 func HashUID(uid string) string {
+	if uid == "" {
+		return "none"
+	}
 	sum := sha256.Sum256([]byte(uid))
 	return hex.EncodeToString(sum[:6])
 }

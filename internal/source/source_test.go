@@ -37,7 +37,7 @@ func TestCheckUID(t *testing.T) {
 
 func TestHashUID(t *testing.T) {
 	h := HashUID("1.2.3")
-	if len(h) != 12 || h == HashUID("1.2.4") || h != HashUID("1.2.3") || strings.Contains(h, ".") {
+	if HashUID("") != "none" || len(h) != 12 || h == HashUID("1.2.4") || h != HashUID("1.2.3") || strings.Contains(h, ".") {
 		t.Errorf("HashUID = %q", h)
 	}
 }
@@ -50,6 +50,12 @@ func TestVolumeReason(t *testing.T) {
 	lost.Position = nil
 	multi := slice()
 	multi.Frames = 30
+	colour := slice()
+	colour.Samples = 3
+	capture := slice()
+	capture.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+	scout := slice()
+	scout.ImageType = `ORIGINAL\PRIMARY\LOCALIZER`
 	for name, c := range map[string]struct {
 		list []*Instance
 		want string // part of the reason; empty: a volume
@@ -63,6 +69,11 @@ func TestVolumeReason(t *testing.T) {
 		"enhanced":             {[]*Instance{{SOPClassUID: enhancedMR, Rows: 2, Columns: 2, Frames: 40}}, ""},
 		"functional groups":    {[]*Instance{{Groups: true, Rows: 2, Columns: 2, Frames: 40}}, ""},
 		"segmentation":         {[]*Instance{{SOPClassUID: segmentation, Groups: true, Rows: 2, Columns: 2, Frames: 40}}, "a segmentation, which belongs"},
+		"colour images":        {[]*Instance{colour, colour}, "2 images which are no slices"},
+		"secondary captures":   {[]*Instance{capture, capture, capture}, "no slices of a volume"},
+		"localizers":           {[]*Instance{scout, scout}, "no slices of a volume"},
+		"slices and a scout":   {[]*Instance{scout, slice(), slice()}, ""},
+		"colour in groups":     {[]*Instance{{Groups: true, Rows: 2, Columns: 2, Frames: 40, Samples: 3}}, "of 40 images"},
 		"placeless":            {[]*Instance{lost, lost, lost}, "None of the 3"},
 		"multi-frame":          {[]*Instance{multi}, "of 30 images"},
 		"a document":           {[]*Instance{{SOPClassUID: "1.2.840.10008.5.1.4.1.1.104.1"}}, "a PDF document, without images"},

@@ -15,6 +15,7 @@ type StudySummary struct {
 	Modalities       []string `json:"modalities" nullable:"false" doc:"Modalities of the series, sorted."`
 	SeriesCount      int      `json:"seriesCount" doc:"Number of series."`
 	InstanceCount    int      `json:"instanceCount" doc:"Number of instances (files)."`
+	Images           int      `json:"images" doc:"Number of images: each DICOM frame is one. Of a PACS, which does not say that of studies, the number of instances."`
 }
 
 // SeriesSummary is a series as the list of a study's series shows it.
@@ -76,6 +77,7 @@ func (s *Study) Summary(name string) StudySummary {
 		Modalities:       modalities,
 		SeriesCount:      s.SeriesCount,
 		InstanceCount:    s.InstanceCount,
+		Images:           s.Images,
 	}
 }
 

@@ -2,6 +2,8 @@ package source
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tomocast/tomocast/internal/dicom"
 )
@@ -24,7 +26,23 @@ const (
 	tomosynthesis    = storageClass + "13.1.3"
 	rtDose           = storageClass + "481.2"
 	parametricMap    = storageClass + "30"
+	secondaryCapture = storageClass + "7"
 )
+
+// localizer is value 3 of ImageType (0008,0008) of an image that others are planned on (PS3.3 C.8.2.1.1.1).
+const localizer = "LOCALIZER"
+
+// slice says whether the instance may be one of the slices of a volume: a single grey image with a place in space that
+// is no secondary capture and no localizer.
+func (i *Instance) slice() bool {
+	if i.Frames != 1 || !i.Placed() || i.Samples > 1 || i.Photometric == "PALETTE COLOR" {
+		return false
+	}
+	if i.SOPClassUID == secondaryCapture || strings.HasPrefix(i.SOPClassUID, secondaryCapture+".") {
+		return false
+	}
+	return !slices.Contains(strings.Split(i.ImageType, `\`), localizer)
+}
 
 // volumeClasses are the multi-frame classes whose frames have places in space.
 var volumeClasses = map[string]bool{
@@ -53,7 +71,7 @@ func (i *Instance) Whole() bool {
 	if i.Media != "" {
 		return true
 	}
-	return i.IsImage() && i.Frames > 1 && i.SOPClassUID != segmentation && (i.Groups || volumeClasses[i.SOPClassUID])
+	return i.IsImage() && i.Frames > 1 && i.Samples <= 1 && i.SOPClassUID != segmentation && (i.Groups || volumeClasses[i.SOPClassUID])
 }
 
 // Describe fills in what a list says of a series from its instances, in their order: counts, the size of the first
@@ -91,7 +109,7 @@ func (s *SeriesInfo) Guess(sample *Instance) {
 		s.MultiFrame = sample.Frames > 1 && s.Media == ""
 	}
 	switch {
-	case sample.Whole(), n >= minVolumeImages && sample.IsImage() && sample.Frames == 1 && sliceClasses[sample.SOPClassUID]:
+	case sample.Whole(), n >= minVolumeImages && sample.IsImage() && sample.Frames == 1 && sample.Samples <= 1 && sliceClasses[sample.SOPClassUID]:
 		s.Volume, s.Reason = true, ""
 	case n == 1 || sample.SOPClassUID == segmentation:
 		s.Volume, s.Reason = false, volumeReason([]*Instance{sample}, s.Modality)
@@ -103,14 +121,15 @@ func (s *SeriesInfo) Guess(sample *Instance) {
 }
 
 // VolumeReason says why a series does not look like a volume, in a sentence for people, and nothing where it does: at
-// least two single-frame images with a position, an orientation and a pixel spacing, a multi-frame object whose frames
+// least two single-frame grey images with a position, an orientation and a pixel spacing that are neither secondary
+// captures nor localizers, a multi-frame object whose frames
 // have them, or a research file. Whether a volume can be built of them (gaps, mixed orientations) is known only when
 // that is tried.
 func VolumeReason(instances []*Instance) string { return volumeReason(instances, "") }
 
 // volumeReason is VolumeReason for a series of a modality, by which objects of unknown classes are named.
 func volumeReason(instances []*Instance, modality string) string {
-	var images, frames, placed int
+	var images, frames, placed, pictures int
 	for _, i := range instances {
 		switch {
 		case i.Whole():
@@ -118,8 +137,11 @@ func volumeReason(instances []*Instance, modality string) string {
 		case i.IsImage():
 			images++
 			frames += i.Frames
-			if i.Frames == 1 && i.Placed() {
+			switch {
+			case i.slice():
 				placed++
+			case i.Frames == 1 && i.Placed():
+				pictures++
 			}
 		}
 	}
@@ -143,6 +165,8 @@ func volumeReason(instances []*Instance, modality string) string {
 		return fmt.Sprintf("The series is %s of %d images without places in space.", kind, frames)
 	case frames > images:
 		return fmt.Sprintf("The series has %d images in %d objects, the first of them %s, without places in space.", frames, images, kind)
+	case pictures > 0 && placed == 0:
+		return fmt.Sprintf("The series has %d images which are no slices of a volume (colour images, secondary captures or localizers); the first is %s.", images, kind)
 	case placed == 0:
 		return fmt.Sprintf("None of the %d images says where in the patient it is (position, orientation, pixel spacing); the first is %s.", images, kind)
 	default:

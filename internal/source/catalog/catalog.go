@@ -160,6 +160,7 @@ func (st *study) finish() {
 		}
 		se.Describe(instances)
 		st.InstanceCount += se.InstanceCount
+		st.Images += se.Images
 		if se.Modality != "" {
 			modalities[se.Modality] = true
 		}

@@ -1,6 +1,7 @@
 package dicomweb
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -11,9 +12,15 @@ import (
 func WithoutAddress(err error) error {
 	var dns *net.DNSError
 	var op *net.OpError
+	var host x509.HostnameError
+	var authority x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &dns):
 		return errors.New("its name is not known to the network here")
+	case errors.As(err, &host):
+		return errors.New("its certificate is of another name than the one that it is configured by")
+	case errors.As(err, &authority):
+		return errors.New("its certificate is of an authority that is not trusted here; its operator names it with ca-file")
 	case errors.As(err, &op):
 		cause := op.Err
 		for next := errors.Unwrap(cause); next != nil; next = errors.Unwrap(cause) {

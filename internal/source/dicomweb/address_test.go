@@ -1,6 +1,8 @@
 package dicomweb
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +28,20 @@ func TestWithoutAddress(t *testing.T) {
 			if strings.Contains(told, secret) {
 				t.Errorf("%q says %q", told, secret)
 			}
+		}
+	}
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	other := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1) // of which its certificate says nothing
+	for want, c := range map[string]*Client{
+		"not trusted":  {BaseURL: secure.URL, Attempts: 1},
+		"another name": {BaseURL: other, Attempts: 1, HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}},
+	} {
+		_, _, err := c.SearchStudies(t.Context(), source.Query{})
+		if err == nil || !strings.Contains(WithoutAddress(err).Error(), want) || strings.Contains(WithoutAddress(err).Error(), "localhost") {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 	if err := WithoutAddress(&StatusError{Status: 500}); !strings.Contains(err.Error(), "500") {

@@ -163,7 +163,12 @@ func TestRetriesEnd(t *testing.T) {
 			w.WriteHeader(500)
 			_, _ = io.WriteString(w, "the archive is being moved")
 		}, 3, "500 Internal Server Error (the archive is being moved)"},
-		{"HTML", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html") }, 3, `200 OK with "text/html" instead of application/dicom+json`},
+		{"HTML", func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html") }, 3, `answered with "text/html" instead of application/dicom+json, status 200`},
+		{"500 with addresses", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, "upstream http://inner.example:8042/x?y failed at 10.1.2.3:99, asked as 127.0.0.1, version 1.2.3.999")
+		}, 3, "(upstream … failed at …, asked as …, version 1.2.3.999)"},
 		{"404", func(w http.ResponseWriter) { w.WriteHeader(404) }, 1, "404 Not Found"},
 		{"401", func(w http.ResponseWriter) { w.WriteHeader(401) }, 1, "log in again"},
 		{"501", func(w http.ResponseWriter) { w.WriteHeader(501) }, 1, "501"},

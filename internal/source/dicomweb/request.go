@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -29,8 +31,8 @@ type StatusError struct {
 
 func (e *StatusError) Error() string {
 	s := fmt.Sprintf("%s: the DICOMweb server answered %d %s", e.What, e.Status, http.StatusText(e.Status))
-	if e.Instead != "" {
-		s += " " + e.Instead
+	if e.Instead != "" { // a status that says all is well would be misleading before what is not
+		s = fmt.Sprintf("%s: the DICOMweb server answered %s, status %d", e.What, e.Instead, e.Status)
 	}
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
@@ -214,8 +216,26 @@ func detail(a *answer) string {
 		text = string(body)
 	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	text = withoutPlaces(text, a.Request.URL.Hostname())
 	if r := []rune(text); len(r) > 300 {
 		text = string(r[:300]) + "…"
+	}
+	return text
+}
+
+// places are what looks like an address of the network in a text.
+var places = regexp.MustCompile(`(?i)\bhttps?://[^\s"'<>)]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`)
+
+// withoutPlaces takes addresses, and the name of the host that was asked, out of what a server says.
+func withoutPlaces(text, host string) string {
+	text = places.ReplaceAllStringFunc(text, func(s string) string {
+		if net.ParseIP(s) == nil && s[0] >= '0' && s[0] <= '9' && !strings.Contains(s, ":") {
+			return s // four numbers that are no address
+		}
+		return "…"
+	})
+	if host != "" {
+		text = strings.ReplaceAll(text, host, "…")
 	}
 	return text
 }

@@ -174,7 +174,7 @@ func (w *wireStudy) study() *source.Study {
 			PatientBirthDate:   w.BirthDate.text(),
 			PatientSex:         w.Sex.text(),
 		},
-		SeriesCount: w.NumSeries.int(), InstanceCount: w.NumInstances.int(),
+		SeriesCount: w.NumSeries.int(), InstanceCount: w.NumInstances.int(), Images: w.NumInstances.int(),
 	}
 	for m := range strings.FieldsFuncSeq(w.Modalities.text(), func(r rune) bool { return r == '\\' || r == ',' }) {
 		if m = strings.TrimSpace(m); m != "" && !slices.Contains(s.Modalities, m) {

@@ -69,7 +69,7 @@ func TestIndex(t *testing.T) {
 	}
 	want := source.StudySummary{Source: "here", StudyInstanceUID: studyA, PatientName: "Müller^Änne", PatientID: "P-1",
 		PatientBirthDate: "19600229", PatientSex: "F", StudyDate: "20240131", StudyTime: "101500", Description: "Chest",
-		AccessionNumber: "A1", Modalities: []string{"CT"}, SeriesCount: 1, InstanceCount: 4}
+		AccessionNumber: "A1", Modalities: []string{"CT"}, SeriesCount: 1, InstanceCount: 4, Images: 4}
 	if got, want := fmt.Sprintf("%+v", studies[1]), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
