@@ -8,6 +8,7 @@ import (
 	"image/jpeg"
 	"math"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -166,6 +167,7 @@ type files struct {
 	data    map[string][]byte
 	fetches atomic.Int64
 	fail    error
+	down    error // of every fetch
 }
 
 func (f *files) Instances(context.Context) ([]source.Instance, error) { return f.list, f.fail }
@@ -177,6 +179,9 @@ func (f *files) Each(context.Context, int, func(source.Object) error) error {
 func (f *files) Fetch(ctx context.Context, _ int, uids []string, fn func(source.Object) error) error {
 	for _, uid := range uids {
 		f.fetches.Add(1)
+		if f.down != nil {
+			return f.down
+		}
 		if f.data[uid] == nil {
 			return fmt.Errorf("instance %s: %w", uid, source.ErrNotFound)
 		}
@@ -244,6 +249,34 @@ func TestSet(t *testing.T) {
 	}
 	if _, err := picture.Open(t.Context(), f, nil); err == nil {
 		t.Error("a set of no images")
+	}
+}
+
+// A series whose first images cannot be shown begins at the first one that can; the others can still be asked for.
+func TestSetBeginsAtTheFirstGoodImage(t *testing.T) {
+	uid, data := clip(t, 3)
+	f := &files{data: map[string][]byte{uid: data, "1.9": []byte("no DICOM")}}
+	refs := []study.ImageRef{{SOPInstanceUID: "1.9"}, {SOPInstanceUID: "1.10"}, {SOPInstanceUID: uid, Frame: 99}, {SOPInstanceUID: uid, Frame: 1}, {SOPInstanceUID: uid}}
+	s, err := picture.Open(t.Context(), f, refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Start() != 3 || s.Len() != 5 || s.First().Gray[0] != 2 {
+		t.Errorf("it begins with image %d of %d, with value %g", s.Start(), s.Len(), s.First().Gray[0])
+	}
+	if w := s.Info().Warnings; len(w) != 1 || w[0].Amount != 3 || !strings.Contains(w[0].Text, "image 4 ") {
+		t.Errorf("warned of %+v", w)
+	}
+	if _, err := s.Image(t.Context(), 0); err == nil {
+		t.Error("the first image can be shown")
+	}
+	if _, err := picture.Open(t.Context(), f, refs[:3]); err == nil || errors.Is(err, source.ErrNotFound) {
+		t.Errorf("the error is that of the first image: %v", err)
+	}
+	// What is wrong with the source is wrong with every image.
+	down := &files{down: errors.New("the source is down")}
+	if _, err := picture.Open(t.Context(), down, refs); !errors.Is(err, down.down) || down.fetches.Load() != 1 {
+		t.Errorf("%v, after %d fetches", err, down.fetches.Load())
 	}
 }
 

@@ -23,6 +23,7 @@ const maxKept = 256 << 20
 type Set struct {
 	series source.Series
 	refs   []study.ImageRef
+	start  int // the first image that can be shown
 	first  *dicompicture.Image
 	info   signaling.SeriesInfo
 
@@ -41,6 +42,20 @@ type held struct {
 	file  *dicom.Dataset
 }
 
+// maxPassed bounds the images at the beginning of a series that are passed over because they cannot be decoded.
+const maxPassed = 64
+
+// unreadable is an image that cannot be decoded, whatever becomes of the others.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
+
+// passable says whether the image after one with this error may be shown all the same.
+func passable(err error) bool {
+	var u unreadable
+	return errors.As(err, &u) || errors.Is(err, source.ErrNotFound) || errors.Is(err, dicom.ErrTruncated)
+}
+
 // Open fetches the first of the images that can be shown, and with it what there is to say of the series. Its error
 // says why none can be; those of the source are returned as they are.
 func Open(ctx context.Context, series source.Series, refs []study.ImageRef) (*Set, error) {
@@ -49,21 +64,36 @@ func Open(ctx context.Context, series source.Series, refs []study.ImageRef) (*Se
 	}
 	s := &Set{series: series, refs: slices.Clone(refs), turn: make(chan struct{}, 1), kept: list.New()}
 	first, err := s.Image(ctx, 0)
+	why := err
+	for err != nil && passable(err) && s.start+1 < min(len(refs), maxPassed) {
+		s.start++
+		first, err = s.Image(ctx, s.start)
+	}
 	if err != nil {
+		if passable(err) {
+			return nil, why
+		}
 		return nil, err
 	}
-	d, err := s.dataset(ctx, refs[0].SOPInstanceUID)
+	d, err := s.dataset(ctx, refs[s.start].SOPInstanceUID)
 	if err != nil {
 		return nil, err
 	}
 	s.first, s.info = first, describe(d, first, len(refs))
+	if s.start > 0 {
+		s.info.Warnings = append(s.info.Warnings, signaling.Warning{Code: string(study.WarnLeftOut), Amount: float64(s.start),
+			Text: fmt.Sprintf("image %d is the first one that can be shown: %v", s.start+1, why)})
+	}
 	return s, nil
 }
 
 // Len is the number of images.
 func (s *Set) Len() int { return len(s.refs) }
 
-// First is the first image.
+// Start is the number, from 0, of the first image that can be shown.
+func (s *Set) Start() int { return s.start }
+
+// First is that image.
 func (s *Set) First() *dicompicture.Image { return s.first }
 
 // Info is what a page shows of the series, without its source.
@@ -93,7 +123,7 @@ func (s *Set) Image(ctx context.Context, n int) (*dicompicture.Image, error) {
 	}
 	m, err := dicompicture.Decode(d, ref.Frame)
 	if err != nil {
-		return nil, fmt.Errorf("image %d of %d cannot be shown: %w", n+1, len(s.refs), err)
+		return nil, fmt.Errorf("image %d of %d cannot be shown: %w", n+1, len(s.refs), unreadable{err})
 	}
 	s.keep(&held{ref: ref, image: m, bytes: int64(4*len(m.Gray) + len(m.RGB) + len(m.Padding))})
 	return m, nil
@@ -117,14 +147,17 @@ func (s *Set) fetch(ctx context.Context, uid string) (*dicom.Dataset, error) {
 		return h.file, nil
 	}
 	var d *dicom.Dataset
+	var parsed error // why the file is no data set
 	size := 0
 	err := s.series.Fetch(ctx, 1, []string{uid}, func(o source.Object) error {
-		var err error
 		size = len(o.Data)
-		d, err = dicom.Parse(bytes.Clone(o.Data), dicom.Options{}) // the source uses its memory again
-		return err
+		d, parsed = dicom.Parse(bytes.Clone(o.Data), dicom.Options{}) // the source uses its memory again
+		return parsed
 	})
-	if err == nil && d == nil {
+	switch {
+	case parsed != nil:
+		err = unreadable{parsed}
+	case err == nil && d == nil:
 		err = fmt.Errorf("an image: %w", source.ErrNotFound)
 	}
 	if err != nil {

@@ -421,11 +421,11 @@ func opened(ref signaling.SeriesRef, s *cache.Series, aspect float64) (signaling
 	return state.Viewports[0], nil
 }
 
-// imageViewport shows the first of a series' images whole, through the window of a single one; several may each have
+// imageViewport shows the first of a series' images that can be shown, whole, through the window of a single one; several may each have
 // their own.
 func imageViewport(ref signaling.SeriesRef, images *picture.Set, aspect float64) signaling.Viewport {
 	first := images.First()
-	v := signaling.Viewport{ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: ref, Mode: signaling.ViewImage,
+	v := signaling.Viewport{ID: "main", Rect: signaling.Rect{Width: 1, Height: 1}, Series: ref, Mode: signaling.ViewImage, Image: images.Start(),
 		Camera: picture.Camera(first, aspect)}
 	if w := first.Window; w != nil && w.Table == nil && w.Width > 0 && images.Len() == 1 {
 		v.Window = &signaling.Window{Center: w.Center, Width: w.Width}

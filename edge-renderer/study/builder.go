@@ -196,6 +196,7 @@ func (b *Builder) addObject(file source.Object) error {
 		b.leave(name, readError(name, err))
 		return nil
 	}
+	name = calledIn(name, d)
 	infos, o, err := slicesOf(name, d)
 	if err != nil {
 		b.leave(name, err)
@@ -408,7 +409,7 @@ func (b *Builder) finish() (*Result, error) {
 	if err == nil {
 		r.Parts, r.Part = all.list, all.list[b.known.number]
 		for _, f := range all.leftOut { // what was not fetched
-			if !slices.ContainsFunc(r.LeftOut, func(o LeftOut) bool { return o.Name == f.Name }) {
+			if !slices.ContainsFunc(r.LeftOut, func(o LeftOut) bool { return o == f }) {
 				r.LeftOut = append(r.LeftOut, f)
 			}
 		}

@@ -78,6 +78,9 @@ func (c *catalogue) describe(p *part) Part {
 	out := Part{Name: p.name, Slices: len(p.phases[0].members), Volume: p.err == nil}
 	if p.err != nil {
 		out.Reason = p.err.Error()
+		if len(p.slices()) == 1 { // there is no other that might be meant
+			out.Reason = p.err.Reason
+		}
 	}
 	for _, i := range p.slices() {
 		out.Images = append(out.Images, ImageRef{c.infos[i].SOPInstanceUID, c.infos[i].Frame})
@@ -124,7 +127,7 @@ func (c *catalogue) whyNone() *Error {
 	case len(c.parts) > 1:
 		code := c.parts[0].err.Code
 		if len(c.parts) == len(c.infos) {
-			return refuse(MixedGeometry, "", "none of the %d images has a matrix, spacing and orientation in common with another one (localizers, or projections from all sides); they can be shown one by one", len(c.infos))
+			return refuse(MixedGeometry, "", "none of the %d images has a matrix, spacing and orientation in common with another one (localizers, or projections from all sides)", len(c.infos))
 		}
 		return refuse(code, "", "none of the %d parts of the series is a volume; of the first, %s: %s", len(c.parts), c.parts[0].name, c.parts[0].err.Error())
 	case len(c.list) > 0 || len(c.objects) > 0 && c.fault == nil:

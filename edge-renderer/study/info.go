@@ -98,7 +98,7 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 	s.Format = f
 	if err != nil {
 		if errors.Is(err, dicom.ErrNoPixelData) {
-			return s, refuse(NotVolume, name, "%s without pixel data cannot be shown as a volume; choose a CT, MR or PET series", d.Kind())
+			return s, noImage(name, d.Kind())
 		}
 		return s, readError(name, err)
 	}
@@ -106,7 +106,7 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 	case f.Frames > 1:
 		return s, refuse(Multiframe, name, "%s has %d frames that were not taken apart", d.Kind(), f.Frames)
 	case f.SamplesPerPixel > 1 || f.Photometric == "PALETTE COLOR":
-		return s, refuse(Colour, name, "%s is a colour image (%s), which cannot be shown as a volume; choose a CT, MR or PET series", d.Kind(), f.Photometric)
+		return s, colour(name)
 	case f.BitsAllocated < 8:
 		return s, refuse(Unsupported, name, "%s has %d bit pixels, which cannot be shown as a volume", d.Kind(), f.BitsAllocated)
 	}
@@ -114,6 +114,21 @@ func InfoOf(name string, d *dicom.Dataset) (SliceInfo, error) {
 		return s, err
 	}
 	return s, s.values(d)
+}
+
+// The reasons of what is whole, but no volume. People read them beside the image itself.
+func noImage(name, kind string) *Error {
+	if strings.HasSuffix(kind, "image") {
+		kind += " without pixel data"
+	}
+	return refuse(NotVolume, name, "it is %s", kind)
+}
+func colour(name string) *Error { return refuse(Colour, name, "it is a colour image") }
+func unplaced(name string) *Error {
+	return refuse(NotVolume, name, "it is a single image, without a place in the patient")
+}
+func clip(name string, frames int) *Error {
+	return refuse(Multiframe, name, "it is a clip of %d images without places in the patient", frames)
 }
 
 // lossySyntax says whether a transfer syntax (PS3.5 annex A.4) always loses something. Those that may keep everything,
@@ -131,7 +146,7 @@ func (s *SliceInfo) place(d *dicom.Dataset) error {
 	p, okP := d.Floats(dicom.ImagePositionPatient)
 	o, okO := d.Floats(dicom.ImageOrientationPatient)
 	if !okP || len(p) != 3 || !okO || len(o) != 6 {
-		return refuse(NotVolume, s.Name, "%s does not say where in the patient it lies (ImagePositionPatient and ImageOrientationPatient are missing or no numbers), so it is no slice of a volume", d.Kind())
+		return unplaced(s.Name)
 	}
 	sp, ok := d.Floats(dicom.PixelSpacing)
 	if !ok || len(sp) != 2 {
@@ -347,7 +362,7 @@ func slicesOf(name string, d *dicom.Dataset) ([]SliceInfo, *object, error) {
 	}
 	own, offsets := len(d.Sequence(dicom.PerFrameFunctionalGroupsSequence)), d.Has(dicom.GridFrameOffsetVector)
 	if f.Frames > 1 && own == 0 && !offsets || f.Frames > maxFrames {
-		o.reason = refuse(Multiframe, name, "%s has %d frames that do not say where in the patient each lies, so they are no slices of a volume; they can be shown one by one", o.kind, f.Frames)
+		o.reason = clip(name, f.Frames)
 		if own > 0 || offsets {
 			o.reason = refuse(TooLarge, name, "%s has %d frames, more than the %d that a volume may be made of", o.kind, f.Frames, maxFrames)
 		}
@@ -370,7 +385,7 @@ func slicesOf(name string, d *dicom.Dataset) ([]SliceInfo, *object, error) {
 			return nil, nil, err
 		}
 		if f.Frames > 1 && e.Code == NotVolume {
-			e = refuse(Multiframe, name, "%s has %d frames that do not say where in the patient they lie, so they are no slices of a volume; they can be shown one by one", o.kind, f.Frames)
+			e = clip(name, f.Frames)
 		}
 		o.reason = e
 		return nil, o, nil

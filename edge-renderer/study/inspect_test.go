@@ -98,9 +98,9 @@ CT Gap?[2J
 
 No volumes:
   CT Gap?[2J (part 2: sagittal, 1 slice, 5 files, 1 image, series UID 1.2.3.5)
-    b/scout: it is a single slice, and a volume needs at least two
+    it is a single image
   SR - (1 file, 0 images, series UID 1.2.3.6)
-    report: a structured report without pixel data cannot be shown as a volume; choose a CT, MR or PET series
+    report: it is a structured report
 
 Other files:
   readme.txt: not a DICOM file: neither the mark DICM at byte 128 nor a data set at the start
@@ -229,7 +229,7 @@ func TestBuildFolder(t *testing.T) {
 		"two series": {func(t *testing.T, dir string) { write(t, dir, slices(5)); write(t, dir, other("1.2.3.8", slices(4))) },
 			study.MixedSeries, []string{"2 series", `"Axial"`}},
 		"scouts only": {func(t *testing.T, dir string) { write(t, dir, scout()); write(t, dir, other("1.2.3.8", scout())) }, study.NotVolume, []string{"none of the 2 series"}},
-		"a scout":     {func(t *testing.T, dir string) { write(t, dir, scout()) }, study.NotVolume, []string{"single slice"}},
+		"a scout":     {func(t *testing.T, dir string) { write(t, dir, scout()) }, study.NotVolume, []string{"single image"}},
 		"nothing":     {func(*testing.T, string) {}, study.NoSlices, []string{"no DICOM series"}},
 		"a slice cut in its pixels": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))

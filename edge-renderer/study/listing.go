@@ -1,6 +1,7 @@
 package study
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
@@ -47,6 +48,30 @@ func listing(list []source.Instance) (l listed, ok bool) {
 	return l, len(list) > 0 && (len(l.infos) > 0 || !unsure)
 }
 
+// called is what people call an instance of a listing, which has no file names.
+func called(i *source.Instance) string {
+	if i.Name != "" {
+		return i.Name
+	}
+	return numberedOr(i.SOPInstanceUID, i.Number)
+}
+
+// calledIn is what people call a data set whose source calls it name, which may be a UID.
+func calledIn(name string, d *dicom.Dataset) string {
+	if name == "" || name != d.String(dicom.SOPInstanceUID) {
+		return name
+	}
+	number, _ := d.Int(dicom.InstanceNumber)
+	return numberedOr(name, number)
+}
+
+func numberedOr(uid string, number int) string {
+	if number > 0 {
+		return fmt.Sprintf("image %d", number)
+	}
+	return uid
+}
+
 func coloured(i *source.Instance) bool { return i.Samples > 1 || i.Photometric == "PALETTE COLOR" }
 
 // infoOfInstance is as much of a slice as a listing says, enough to plan with: ok is false where that is too
@@ -56,7 +81,7 @@ func infoOfInstance(i *source.Instance) (s SliceInfo, ok bool, err error) {
 		return s, false, nil
 	}
 	s = SliceInfo{
-		Name: i.SOPInstanceUID, SOPInstanceUID: i.SOPInstanceUID, TransferSyntax: i.TransferSyntaxUID, FrameOfReferenceUID: i.FrameOfReferenceUID,
+		Name: called(i), SOPInstanceUID: i.SOPInstanceUID, TransferSyntax: i.TransferSyntaxUID, FrameOfReferenceUID: i.FrameOfReferenceUID,
 		Format: dicom.PixelFormat{Rows: i.Rows, Columns: i.Columns, Frames: 1, SamplesPerPixel: max(1, i.Samples),
 			BitsAllocated: i.BitsAllocated, BitsStored: i.BitsStored, HighBit: i.BitsStored - 1, Signed: i.Signed, Photometric: i.Photometric},
 		Slope: 1, Units: i.Units, Thickness: i.SliceThickness,
@@ -100,15 +125,15 @@ func neverPlaced(class string) bool {
 func objectOf(i *source.Instance) object {
 	d := &dicom.Dataset{}
 	d.SetString(dicom.SOPClassUID, dicom.UI, i.SOPClassUID)
-	o := object{name: i.SOPInstanceUID, uid: i.SOPInstanceUID, kind: d.Kind(), number: i.Number}
+	o := object{name: called(i), uid: i.SOPInstanceUID, kind: d.Kind(), number: i.Number}
 	if coloured(i) && i.IsImage() {
 		o.frames = i.Frames
-		o.reason = refuse(Colour, i.SOPInstanceUID, "%s is a colour image (%s), which cannot be shown as a volume; choose a CT, MR or PET series", o.kind, i.Photometric)
+		o.reason = colour(called(i))
 	} else if i.IsImage() {
 		o.frames = i.Frames
-		o.reason = refuse(NotVolume, i.SOPInstanceUID, "%s does not say where in the patient it lies, so it is no slice of a volume", o.kind)
+		o.reason = unplaced(called(i))
 	} else {
-		o.reason = refuse(NotVolume, i.SOPInstanceUID, "%s without pixel data cannot be shown as a volume; choose a CT, MR or PET series", o.kind)
+		o.reason = noImage(called(i), o.kind)
 	}
 	return o
 }

@@ -29,23 +29,23 @@ func TestRefused(t *testing.T) {
 		words  []string
 	}{
 		"no slices": {func([]*dicom.Dataset) []*dicom.Dataset { return nil }, study.NoSlices, 0, nil},
-		"one slice": {func(l []*dicom.Dataset) []*dicom.Dataset { return l[:1] }, study.NotVolume, 1, []string{"single slice"}},
+		"one slice": {func(l []*dicom.Dataset) []*dicom.Dataset { return l[:1] }, study.NotVolume, 1, []string{"single image"}},
 		"a clip": {all(func(d *dicom.Dataset) {
 			d.SetInts(dicom.NumberOfFrames, dicom.IS, 2)
 			d.SetInts(dicom.Rows, dicom.US, 4)
 			d.Delete(dicom.ImagePositionPatient)
-		}), study.Multiframe, 16, []string{"2 frames"}},
+		}), study.Multiframe, 16, []string{"clip of 2 images"}},
 		"colour": {all(func(d *dicom.Dataset) {
 			d.SetInts(dicom.SamplesPerPixel, dicom.US, 3)
 			d.SetString(dicom.PhotometricInterpretation, dicom.CS, "RGB")
-		}), study.Colour, 8, []string{"RGB"}},
+		}), study.Colour, 8, []string{"colour image"}},
 		"a palette":               {all(str(dicom.PhotometricInterpretation, dicom.CS, "PALETTE COLOR")), study.Colour, 8, nil},
 		"a slope of zero":         {all(str(dicom.RescaleSlope, dicom.DS, "0")), study.Unreadable, 0, []string{"slope is 0"}},
 		"a slope in words":        {all(str(dicom.RescaleSlope, dicom.DS, "steep")), study.Unreadable, 0, []string{"(0028,1053)"}},
 		"a slope without measure": {all(str(dicom.RescaleSlope, dicom.DS, "1e300")), study.Unreadable, 0, []string{"beyond all measure"}},
 		"half a look-up table": {all(func(d *dicom.Dataset) { d.SetSequence(dicom.ModalityLUTSequence, &dicom.Dataset{}) }),
 			study.Unreadable, 0, []string{"(0028,3002)"}},
-		"no position":                     {all(func(d *dicom.Dataset) { d.Delete(dicom.ImagePositionPatient) }), study.NotVolume, 8, []string{"ImagePositionPatient"}},
+		"no position":                     {all(func(d *dicom.Dataset) { d.Delete(dicom.ImagePositionPatient) }), study.NotVolume, 8, []string{"place in the patient"}},
 		"half a position":                 {all(str(dicom.ImagePositionPatient, dicom.DS, "1", "2")), study.NotVolume, 8, nil},
 		"a position that is no number":    {all(str(dicom.ImagePositionPatient, dicom.DS, "1", "NaN", "2")), study.NotVolume, 8, nil},
 		"a position on the moon":          {all(str(dicom.ImagePositionPatient, dicom.DS, "0", "0", "1e12")), study.BadGeometry, 8, nil},

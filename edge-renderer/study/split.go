@@ -93,7 +93,7 @@ func split(infos []SliceInfo, maxPlanes func(*SliceInfo) int) []part {
 	slices.SortStableFunc(s.parts, func(a, b part) int { return s.compare(s.least(&a), s.least(&b)) })
 	if len(s.rest) > 0 {
 		slices.SortFunc(s.rest, s.compare)
-		p := part{phases: []phase{{}}, err: refuse(MixedGeometry, "", "these %d images have too little in common with each other for a volume; they can be shown one by one", len(s.rest))}
+		p := part{phases: []phase{{}}, err: refuse(MixedGeometry, "", "these %d images have too little in common with each other for a volume", len(s.rest))}
 		for _, i := range s.rest {
 			p.phases[0].members = append(p.phases[0].members, member{slice: i})
 		}

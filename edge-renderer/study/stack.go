@@ -67,14 +67,14 @@ func arrange(list []*SliceInfo, maxPlanes int) []run {
 	at, steps := along(list)
 	for i, step := range steps {
 		if step <= list[0].near() {
-			return []run{{lo: 0, hi: len(list), err: refuse(Irregular, list[i].Name, "it lies beside %s, %.2f mm off in the same plane, so the slices are no stack; they can be shown one by one",
+			return []run{{lo: 0, hi: len(list), err: refuse(Irregular, list[i].Name, "it lies beside %s, %.2f mm off in the same plane, so the slices are no stack",
 				list[i+1].Name, list[i+1].Position.Sub(list[i].Position).Norm())}}
 		}
 	}
 	cuts := cut(steps)
 	// Where slices lie far apart nearly everywhere they are no stack that was cut.
 	if len(cuts) > max(1, len(list)/4) {
-		return []run{{lo: 0, hi: len(list), err: refuse(Irregular, "", "the %d slices lie %.1f to %.1f mm apart, too far for a volume; they can be shown one by one",
+		return []run{{lo: 0, hi: len(list), err: refuse(Irregular, "", "the %d slices lie %.1f to %.1f mm apart, too far for a volume",
 			len(list), slices.Min(steps), slices.Max(steps))}}
 	}
 	var out []run
@@ -150,7 +150,7 @@ func lay(list []*SliceInfo, p []float64, maxPlanes int) (*layout, []float64, *Er
 	n := len(list)
 	first, last := list[0], list[n-1]
 	if n == 1 {
-		return nil, nil, refuse(NotVolume, first.Name, "it is a single slice, and a volume needs at least two")
+		return nil, nil, refuse(NotVolume, first.Name, "it is a single image")
 	}
 	_, steps := along(list)
 	m := median(steps)
@@ -159,7 +159,7 @@ func lay(list []*SliceInfo, p []float64, maxPlanes int) (*layout, []float64, *Er
 		thick = max(thick, s.Thickness)
 	}
 	if m > farSteps || m > thickSteps && thick > 0 && m > 2*thick {
-		return nil, nil, refuse(NotVolume, "", "the %d slices lie %.1f mm apart, too far for a volume; they can be shown one by one", n, m)
+		return nil, nil, refuse(NotVolume, "", "the %d slices lie %.1f mm apart, too far for a volume", n, m)
 	}
 	length, way := p[n-1]-p[0], last.Position.Sub(first.Position)
 	share := make([]float64, n) // of the way, for each slice
