@@ -99,6 +99,10 @@ describe("files that are no study", () => {
     await view.still();
     const leftOut = await view.do((viewer) => viewer.received?.leftOut?.map(({ name }) => name));
     expect(leftOut).toEqual(["notes.txt"]);
+    const concern = page.locator(".concern");
+    expect(await concern.innerText()).toContain("1 file that you sent was left out.");
+    await concern.click();
+    expect(await page.getByRole("dialog", { name: "Warnings about this series" }).innerText()).toMatch(/notes\.txt\s+Not a DICOM file/);
     await rm(folder, { recursive: true });
   });
 

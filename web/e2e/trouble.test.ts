@@ -40,6 +40,18 @@ describe("a broker with an edge", () => {
     await page.close();
   });
 
+  it("offers the series of a study where the one that was asked for cannot be opened", async () => {
+    const { studies } = (await stack.api("/studies")) as { studies: { studyInstanceUID: string }[] };
+    const page = await newPage(browser);
+    await page.goto(`${stack.url}/viewer?StudyInstanceUIDs=${studies[0]?.studyInstanceUID ?? ""}&SeriesInstanceUIDs=1.2.3.4`);
+    await page.getByRole("alertdialog").waitFor();
+    await page.locator(".others tc-series-menu button").first().click();
+    await new View(page).still();
+    expect(page.url()).toMatch(/SeriesInstanceUIDs=(?!1\.2\.3\.4$)[\d.]+/);
+    expect(await page.locator(".others").count()).toBe(0);
+    await page.close();
+  });
+
   it("says that an address names no study", async () => {
     const page = await newPage(browser);
     await page.goto(`${stack.url}/viewer?StudyInstanceUIDs=%3Cscript%3E`);

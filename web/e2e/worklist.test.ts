@@ -51,7 +51,7 @@ describe("the worklist", () => {
   });
 
   it("finds parts of names and numbers, and never tells the address", async () => {
-    await page.getByRole("button", { name: "Filters" }).click();
+    // The fields are open since dates were asked for.
     await page.getByLabel("Patient ID").fill(study.patientID.slice(1, 6).toLowerCase());
     await expect.poll(rows).toBe(1);
     await page.getByLabel("Patient's name").fill("nobody of that name");
@@ -62,6 +62,9 @@ describe("the worklist", () => {
     // What was set is still there when the page is loaded again, in this window.
     await page.reload();
     await page.locator(".row.study").first().waitFor();
+    await page.getByRole("button", { name: /^Remove the filter ID: / }).waitFor();
+    await page.getByRole("button", { name: /^Remove the filter Name: / }).click();
+    await expect.poll(() => page.getByRole("button", { name: /^Remove the filter/ }).count()).toBe(1);
     await page.getByRole("button", { name: /Filters/ }).click();
     expect(await page.getByLabel("Patient ID").inputValue()).toBe(study.patientID.slice(1, 6).toLowerCase());
     await page.getByRole("button", { name: "Clear all" }).click();

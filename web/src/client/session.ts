@@ -56,8 +56,6 @@ export class Session extends Emitter<SessionEvents> {
   #opening: Opening | undefined;
   /** again is what was on the screen when the edge was lost. */
   #again: SeriesRef | undefined;
-  /** passedOver is why a series that the edge chose is not on the screen, until another one is. */
-  #passedOver: ProblemError | undefined;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
   /** view is what the session opens with; without one the edge chooses. */
@@ -149,7 +147,6 @@ export class Session extends Emitter<SessionEvents> {
     this.#opening?.fail(cancelled);
     const opening = new Opening(series);
     this.#opening = opening;
-    this.#passedOver = undefined;
     this.told.open(series);
     try {
       await this.#request({ type: "open-series", series });
@@ -333,8 +330,6 @@ export class Session extends Emitter<SessionEvents> {
     const unrelated = this.#opening?.shows(series);
     if (unrelated !== undefined) this.emit("notice", unrelated);
     this.emit("loaded", series);
-    if (this.#passedOver !== undefined) this.emit("notice", this.#passedOver);
-    this.#passedOver = undefined;
     // Another edge shows what the task names, or the largest of the files; the user may have chosen another one since.
     const again = this.#again;
     this.#again = undefined;
@@ -353,7 +348,6 @@ export class Session extends Emitter<SessionEvents> {
       return;
     }
     if (bare && this.told.received === undefined) this.#fail(problem);
-    else if (bare) this.#passedOver = problem;
     this.emit("notice", problem);
   }
 

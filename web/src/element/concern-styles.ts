@@ -6,11 +6,16 @@ export const concernStyles = css`
     position: absolute;
   }
   /* Bone and fat are white up to the edges of a picture; what is written there is read all the same. */
-  .corner {
+  .corner:not(.bl),
+  .corner .disclaimer {
     margin: -6px -8px;
     padding: 6px 8px;
     border-radius: 8px;
-    background: rgb(0 0 0 / 0.72);
+    background: rgb(0 0 0 / 0.8);
+  }
+  .corner .disclaimer {
+    display: inline-block;
+    padding-block: 4px;
   }
   .corner.br:not(:has(*)) {
     display: none;
@@ -18,10 +23,13 @@ export const concernStyles = css`
   .letter {
     padding: 0 6px;
     border-radius: 6px;
-    background: rgb(0 0 0 / 0.55);
+    background: rgb(0 0 0 / 0.6);
   }
   /* A plain image may have text burned in where ours stands, of another patient even. */
-  .over.flat .corner {
+  .over.flat .corner:not(.bl),
+  .over.flat .disclaimer,
+  .over.flat .badge,
+  .over.flat .concern {
     background: #050708;
   }
   .badge.preview {
@@ -82,7 +90,7 @@ export const concernStyles = css`
     max-height: calc(100% - 28px);
     border: 1px solid var(--tc-line-strong);
     border-radius: 14px;
-    background: rgb(17 22 28 / 0.98);
+    background: #11161c;
     box-shadow: 0 18px 50px rgb(0 0 0 / 0.6);
     user-select: text;
     -webkit-user-select: text;

@@ -117,7 +117,7 @@ function refusal(problem: ProblemError, others: boolean): TemplateResult {
   const { title, detail } = explain(problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
     <h2>${title}</h2>
-    <p>${detail}</p>
+    <p>${sentence(detail)}</p>
     ${others ? html`<p>Choose another series of the files that were sent.</p>` : nothing}
     <div class="actions"><slot name="action"></slot></div>
   </div></div>`;
@@ -139,7 +139,7 @@ function restoring(now: Situation): TemplateResult {
   const { title, detail } = explain(now.problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
     <h2>${title}</h2>
-    <p>${detail}</p>
+    <p>${sentence(detail)}</p>
     <div class="track unknown"><i></i></div>
     <p class="number">${now.attempt > 1 ? `Trying to go on with the same view, attempt ${now.attempt}.` : "Trying to go on with the same view."}</p>
     <div class="actions">
@@ -153,7 +153,7 @@ function over(now: Situation): TemplateResult {
   const { title, detail, advice } = explain(now.problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
     <h2>${title}</h2>
-    <p>${detail}</p>
+    <p>${sentence(detail)}</p>
     <div class="actions">
       ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${now.state === "ended" ? "Open again" : "Retry"}</button>`}
       <slot name="action"></slot>

@@ -143,6 +143,11 @@ export const viewerPageStyles = css`
       padding: 0 6px;
     }
   }
+  @media (max-width: 960px) {
+    .segments span {
+      display: none;
+    }
+  }
   @media (max-width: 760px) {
     :host {
       grid-template: "head" 52px "view" minmax(0, 1fr) "scrub" auto "side" auto "nav" auto / minmax(0, 1fr);

@@ -161,7 +161,7 @@ export class ViewerPage extends LitElement {
   }
 
   #toolButton(tool: Tool, name: string, icon: TemplateResult): TemplateResult {
-    return html`<button class="button" aria-pressed=${this.tool === tool} @click=${() => { this.tool = tool; }}>${icon}${name}</button>`;
+    return html`<button class="button" aria-label=${name} title=${name} aria-pressed=${this.tool === tool} @click=${() => { this.tool = tool; }}>${icon}<span>${name}</span></button>`;
   }
 
   #panel(): TemplateResult {

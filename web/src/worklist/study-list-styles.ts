@@ -275,6 +275,16 @@ export const listStyles = css`
     }
   }
   @media (max-width: 900px) {
+    .banner {
+      flex-wrap: wrap;
+    }
+    .banner details[open] {
+      flex-basis: calc(100% - 48px);
+    }
+    .banner .button {
+      min-height: 44px;
+      margin-left: auto;
+    }
     .top {
       margin: 12px 0 16px;
     }
