@@ -170,6 +170,7 @@ func TestRetriesEnd(t *testing.T) {
 			_, _ = io.WriteString(w, "upstream http://inner.example:8042/x?y failed at 10.1.2.3:99, asked as 127.0.0.1, version 1.2.3.999")
 		}, 3, "(upstream … failed at …, asked as …, version 1.2.3.999)"},
 		{"404", func(w http.ResponseWriter) { w.WriteHeader(404) }, 1, "404 Not Found"},
+		{"409", func(w http.ResponseWriter) { w.WriteHeader(409) }, 1, "409 Conflict"},
 		{"401", func(w http.ResponseWriter) { w.WriteHeader(401) }, 1, "log in again"},
 		{"501", func(w http.ResponseWriter) { w.WriteHeader(501) }, 1, "501"},
 		{"503, much later", func(w http.ResponseWriter) { w.Header().Set("Retry-After", "3600"); w.WriteHeader(503) }, 1, "busy"},
