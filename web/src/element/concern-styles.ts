@@ -14,8 +14,9 @@ export const concernStyles = css`
     background: rgb(0 0 0 / 0.8);
   }
   .corner .disclaimer {
-    display: inline-block;
-    padding-block: 4px;
+    width: fit-content;
+    margin-top: 0;
+    padding-block: 3px;
   }
   .corner.br:not(:has(*)) {
     display: none;

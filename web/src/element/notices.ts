@@ -1,5 +1,7 @@
 // Short messages over the picture, one at a time.
 const shownMs = 8_000;
+/** A long text takes longer to read, ms for each letter. */
+const letterMs = 70;
 
 /** Notices holds the message that is shown, and takes it away again. */
 export class Notices {
@@ -13,7 +15,7 @@ export class Notices {
 
   show(text: string): void {
     this.#set(text);
-    this.#timer = setTimeout(() => { this.#set(""); }, shownMs);
+    this.#timer = setTimeout(() => { this.#set(""); }, Math.max(shownMs, letterMs * text.length));
   }
 
   readonly dismiss = (): void => {

@@ -238,14 +238,17 @@ export const viewerStyles = css`
   }
   .notice {
     position: absolute;
-    top: 14px;
-    left: 50%;
+    /* Below whose picture it is. */
+    top: 92px;
+    right: 16px;
+    left: 16px;
     display: flex;
     align-items: center;
     gap: 12px;
-    max-width: min(560px, calc(100% - 32px));
+    width: fit-content;
+    max-width: 560px;
+    margin: 0 auto;
     padding: 10px 14px;
-    transform: translateX(-50%);
     border: 1px solid rgb(242 192 99 / 0.5);
     border-radius: 10px;
     background: rgb(30 25 14 / 0.96);
