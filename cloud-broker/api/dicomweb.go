@@ -161,8 +161,11 @@ func (s *server) mayChange(r *http.Request) error {
 }
 
 func forDICOMweb(err error) error {
-	if errors.Is(err, identity.ErrUnauthenticated) {
+	switch {
+	case errors.Is(err, identity.ErrUnauthenticated):
 		return dicomweb.ErrUnauthenticated
+	case errors.Is(err, tooMany):
+		return dicomweb.ErrTooMany
 	}
 	return err
 }

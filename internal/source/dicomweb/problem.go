@@ -10,6 +10,8 @@ import (
 var (
 	// ErrUnauthenticated: the request says not who it is from. It is answered with 401.
 	ErrUnauthenticated = errors.New("a bearer token is needed")
+	// ErrTooMany: the one who asks has asked too often. It is answered with 429.
+	ErrTooMany = errors.New("too many requests")
 	// ErrForbidden: the one who asks may not have this. It is answered with 403, as is any other error.
 	ErrForbidden = errors.New("not allowed")
 )
@@ -36,6 +38,8 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, ErrUnauthenticated):
 		return newProblem(http.StatusUnauthorized, "Who asks is not known: send a bearer token.")
+	case errors.Is(err, ErrTooMany):
+		return newProblem(http.StatusTooManyRequests, "These are too many requests at once: wait a moment, then try again.")
 	case outdated(err):
 		return newProblem(http.StatusConflict, "A file was changed or removed after the folder was indexed; try again in a moment, or ask for a rescan.")
 	default:

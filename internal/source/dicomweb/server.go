@@ -124,7 +124,7 @@ type handler = func(*server, http.ResponseWriter, *http.Request, ids) error
 func (s *server) serve(w http.ResponseWriter, r *http.Request, may Authorize, h handler) {
 	i, err := pathIDs(r)
 	if err == nil {
-		if err = may(r, i.study); err != nil && !errors.Is(err, ErrUnauthenticated) {
+		if err = may(r, i.study); err != nil && !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrTooMany) {
 			err = newProblem(http.StatusForbidden, "This may not be had with these credentials.")
 		}
 	}

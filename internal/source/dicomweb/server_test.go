@@ -488,6 +488,8 @@ func TestAuthorize(t *testing.T) {
 			return ErrUnauthenticated
 		case "Bearer all":
 			return nil
+		case "Bearer often":
+			return fmt.Errorf("limited: %w", ErrTooMany)
 		case "Bearer a":
 			if study == studyA {
 				return nil
@@ -502,6 +504,7 @@ func TestAuthorize(t *testing.T) {
 		{"", "/studies", 401},
 		{"", "/studies/9.9/metadata", 401},
 		{"Bearer all", "/studies", 200},
+		{"Bearer often", "/studies", 429},
 		{"Bearer a", "/studies", 403},
 		{"Bearer a", "/series?StudyInstanceUID=" + studyA, 403},
 		{"Bearer a", "/studies/" + studyA, 200},
