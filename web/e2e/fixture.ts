@@ -9,6 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { type Browser, chromium } from "playwright-core";
+import { Narrow } from "./narrow.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const bin = process.env.TOMOCAST_BIN ?? join(root, "bin");
@@ -87,6 +88,8 @@ export interface StackOptions {
   deadPACS?: boolean;
   /** localToken is the token of the user, for pages of other origins. */
   localToken?: string;
+  /** bytesPerSecond is how much edges get from the broker, as over a slow network; without it as much as there is. */
+  bytesPerSecond?: number | undefined;
 }
 
 /** Stack is a broker with its edges on free ports. */
@@ -96,6 +99,7 @@ export class Stack {
   readonly #options: StackOptions;
   readonly #edges = new Map<string, Program>();
   #broker: Program | undefined;
+  #narrow: Narrow | undefined;
   #port = 0;
 
   private constructor(cache: string, options: StackOptions) {
@@ -142,7 +146,7 @@ export class Stack {
 
   /** startEdge starts an edge and waits until the broker has it. */
   async startEdge(id: string): Promise<void> {
-    const args = ["--broker", `http://127.0.0.1:${this.#port}`, "--listen", "127.0.0.1:0", "--id", id];
+    const args = ["--broker", `http://127.0.0.1:${this.#narrow?.port ?? this.#port}`, "--listen", "127.0.0.1:0", "--id", id];
     this.#edges.set(id, new Program("edge-renderer", args, { TOMOCAST_EDGE_SECRET: this.#secret }));
     await this.#answers("/readyz?session=1");
   }
@@ -155,13 +159,14 @@ export class Stack {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#edges.values()].map((edge) => edge.end("SIGTERM")));
+    await this.#narrow?.close();
     await this.#broker?.end("SIGTERM");
     await rm(this.#cache, { recursive: true, force: true });
   }
 
   async #start(): Promise<void> {
     this.#port = await freePort();
-    const { studies, allowedOrigins = [], localToken, edges = 1 } = this.#options;
+    const { studies, allowedOrigins = [], localToken, edges = 1, bytesPerSecond } = this.#options;
     const args = ["--listen", `127.0.0.1:${this.#port}`, "--cache-dir", this.#cache];
     args.push(...(studies === undefined ? ["--demo"] : ["--studies", studies]));
     for (const origin of allowedOrigins) args.push("--allowed-origins", origin);
@@ -171,6 +176,7 @@ export class Stack {
     if (localToken !== undefined) env.TOMOCAST_LOCAL_TOKEN = localToken;
     this.#broker = new Program("cloud-broker", args, env);
     await this.#answers("/healthz");
+    if (bytesPerSecond !== undefined) this.#narrow = await Narrow.open(this.#port, bytesPerSecond);
     for (let i = 1; i <= edges; i++) await this.startEdge(`edge-${i}`);
   }
 
