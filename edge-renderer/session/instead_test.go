@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -27,7 +28,7 @@ func TestStudyOpensWithTheNextSeries(t *testing.T) {
 	ctx := within(t)
 	a := newArchive(t)
 	for k := range 2 * planes {
-		if err := a.Add(fmt.Sprintf("e/%d", k), file(t, unshowable(k))); err != nil {
+		if err := a.Add(fmt.Sprintf("e/%d", k), sourcetest.Encode(t, unshowable(k))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +69,7 @@ func TestStudyOfNothingToShow(t *testing.T) {
 			d.SetString(dicom.SOPInstanceUID, dicom.UI, fmt.Sprintf("1.2.9.1.%d", k))
 			d.SetString(dicom.SOPClassUID, dicom.UI, "1.2.840.10008.5.1.4.1.1.88.11")
 		}
-		if err := a.Add(fmt.Sprintf("e/%d", k), file(t, d)); err != nil {
+		if err := a.Add(fmt.Sprintf("e/%d", k), sourcetest.Encode(t, d)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,7 +88,7 @@ func TestUploadOpensWithTheNextSeries(t *testing.T) {
 	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	files := filesOf(t, "a", seriesA, 6, 20)
 	for k := range 12 {
-		files = append(files, terminal.File{Path: fmt.Sprintf("e/%d", k), Data: file(t, unshowable(k))})
+		files = append(files, terminal.File{Path: fmt.Sprintf("e/%d", k), Data: sourcetest.Encode(t, unshowable(k))})
 	}
 	if err := s.Upload(ctx, files); err != nil {
 		t.Fatal(err)

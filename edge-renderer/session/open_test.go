@@ -71,15 +71,6 @@ func (g gated) Fetch(ctx context.Context, n int, uids []string, fn func(source.O
 	return g.Series.Fetch(ctx, n, uids, g.fn(fn))
 }
 
-func file(t *testing.T, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // slice is a slice of 32x32 pixels of 2 mm whose values grow from edge to edge by a different amount in each series.
 func slice(series string, k, slope int) *dicom.Dataset {
 	d := sourcetest.Slice(ref.StudyInstanceUID, series, k+1)
@@ -109,7 +100,7 @@ func newArchive(t *testing.T) *archive {
 	a := &archive{Store: memory.New(1 << 30)}
 	t.Cleanup(a.Close)
 	add := func(name string, d *dicom.Dataset) {
-		if err := a.Add(name, file(t, d)); err != nil {
+		if err := a.Add(name, sourcetest.Encode(t, d)); err != nil {
 			t.Fatal(err)
 		}
 	}

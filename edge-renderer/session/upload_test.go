@@ -33,7 +33,7 @@ func startUpload(t *testing.T, change func(*Config)) (*bench, *cache.Cache) {
 func filesOf(t *testing.T, dir, series string, n, slope int) []terminal.File {
 	var out []terminal.File
 	for k := range n {
-		out = append(out, terminal.File{Path: fmt.Sprintf("%s/IM%04d", dir, k), Data: file(t, slice(series, k, slope))})
+		out = append(out, terminal.File{Path: fmt.Sprintf("%s/IM%04d", dir, k), Data: sourcetest.Encode(t, slice(series, k, slope))})
 	}
 	return out
 }
@@ -53,7 +53,7 @@ func TestUpload(t *testing.T) {
 	}
 	files := append(filesOf(t, "study/a", seriesA, 6, 20), filesOf(t, "study/b", seriesB, planes, 30)...)
 	files = append(files, terminal.File{Path: "study/readme.txt", Data: []byte(strings.Repeat("words ", 30_000))}, terminal.File{Path: "study/empty"},
-		terminal.File{Path: "../../etc/passwd", Data: []byte("x")}, terminal.File{Path: "study/cut", Data: file(t, slice(seriesB, 40, 1))[:900]})
+		terminal.File{Path: "../../etc/passwd", Data: []byte("x")}, terminal.File{Path: "study/cut", Data: sourcetest.Encode(t, slice(seriesB, 40, 1))[:900]})
 	if err := s.Upload(ctx, files); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		}
 	}
 	// More than was announced is left out, and so is what was damaged.
-	good := file(t, slice(seriesA, 0, 1))
+	good := sourcetest.Encode(t, slice(seriesA, 0, 1))
 	if _, err := s.Request(ctx, signaling.Request{Type: signaling.RequestUpload, Upload: &signaling.Upload{Files: 3, Bytes: int64(2 * len(good))}}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
 func TestBuild(t *testing.T) {
@@ -78,7 +79,7 @@ func TestConcurrentAdd(t *testing.T) {
 	list := slices(150)
 	files := make([][]byte, len(list))
 	for i, d := range list {
-		files[i] = encode(t, d)
+		files[i] = sourcetest.Encode(t, d)
 	}
 	b := study.NewBuilder(study.Options{})
 	defer b.Close()

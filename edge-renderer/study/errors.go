@@ -48,10 +48,10 @@ const (
 )
 
 // Picture says whether a warning of this code is about the picture itself: something in it was not measured where it
-// stands, or is missing.
+// stands, is missing, or is another patient's.
 func (c Code) Picture() bool {
 	switch c {
-	case WarnResampled, WarnMissing, WarnGap, WarnShifted, WarnDoubled, WarnLeftOut, WarnNotNumbers, WarnUnplaced, WarnLabels:
+	case WarnResampled, WarnMissing, WarnGap, WarnShifted, WarnDoubled, WarnLeftOut, WarnNotNumbers, WarnUnplaced, WarnLabels, WarnPatients:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/internal/dicom"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
 // FuzzAdd puts a mutated file among good ones. The good slices keep their values whatever it holds; what it spoils is
@@ -16,18 +17,18 @@ import (
 func FuzzAdd(f *testing.F) {
 	var good [][]byte
 	for _, d := range slices(5) {
-		good = append(good, encode(f, d))
+		good = append(good, sourcetest.Encode(f, d))
 	}
 	f.Add(good[2])
 	enhanced := slices(1)[0]
 	enhanced.SetInts(dicom.NumberOfFrames, dicom.IS, 4)
 	enhanced.SetInts(dicom.Rows, dicom.US, 2)
-	f.Add(encode(f, enhanced))
+	f.Add(sourcetest.Encode(f, enhanced))
 	floats := slices(1)[0]
 	floats.Delete(dicom.PixelData)
 	floats.SetInts(dicom.BitsAllocated, dicom.US, 32)
 	floats.SetFloats(dicom.FloatPixelData, dicom.OF, append(make([]float64, 62), math.NaN(), math.Inf(1))...)
-	f.Add(encode(f, floats))
+	f.Add(sourcetest.Encode(f, floats))
 	// The mutants of the test data, where it is there: small files alone.
 	mutants, _ := filepath.Glob(filepath.Join(os.Getenv("TOMOCAST_TESTDATA"), "studies", "derived", "fuzz", "*"))
 	for _, p := range mutants {

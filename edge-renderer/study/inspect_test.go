@@ -233,12 +233,12 @@ func TestBuildFolder(t *testing.T) {
 		"nothing":     {func(*testing.T, string) {}, study.NoSlices, []string{"no DICOM series"}},
 		"a slice cut in its pixels": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))
-			data := encode(t, slices(5)[4])
+			data := sourcetest.Encode(t, slices(5)[4])
 			sourcetest.WriteBytes(t, filepath.Join(dir, "cut"), data[:len(data)-1])
 		}, "", []string{"cut", "truncated"}},
 		"a slice cut before it says what it is": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))
-			sourcetest.WriteBytes(t, filepath.Join(dir, "cut"), encode(t, slices(5)[4])[:400])
+			sourcetest.WriteBytes(t, filepath.Join(dir, "cut"), sourcetest.Encode(t, slices(5)[4])[:400])
 		}, "", []string{"cut", "truncated"}},
 		"a link to a slice": {func(t *testing.T, dir string) {
 			write(t, dir, slices(4))

@@ -12,24 +12,12 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/research"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
-
-func testStudies(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("TOMOCAST_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	dir = filepath.Join(dir, "studies")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("the studies are not there: %v", err)
-	}
-	return dir
-}
 
 // The counts for each plane are pydicom's.
 func TestLabelsOfSegmentation(t *testing.T) {
-	d, err := dicom.ReadFile(filepath.Join(testStudies(t), "edge-pydicom", "liver.dcm"), dicom.Options{})
+	d, err := dicom.ReadFile(filepath.Join(sourcetest.Studies(t, "edge-pydicom"), "liver.dcm"), dicom.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +171,7 @@ func TestLabelsRefused(t *testing.T) {
 
 // The counts are NumPy's, from the file's own samples.
 func TestLabelsOfResearchFile(t *testing.T) {
-	l, err := study.BuildResearchLabels(os.DirFS(testStudies(t)), "nrrd/Segmentation.seg.nrrd", study.Options{})
+	l, err := study.BuildResearchLabels(os.DirFS(sourcetest.Studies(t, "nrrd")), "Segmentation.seg.nrrd", study.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +192,7 @@ func TestLabelsOfResearchFile(t *testing.T) {
 	if total != marked || marked == 0 {
 		t.Errorf("the segments have %d voxels, %d are marked", total, marked)
 	}
-	_, err = study.BuildResearchLabels(os.DirFS(testStudies(t)), "nrrd/CTChest4.nrrd", study.Options{})
+	_, err = study.BuildResearchLabels(os.DirFS(sourcetest.Studies(t, "nrrd")), "CTChest4.nrrd", study.Options{})
 	refused(t, "a CT is no label map", err, study.NotVolume, "label")
 	_, err = study.BuildResearchLabels(research.Files{"x": []byte("no")}, "x", study.Options{})
 	refused(t, "garbage", err, study.NotDICOM)
@@ -216,7 +204,7 @@ func TestInspectSegmentations(t *testing.T) {
 		"edge-pydicom": {Number: 1, Name: "Liver", Type: "Liver", Voxels: 36233 + 35645 + 35220},
 		"nrrd":         {Number: 1, Name: "ribs"},
 	} {
-		r, err := study.InspectFolder(t.Context(), filepath.Join(testStudies(t), folder), study.Options{})
+		r, err := study.InspectFolder(t.Context(), sourcetest.Studies(t, folder), study.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package study_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,15 +41,6 @@ func each(list []*dicom.Dataset, change func(d *dicom.Dataset)) []*dicom.Dataset
 	return list
 }
 
-func encode(t testing.TB, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // memory is a series in memory. Its listing can be another than its files.
 type memory struct {
 	list  []source.Instance
@@ -66,7 +56,7 @@ func series(t testing.TB, list []*dicom.Dataset) *memory {
 	t.Helper()
 	m := &memory{}
 	for i, d := range list {
-		m.files = append(m.files, source.Object{Name: fmt.Sprintf("file %d", i), Data: encode(t, d)})
+		m.files = append(m.files, source.Object{Name: fmt.Sprintf("file %d", i), Data: sourcetest.Encode(t, d)})
 		m.uids = append(m.uids, d.String(dicom.SOPInstanceUID))
 		m.list = append(m.list, listed(d))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
 // Series of which no part is a volume are refused by name, with and without an announcement.
@@ -116,7 +117,7 @@ func TestOneOfMany(t *testing.T) {
 				t.Fatal(err)
 			}
 			change(d)
-			return encode(t, d)
+			return sourcetest.Encode(t, d)
 		}
 	}
 	for name, c := range map[string]struct {

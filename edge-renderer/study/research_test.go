@@ -12,11 +12,11 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/internal/source"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
 // The truth is that of package research's own tests: what nibabel and NumPy read.
 func TestResearchVolumes(t *testing.T) {
-	dir := testStudies(t)
 	raw, err := os.ReadFile(filepath.Join("..", "..", "internal", "research", "testdata", "truth.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestResearchVolumes(t *testing.T) {
 	}
 	seen := 0
 	for _, folder := range []string{"nifti", "nrrd", "derived/nifti", "derived/nrrd"} {
-		report, err := study.InspectFolder(t.Context(), filepath.Join(dir, folder), study.Options{})
+		report, err := study.InspectFolder(t.Context(), sourcetest.Studies(t, folder), study.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

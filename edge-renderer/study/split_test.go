@@ -296,19 +296,7 @@ func TestMultiFrame(t *testing.T) {
 
 // A modality look-up table stands for slope and intercept.
 func TestModalityLUT(t *testing.T) {
-	list := each(slices(3), func(d *dicom.Dataset) {
-		table := &dicom.Dataset{}
-		data := make([]int, 4096)
-		for i := range data {
-			data[i] = (i * i) >> 8
-		}
-		table.SetInts(dicom.LUTDescriptor, dicom.US, 4096, 0, 16)
-		table.SetInts(dicom.LUTData, dicom.OW, data...)
-		table.SetString(0x00283004, dicom.LO, "US")
-		d.SetSequence(dicom.ModalityLUTSequence, table)
-		d.Delete(dicom.RescaleSlope)
-		d.Delete(dicom.RescaleIntercept)
-	})
+	list := each(slices(3), func(d *dicom.Dataset) { lookUp(d, 0) })
 	r := build(t, series(t, list), study.Options{})
 	for i := range 64 {
 		v := 256 + 10 + i

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/tomocast/tomocast/internal/research"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
 // truth is what nibabel (NIfTI) and NumPy (NRRD) read of a file: LPS, values as float32 with i fastest.
@@ -27,18 +27,6 @@ type truth struct {
 	Axes           [3][3]float64
 	Min, Max, Mean float64
 	SHA256         string
-}
-
-func studies(t testing.TB) string {
-	dir := os.Getenv("TOMOCAST_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	dir = filepath.Join(dir, "studies")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("the studies are not there: %v", err)
-	}
-	return dir
 }
 
 // values reads all values, scaled, i fastest.
@@ -60,7 +48,7 @@ func values(m *research.Image) ([]float64, error) {
 }
 
 func TestTruth(t *testing.T) {
-	dir := studies(t)
+	dir := sourcetest.Studies(t, "")
 	raw, err := os.ReadFile("testdata/truth.json")
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +97,7 @@ func TestTruth(t *testing.T) {
 }
 
 func TestSlicerSegments(t *testing.T) {
-	m, err := research.Open(os.DirFS(studies(t)), "nrrd/Segmentation.seg.nrrd")
+	m, err := research.Open(os.DirFS(sourcetest.Studies(t, "nrrd")), "Segmentation.seg.nrrd")
 	if err != nil {
 		t.Fatal(err)
 	}

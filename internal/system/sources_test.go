@@ -13,25 +13,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/orthanc"
 	"github.com/tomocast/tomocast/internal/source"
 	"github.com/tomocast/tomocast/internal/source/dicomweb"
+	"github.com/tomocast/tomocast/internal/source/sourcetest"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
 
 const pacsPassword = "password-of-the-pacs-in-tests"
-
-// file is a slice as a DICOM file.
-func file(t testing.TB, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 // configure writes a configuration of sources and returns the broker's arguments for it.
 func configure(t testing.TB, format string, args ...any) []string {
@@ -61,7 +51,7 @@ func TestStudyOfAPACS(t *testing.T) {
 	t.Parallel()
 	pacs := orthanc.StartTest(t, orthanc.Config{Username: "tomocast", Password: pacsPassword})
 	for k := range small[2] {
-		if err := pacs.Upload(t.Context(), file(t, slice(studyUID, seriesUID, small, k))); err != nil {
+		if err := pacs.Upload(t.Context(), sourcetest.Encode(t, slice(studyUID, seriesUID, small, k))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +106,7 @@ func TestKeptFiles(t *testing.T) {
 	const kept = unknownUID
 	var files []dicomweb.Upload
 	for k := range small[2] {
-		data := file(t, slice(kept, kept+".1", small, k))
+		data := sourcetest.Encode(t, slice(kept, kept+".1", small, k))
 		files = append(files, dicomweb.Upload{Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(data)), nil
 		}})
@@ -156,10 +146,10 @@ func TestFilesOfTheTerminal(t *testing.T) {
 	x := s.dial(g, terminal.Options{})
 	files := []terminal.File{{Path: "mine/readme.txt", Data: []byte("nothing of interest")}}
 	for k := range small[2] {
-		files = append(files, terminal.File{Path: fmt.Sprintf("mine/slice%02d", k), Data: file(t, slice(unknownUID, unknownUID+".1", small, k))})
+		files = append(files, terminal.File{Path: fmt.Sprintf("mine/slice%02d", k), Data: sourcetest.Encode(t, slice(unknownUID, unknownUID+".1", small, k))})
 	}
 	broken := slice(unknownUID, unknownUID+".2", size{64, 64, 1}, 0)
-	files = append(files, terminal.File{Path: "mine/other", Data: file(t, broken)})
+	files = append(files, terminal.File{Path: "mine/other", Data: sourcetest.Encode(t, broken)})
 	if err := x.Upload(s.ctx, files); err != nil {
 		t.Fatal(err)
 	}

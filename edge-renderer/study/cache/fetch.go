@@ -42,7 +42,6 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 		},
 		Preview: previews.put,
 	})
-	previews.stop()
 	if err != nil {
 		return nil, none, err
 	}

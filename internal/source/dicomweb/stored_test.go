@@ -28,15 +28,6 @@ const (
 
 var discard = slog.New(slog.DiscardHandler)
 
-func encode(t testing.TB, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // upload makes something to send of a file.
 func upload(data []byte) dicomweb.Upload {
 	return dicomweb.Upload{Size: int64(len(data)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
@@ -69,7 +60,7 @@ func TestStore(t *testing.T) {
 	c, s, server := serveStore(t)
 	var uploads []dicomweb.Upload
 	for n := range 5 {
-		uploads = append(uploads, upload(encode(t, sourcetest.Slice(studyUID, seriesUID, n+1))))
+		uploads = append(uploads, upload(sourcetest.Encode(t, sourcetest.Slice(studyUID, seriesUID, n+1))))
 	}
 	r, err := c.Store(t.Context(), studyUID, uploads)
 	if err != nil || len(r.Stored) != 5 || len(r.Failed) != 0 || r.Stored[0] != seriesUID+".1" {
@@ -85,7 +76,7 @@ func TestStore(t *testing.T) {
 			return err
 		}
 		number, _ := d.Int(dicom.InstanceNumber)
-		if n++; !bytes.Equal(o.Data, encode(t, sourcetest.Slice(studyUID, seriesUID, number))) {
+		if n++; !bytes.Equal(o.Data, sourcetest.Encode(t, sourcetest.Slice(studyUID, seriesUID, number))) {
 			return fmt.Errorf("slice %d differs", number)
 		}
 		return nil
@@ -96,8 +87,8 @@ func TestStore(t *testing.T) {
 
 	changed := sourcetest.Slice(studyUID, seriesUID, 1)
 	changed.SetString(dicom.PatientID, dicom.LO, "another")
-	r, err = c.Store(t.Context(), studyUID, []dicomweb.Upload{upload(encode(t, sourcetest.Slice(studyUID, seriesUID, 6))),
-		upload(encode(t, changed)), upload(encode(t, sourcetest.Slice("1.2.9", "1.2.9.1", 1))), upload([]byte("a text"))})
+	r, err = c.Store(t.Context(), studyUID, []dicomweb.Upload{upload(sourcetest.Encode(t, sourcetest.Slice(studyUID, seriesUID, 6))),
+		upload(sourcetest.Encode(t, changed)), upload(sourcetest.Encode(t, sourcetest.Slice("1.2.9", "1.2.9.1", 1))), upload([]byte("a text"))})
 	if err != nil || len(r.Stored) != 1 || len(r.Failed) != 3 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -152,7 +143,7 @@ func TestStore(t *testing.T) {
 // Requests that are no proper ones are refused, and what came whole before they broke off is kept.
 func TestStoreResists(t *testing.T) {
 	_, s, server := serveStore(t)
-	good := string(encode(t, sourcetest.Slice(studyUID, seriesUID, 1)))
+	good := string(sourcetest.Encode(t, sourcetest.Slice(studyUID, seriesUID, 1)))
 	const related = `multipart/related; type="application/dicom"; boundary=b`
 	for _, c := range []struct {
 		name, path, contentType, body string

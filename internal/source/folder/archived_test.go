@@ -24,16 +24,6 @@ import (
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
 )
 
-// encoded is a data set as a file.
-func encoded(t testing.TB, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // zipped is an archive of files, each second one stored as it is.
 func zipped(t testing.TB, files map[string][]byte) []byte {
 	t.Helper()
@@ -65,7 +55,7 @@ func zipped(t testing.TB, files map[string][]byte) []byte {
 func series(t testing.TB, study, uid string, n int) map[string][]byte {
 	files := map[string][]byte{}
 	for i := range n {
-		files[fmt.Sprintf("slices/%d.dcm", i+1)] = encoded(t, sourcetest.Slice(study, uid, i+1))
+		files[fmt.Sprintf("slices/%d.dcm", i+1)] = sourcetest.Encode(t, sourcetest.Slice(study, uid, i+1))
 	}
 	return files
 }
@@ -288,7 +278,7 @@ func directory(t *testing.T, names ...string) []byte {
 		records = append(records, r)
 	}
 	d.SetSequence(dicom.DirectoryRecordSequence, records...)
-	return encoded(t, d)
+	return sourcetest.Encode(t, d)
 }
 
 func TestDirectoryFile(t *testing.T) {
@@ -396,7 +386,7 @@ func TestHugeEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := packer.Write(encoded(t, sourcetest.Slice(studyA, seriesA, 1))); err != nil {
+	if _, err := packer.Write(sourcetest.Encode(t, sourcetest.Slice(studyA, seriesA, 1))); err != nil {
 		t.Fatal(err)
 	}
 	if err := packer.Close(); err != nil {

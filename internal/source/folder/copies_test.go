@@ -16,7 +16,7 @@ import (
 
 // Of several copies of an instance a readable one is served, whatever the damaged ones are named, and those are counted.
 func TestDamagedCopyHidesNoGoodOne(t *testing.T) {
-	good := encoded(t, sourcetest.Slice(studyA, seriesA, 1))
+	good := sourcetest.Encode(t, sourcetest.Slice(studyA, seriesA, 1))
 	taller := sourcetest.Slice(studyA, seriesA, 1)
 	taller.SetInts(dicom.Rows, dicom.US, 6000)
 	pixelless := sourcetest.Slice(studyA, seriesA, 1)
@@ -30,9 +30,9 @@ func TestDamagedCopyHidesNoGoodOne(t *testing.T) {
 	}{
 		"cut in its pixels": {good[:len(good)-20], catalog.KindDamaged},
 		"cut to its header": {good[:len(good)-129], catalog.KindDamaged},
-		"too many rows":     {encoded(t, taller), catalog.KindDamaged},
-		"no pixel data":     {encoded(t, pixelless), catalog.KindDuplicate},
-		"no place":          {encoded(t, placeless), catalog.KindDuplicate},
+		"too many rows":     {sourcetest.Encode(t, taller), catalog.KindDamaged},
+		"no pixel data":     {sourcetest.Encode(t, pixelless), catalog.KindDuplicate},
+		"no place":          {sourcetest.Encode(t, placeless), catalog.KindDuplicate},
 		"own syntax":        {private, catalog.KindDuplicate},
 	} {
 		for _, at := range []string{"a", "z"} {

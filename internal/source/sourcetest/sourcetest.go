@@ -58,11 +58,17 @@ func Slice(study, series string, number int) *dicom.Dataset {
 // Write writes a data set as a file with an old modification time, and the directories above it.
 func Write(t testing.TB, path string, d *dicom.Dataset) {
 	t.Helper()
+	WriteBytes(t, path, Encode(t, d))
+}
+
+// Encode is a data set as a file.
+func Encode(t testing.TB, d *dicom.Dataset) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	if err := dicom.Write(&b, d); err != nil {
 		t.Fatal(err)
 	}
-	WriteBytes(t, path, b.Bytes())
+	return b.Bytes()
 }
 
 // WriteBytes writes a file with an old modification time, and the directories above it.

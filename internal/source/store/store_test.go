@@ -25,15 +25,6 @@ const (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func file(t testing.TB, d *dicom.Dataset) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := dicom.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 func open(t testing.TB, dir string, opts ...Option) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), dir, "", quiet, opts...)
@@ -64,7 +55,7 @@ func TestAddAndDelete(t *testing.T) {
 	dir := t.TempDir()
 	s, other := open(t, dir), open(t, dir)
 	for n := range 3 {
-		i, err := s.Add(t.Context(), study, bytes.NewReader(file(t, sourcetest.Slice(study, series, n+1))))
+		i, err := s.Add(t.Context(), study, bytes.NewReader(sourcetest.Encode(t, sourcetest.Slice(study, series, n+1))))
 		if err != nil || i.SOPInstanceUID == "" || i.Number != n+1 {
 			t.Fatal(i, err)
 		}
@@ -90,7 +81,7 @@ func TestAddAndDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, err := dicom.Parse(data, dicom.Options{}); err != nil || !bytes.Equal(data, file(t, sourcetest.Slice(study, series, must(d.Int(dicom.InstanceNumber))))) {
+		if d, err := dicom.Parse(data, dicom.Options{}); err != nil || !bytes.Equal(data, sourcetest.Encode(t, sourcetest.Slice(study, series, must(d.Int(dicom.InstanceNumber))))) {
 			t.Errorf("%s is not what was added: %v", name, err)
 		}
 		rel, _ := filepath.Rel(dir, name)
@@ -120,7 +111,7 @@ func must(n int, _ bool) int { return n }
 func TestAddRefuses(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, WithMaxFile(10_000))
-	good := file(t, sourcetest.Slice(study, series, 1))
+	good := sourcetest.Encode(t, sourcetest.Slice(study, series, 1))
 	changed := sourcetest.Slice(study, series, 1)
 	changed.SetString(dicom.PatientID, dicom.LO, "another")
 	moved := sourcetest.Slice(study, "1.2.3.1.77", 1)
@@ -140,16 +131,16 @@ func TestAddRefuses(t *testing.T) {
 	}{
 		{"good", t.Context(), study, good, nil},
 		{"the same again", t.Context(), "", good, nil},
-		{"same UID, other content", t.Context(), study, file(t, changed), ErrConflict},
-		{"same UID in another series", t.Context(), study, file(t, moved), ErrConflict},
+		{"same UID, other content", t.Context(), study, sourcetest.Encode(t, changed), ErrConflict},
+		{"same UID in another series", t.Context(), study, sourcetest.Encode(t, moved), ErrConflict},
 		{"another study", t.Context(), "1.2.9", good, ErrOtherStudy},
-		{"too large", t.Context(), study, file(t, large), source.ErrLimit},
+		{"too large", t.Context(), study, sourcetest.Encode(t, large), source.ErrLimit},
 		{"a text", t.Context(), study, []byte(strings.Repeat("no image ", 50)), ErrNotDICOM},
 		{"nothing", t.Context(), study, nil, ErrNotDICOM},
-		{"no series", t.Context(), study, file(t, noSeries), ErrNotDICOM},
+		{"no series", t.Context(), study, sourcetest.Encode(t, noSeries), ErrNotDICOM},
 		{"cut header", t.Context(), study, good[:300], ErrNotDICOM},
 		{"research file", t.Context(), study, []byte("NRRD0005\nsizes: 2 2 2\n\n12345678"), ErrNotDICOM},
-		{"cancelled", cancelled, study, file(t, sourcetest.Slice(study, series, 9)), context.Canceled},
+		{"cancelled", cancelled, study, sourcetest.Encode(t, sourcetest.Slice(study, series, 9)), context.Canceled},
 	} {
 		_, err := s.Add(c.ctx, c.study, bytes.NewReader(c.data))
 		if !errors.Is(err, c.want) || c.want == nil && err != nil {
@@ -163,7 +154,7 @@ func TestAddRefuses(t *testing.T) {
 		t.Errorf("%v, %+v", got, s.Stats())
 	}
 	full := open(t, dir, WithMaxBytes(100))
-	if _, err := full.Add(t.Context(), study, bytes.NewReader(file(t, sourcetest.Slice(study, series, 4)))); !errors.Is(err, ErrFull) {
+	if _, err := full.Add(t.Context(), study, bytes.NewReader(sourcetest.Encode(t, sourcetest.Slice(study, series, 4)))); !errors.Is(err, ErrFull) {
 		t.Errorf("%v", err)
 	}
 }
@@ -172,7 +163,7 @@ func TestAddRefuses(t *testing.T) {
 func TestBrokenUpload(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	data := file(t, sourcetest.Slice(study, series, 1))
+	data := sourcetest.Encode(t, sourcetest.Slice(study, series, 1))
 	fault := errors.New("connection lost")
 	in := io.MultiReader(bytes.NewReader(data[:len(data)-10]), failing{fault})
 	if _, err := s.Add(t.Context(), study, in); !errors.Is(err, fault) {
@@ -202,10 +193,10 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 func TestSharedFolder(t *testing.T) {
 	dir := t.TempDir()
 	stores := []*Store{open(t, dir), open(t, dir)}
-	good := file(t, sourcetest.Slice(study, series, 1))
+	good := sourcetest.Encode(t, sourcetest.Slice(study, series, 1))
 	changed := sourcetest.Slice(study, series, 2)
 	changed.SetString(dicom.PatientID, dicom.LO, "another")
-	versions := [][]byte{file(t, sourcetest.Slice(study, series, 2)), file(t, changed)}
+	versions := [][]byte{sourcetest.Encode(t, sourcetest.Slice(study, series, 2)), sourcetest.Encode(t, changed)}
 	var wg sync.WaitGroup
 	errs := make([][2]error, 2)
 	for i, s := range stores {
