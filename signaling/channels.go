@@ -57,6 +57,7 @@ const (
 	RequestOpenSeries RequestType = "open-series" // Series: show another series or part of this session's study or files
 	RequestUpload     RequestType = "upload"      // Upload: files follow on "bulk", one transfer each
 	RequestUploaded   RequestType = "uploaded"    // all files of the upload have been sent; answered by the event "received"
+	RequestHandle     RequestType = "handle"      // TaskID, Handling: the user's choice after the event "choose"
 )
 
 // Request is a request of the page on "control". The answer is an Event of type "reply" with the same ID.
@@ -75,6 +76,7 @@ type Request struct {
 	Display     *Display     `json:"display,omitempty"`
 	Series      *SeriesRef   `json:"series,omitempty"`
 	Upload      *Upload      `json:"upload,omitempty"`
+	Handling    Handling     `json:"handling,omitempty"`
 }
 
 // Upload announces files that a terminal sends to its edge: each as a transfer on "bulk" whose header has the
@@ -157,6 +159,9 @@ const (
 	EventNotice       EventType = "notice"        // Problem: something the user should know, the session goes on
 	EventEnding       EventType = "ending"        // Problem: the session ends
 	EventReceived     EventType = "received"      // Received: the uploaded files have been looked at; the largest volume opens by itself
+	EventChoose       EventType = "choose"        // TaskID, Choices: the user is asked how the task is to be handled (A9)
+	EventTaskWaiting  EventType = "task-waiting"  // TaskID, Reason: a task is deferred, or waits for its turn
+	EventTaskStarted  EventType = "task-started"  // TaskID, Handling: it runs; on a task of its own behind the last byte of its input
 )
 
 // Event is an answer or an event of the edge on "control".
@@ -172,6 +177,9 @@ type Event struct {
 	Progress float64      `json:"progress,omitempty" jsonschema:"description=0 to 1"`
 	Transfer uint32       `json:"transfer,omitempty" jsonschema:"description=BulkHeader.Transfer of the result"`
 	Received *Received    `json:"received,omitempty"`
+	Choices  []Handling   `json:"choices,omitempty"`
+	Handling Handling     `json:"handling,omitempty"`
+	Reason   string       `json:"reason,omitempty" jsonschema:"description=in words"`
 }
 
 // SessionInfo describes the running session.

@@ -7,7 +7,7 @@ import (
 )
 
 // ControlVersion is the version of the control link. A broker refuses an edge of another one by name.
-const ControlVersion = 1
+const ControlVersion = 2
 
 // ControlType is the kind of a message between an edge and the broker.
 type ControlType string
@@ -28,6 +28,12 @@ const (
 	ControlDrain      ControlType = "drain"      // broker: take nothing new
 	ControlPrefetch   ControlType = "prefetch"   // broker, with ID: Fetch; answered confirm once the loading has begun, or refuse
 	ControlThumbnail  ControlType = "thumbnail"  // broker, with ID: Fetch; edge, same ID: Image, or refuse
+	ControlAccept     ControlType = "accept"     // edge, with ID: Accept; it has taken a terminal's task itself (A2); answered instruct, same ID, or refuse
+	ControlForward    ControlType = "forward"    // edge, with ID: Forward; it is busy (A4); answered forwarded or refuse, same ID
+	ControlForwarded  ControlType = "forwarded"  // broker: Pending; the terminal follows the task there
+	ControlView       ControlType = "view"       // edge: View, when it changed; broker to the edge of a shadow: the same
+	ControlPromote    ControlType = "promote"    // broker, with ID: Promote; a shadow takes over; answered confirm or refuse
+	ControlConfigure  ControlType = "configure"  // broker: Node; how an operator has the edge from now on
 	ControlError      ControlType = "error"      // both: Problem
 )
 
@@ -45,6 +51,57 @@ type Control struct {
 	Problem     *Problem     `json:"problem,omitempty"`
 	Fetch       *Fetch       `json:"fetch,omitempty"`
 	Image       *Thumbnail   `json:"image,omitempty"`
+	Accept      *Accept      `json:"accept,omitempty"`
+	Forward     *Forward     `json:"forward,omitempty"`
+	Pending     *Pending     `json:"pending,omitempty"`
+	View        *ViewReport  `json:"view,omitempty"`
+	Promote     *Promote     `json:"promote,omitempty"`
+	Node        *Node        `json:"node,omitempty"`
+}
+
+// Accept is a task that an edge has taken from a terminal itself. Its resources are held in the ledger already; the broker
+// gives it a fencing token and what an Instruction has beyond the request. A broker that knows no room for it, or the
+// idempotency key of a task that has another place, refuses, and the edge lets go.
+type Accept struct {
+	Key     string      `json:"key" jsonschema:"description=idempotency key of the request"`
+	Task    TaskID      `json:"task"`
+	Attempt AttemptID   `json:"attempt"`
+	GPU     int         `json:"gpu,omitempty"`
+	Request TaskRequest `json:"request"`
+	Creator string      `json:"creator"`
+	Zone    string      `json:"zone,omitempty" jsonschema:"description=of the terminal by its token"`
+	Urgent  bool        `json:"urgent,omitempty" jsonschema:"description=the token has the right to urgent requests"`
+}
+
+// Forward is a request that an edge was too busy for. The broker looks for another node, which is not this edge.
+type Forward struct {
+	Key     string      `json:"key"`
+	Task    TaskID      `json:"task"`
+	Request TaskRequest `json:"request"`
+	Creator string      `json:"creator"`
+	Zone    string      `json:"zone,omitempty"`
+	Address string      `json:"address,omitempty" jsonschema:"description=the terminal's network address as the edge saw it"`
+	Urgent  bool        `json:"urgent,omitempty"`
+	Reason  string      `json:"reason" jsonschema:"description=why the edge did not take it"`
+}
+
+// ViewReport is the view state of a session, from its edge by way of the broker to its shadow, and for the page that
+// comes back to a session whose edge was lost.
+type ViewReport struct {
+	Task     TaskID          `json:"task"`
+	Attempt  AttemptID       `json:"attempt"`
+	Revision int64           `json:"revision"`
+	View     json.RawMessage `json:"view" jsonschema:"description=a ViewState of at most MaxViewReport bytes"`
+}
+
+// MaxViewReport bounds ViewReport.View, bytes.
+const MaxViewReport = 64 << 10
+
+// Promote makes a shadow the session: it takes terminals from now on, with the fencing token of Attempt.
+type Promote struct {
+	Task    TaskID          `json:"task"`
+	Attempt Attempt         `json:"attempt"`
+	View    json.RawMessage `json:"view,omitempty" jsonschema:"description=the newest ViewState that is known"`
 }
 
 // Fetch names a series for an edge to load ahead of a task, or to make a thumbnail of.
@@ -76,6 +133,8 @@ type Register struct {
 	Node    Node          `json:"node"`
 	Epoch   int64         `json:"epoch" jsonschema:"description=highest fencing token that the edge has seen"`
 	Ledger  []LedgerEntry `json:"ledger,omitempty"`
+	// Instance is made anew at every start of the edge. A second edge of the same ID is refused while the first has a link.
+	Instance string `json:"instance,omitempty"`
 }
 
 // LedgerEntry is an attempt that an edge holds.
@@ -86,7 +145,14 @@ type LedgerEntry struct {
 	Resources Resources `json:"resources"`
 	State     TaskState `json:"state"`
 	Creator   string    `json:"creator,omitempty"`
+	// Request is what was asked for, so that a task can move after the pool was lost; parameters larger than
+	// MaxLedgerParameters are left out.
+	Request *TaskRequest `json:"request,omitempty"`
+	Shadow  bool         `json:"shadow,omitempty" jsonschema:"description=it is kept ready to take over and is not the session itself"`
 }
+
+// MaxLedgerParameters bounds the parameters of a request in a LedgerEntry, bytes.
+const MaxLedgerParameters = 4 << 10
 
 // Registered tells an edge how to go on.
 type Registered struct {
@@ -95,6 +161,8 @@ type Registered struct {
 	TokenKeys [][]byte `json:"tokenKeys"`
 	// Ended are attempts of the ledger that a newer fencing token has overruled: the edge ends them.
 	Ended []AttemptID `json:"ended,omitempty"`
+	// Node is the edge as an operator has it, where that is not as it registered.
+	Node *Node `json:"node,omitempty"`
 }
 
 // Heartbeat keeps an edge in the pool and renews the leases of its ledger.
@@ -105,7 +173,12 @@ type Heartbeat struct {
 	// Volumes are the series whose volumes the edge has in memory or on disk, most recently used first, each as
 	// VolumeKey names it; at most MaxVolumes.
 	Volumes []string `json:"volumes,omitempty"`
+	// Idle is for how long each session has had no input, milliseconds; sessions that are in use are left out.
+	Idle map[AttemptID]int64 `json:"idle,omitempty"`
 }
+
+// IdleAfter is when a session without input counts as idle, milliseconds.
+const IdleAfter = 30_000
 
 // MaxVolumes bounds Heartbeat.Volumes.
 const MaxVolumes = 256
@@ -140,6 +213,10 @@ type Instruction struct {
 	WaitMs  int64 `json:"waitMs"`
 	IdleMs  int64 `json:"idleMs"`
 	GraceMs int64 `json:"graceMs"`
+	// Shadow says that the study is loaded and the view kept in step, without pictures, until a Promote.
+	Shadow bool `json:"shadow,omitempty"`
+	// ViewMs is how often the edge reports the view state at most (ControlView); 0 is never.
+	ViewMs int64 `json:"viewMs,omitempty"`
 }
 
 // SourceAccess is a DICOMweb service (PS3.18) and how to log in there: with a credential for one study at the broker,

@@ -76,4 +76,6 @@ const (
 	ProblemEdgeLost     ProblemCode = "edge-lost"   // the edge that ran the session is gone
 	ProblemUnsupported  ProblemCode = "unsupported" // codec, operation or message type not known here
 	ProblemRateLimited  ProblemCode = "rate-limited"
+	ProblemStays        ProblemCode = "data-stays" // the site's data must not leave it, and nothing is free there
+	ProblemPreempted    ProblemCode = "pre-empted" // an idle session made room for an urgent one
 )

@@ -28,6 +28,8 @@ var types = map[string]func() any{
 	"BulkHeader":          func() any { return new(signaling.BulkHeader) },
 	"HistogramParameters": func() any { return new(signaling.HistogramParameters) },
 	"Histogram":           func() any { return new(signaling.Histogram) },
+	"Pending":             func() any { return new(signaling.Pending) }, "NearEdges": func() any { return new(signaling.NearEdges) },
+	"Override": func() any { return new(signaling.Override) },
 }
 
 // TestExamples reads every worked example into its Go type without an unknown field, gets the same document

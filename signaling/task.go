@@ -149,8 +149,81 @@ type TaskRequest struct {
 	Operation     string          `json:"operation,omitempty" maxLength:"64" doc:"what to do, for compute tasks, for example histogram"`
 	Resources     *Resources      `json:"resources,omitempty" doc:"what it takes, where it is not the default of its type"`
 	Parameters    json.RawMessage `json:"parameters,omitempty" doc:"parameters of the operation"`
+	Input         *TaskInput      `json:"input,omitempty" doc:"the data that the terminal sends to the node for a compute task, where it works on no series"`
+	Handling      Handling        `json:"handling,omitempty" enum:"resident,allocate,defer" doc:"the user's choice, where the node asks how to handle tasks of this type"`
+	Zone          string          `json:"zone,omitempty" maxLength:"63" doc:"zone that the terminal stands in, where it knows; else it is found from the terminal's network address"`
+	Pings         []Ping          `json:"pings,omitempty" maxItems:"16" doc:"round trips to likely edges that the terminal has measured"`
 	MaxDistanceMs float64         `json:"maxDistanceMs,omitempty" minimum:"0" doc:"take no node farther away than this, milliseconds of round trip"`
+	WhenFull      WhenFull        `json:"whenFull,omitempty" enum:"queue,refuse" doc:"what to do where nothing is free; the site's default where empty, which is refuse unless it is configured"`
+	Urgent        bool            `json:"urgent,omitempty" doc:"go before others in the queue, and end an idle session where nothing is free; a right of its own"`
+	Shadow        bool            `json:"shadow,omitempty" doc:"keep a second node ready that has the study loaded and the view in step, to take over at once"`
+	Local         *LocalCheck     `json:"local,omitempty" doc:"why the terminal does not do it itself"`
 }
+
+// WhenFull is what becomes of a request for which nothing is free.
+type WhenFull string
+
+// The preferences.
+const (
+	WhenFullQueue  WhenFull = "queue"
+	WhenFullRefuse WhenFull = "refuse"
+)
+
+// Handling is how a node handles tasks of a type (A9).
+type Handling string
+
+// The handling modes.
+const (
+	HandlingResident Handling = "resident" // by the compute workers that are there always
+	HandlingAllocate Handling = "allocate" // by workers or render resources allocated for the task and released after it
+	HandlingDefer    Handling = "defer"    // later, when the node is idle or the task has waited long enough
+	HandlingAsk      Handling = "ask"      // as the user chooses
+)
+
+// Valid says whether h is one of the modes.
+func (h Handling) Valid() bool {
+	return h == HandlingResident || h == HandlingAllocate || h == HandlingDefer || h == HandlingAsk
+}
+
+// DefaultHandling is how tasks of a type are handled where nothing is configured: pictures have resources of their own,
+// short work is done by the resident workers, a reconstruction gets workers of its own, and training waits for a quiet
+// moment.
+func DefaultHandling(t TaskType) Handling {
+	switch t {
+	case Rendering, ImageReconstruction:
+		return HandlingAllocate
+	case Training:
+		return HandlingDefer
+	}
+	return HandlingResident
+}
+
+// Ping is a round trip that a terminal has measured.
+type Ping struct {
+	Node NodeID  `json:"node" maxLength:"63"`
+	Ms   float64 `json:"ms" minimum:"0" maximum:"60000" doc:"round trip, milliseconds"`
+}
+
+// MaxPings bounds TaskRequest.Pings.
+const MaxPings = 16
+
+// LocalCheck is what a terminal found when it looked at its own resources (A13).
+type LocalCheck struct {
+	Preferred bool   `json:"preferred,omitempty" doc:"the user prefers an edge although the terminal could do it"`
+	Reason    string `json:"reason" maxLength:"300" doc:"why an edge is asked, in words"`
+	MemoryMB  int64  `json:"memoryMB,omitempty" doc:"memory of the terminal, MiB"`
+	GPU       string `json:"gpu,omitempty" maxLength:"200" doc:"what renders there"`
+}
+
+// TaskInput is data that a terminal sends over "bulk" once a node has taken its compute task. The request itself carries no
+// data (A2).
+type TaskInput struct {
+	Format string `json:"format" maxLength:"100" doc:"media type, for example application/dicom or application/octet-stream"`
+	Bytes  int64  `json:"bytes" minimum:"1"`
+}
+
+// MaxInput bounds TaskInput.Bytes.
+const MaxInput = 1 << 30
 
 // MaxPictureSide bounds the width and height of a session's picture, pixels.
 const MaxPictureSide = 4096
@@ -191,8 +264,43 @@ func (r *TaskRequest) Validate() error {
 			return fmt.Errorf("parameters.width and height are %d and %d: each 0 to %d pixels", p.Width, p.Height, MaxPictureSide)
 		}
 	}
-	if r.MaxDistanceMs < 0 {
+	if !(r.MaxDistanceMs >= 0) {
 		return fmt.Errorf("maxDistanceMs is %g: it must not be negative", r.MaxDistanceMs)
+	}
+	return r.validateWay()
+}
+
+// validateWay refuses what is wrong with how the task is to be placed.
+func (r *TaskRequest) validateWay() error {
+	switch {
+	case r.Zone != "" && !ValidName(r.Zone):
+		return fmt.Errorf("zone %.70q: letters, digits, '.', '-' and '_', at most 63", r.Zone)
+	case len(r.Pings) > MaxPings:
+		return fmt.Errorf("pings has %d entries: at most %d", len(r.Pings), MaxPings)
+	case r.WhenFull != "" && r.WhenFull != WhenFullQueue && r.WhenFull != WhenFullRefuse:
+		return fmt.Errorf("whenFull %.20q: queue or refuse", string(r.WhenFull))
+	case r.Handling != "" && (!r.Handling.Valid() || r.Handling == HandlingAsk):
+		return fmt.Errorf("handling %.20q: resident, allocate or defer", string(r.Handling))
+	case r.Handling != "" && r.Type == Rendering && r.Handling != HandlingAllocate:
+		return fmt.Errorf("handling %.20q: rendering has resources of its own, it can only be allocate", string(r.Handling))
+	case r.Shadow && r.Type != Rendering:
+		return fmt.Errorf("shadow: only rendering tasks have one")
+	case r.Input != nil && (r.Input.Bytes < 1 || r.Input.Bytes > MaxInput):
+		return fmt.Errorf("input.bytes is %d: 1 to %d", r.Input.Bytes, MaxInput)
+	case r.Input != nil && len(r.Input.Format) > 100:
+		return fmt.Errorf("input.format has %d characters: at most 100", len(r.Input.Format))
+	case r.Input != nil && (r.Type == Rendering || r.Series != nil):
+		return fmt.Errorf("input: only for a compute task without a series")
+	case r.Local != nil && (len(r.Local.Reason) > 300 || len(r.Local.GPU) > 200 || r.Local.MemoryMB < 0):
+		return fmt.Errorf("local: reason has at most 300 characters, gpu 200, and memoryMB is not negative")
+	}
+	for i, p := range r.Pings {
+		if !ValidName(string(p.Node)) {
+			return fmt.Errorf("pings[%d].node %.70q cannot name a node", i, string(p.Node))
+		}
+		if !(p.Ms >= 0 && p.Ms <= 60_000) {
+			return fmt.Errorf("pings[%d].ms is %g: 0 to 60000", i, p.Ms)
+		}
 	}
 	return nil
 }
@@ -219,6 +327,8 @@ type Usage struct {
 	PeakMemoryMB int64   `json:"peakMemoryMB,omitempty"`
 	Pictures     int64   `json:"pictures,omitempty" doc:"pictures encoded"`
 	BytesSent    int64   `json:"bytesSent,omitempty"`
+	DataMB       float64 `json:"dataMB,omitempty" doc:"data that it worked on, MiB"`
+	TransferMs   float64 `json:"transferMs,omitempty" doc:"time that the data took to reach the node; 0 where it was there"`
 }
 
 // Attempt is one placement of a task on a node.
@@ -226,6 +336,7 @@ type Attempt struct {
 	ID      AttemptID `json:"id"`
 	Node    NodeID    `json:"node"`
 	Fencing int64     `json:"fencing" doc:"fencing token: a higher one overrules a lower one"`
+	GPU     int       `json:"gpu,omitempty" doc:"which of the node's GPUs it uses, from 0"`
 }
 
 // Reservation is resources held on a node for an attempt, until its lease ends or the edge confirms.
@@ -249,7 +360,37 @@ type Task struct {
 	StartedAt *time.Time  `json:"startedAt,omitempty"`
 	EndedAt   *time.Time  `json:"endedAt,omitempty"`
 	Usage     *Usage      `json:"usage,omitempty"`
+	Queue     *Queue      `json:"queue,omitempty" doc:"where it stands while it waits"`
+	Shadow    *Attempt    `json:"shadow,omitempty" doc:"the node that is kept ready to take over"`
 }
+
+// Queue is where a waiting task stands.
+type Queue struct {
+	Position       int   `json:"position" doc:"1 is the next"`
+	Length         int   `json:"length" doc:"how many wait"`
+	ExpectedWaitMs int64 `json:"expectedWaitMs,omitempty" doc:"by how often places became free lately; absent where that is not known"`
+	Urgent         bool  `json:"urgent,omitempty" doc:"it goes before those that are not"`
+}
+
+// Pending is the answer to a request that has no place yet: it waits in the queue, or an edge that was busy has sent it on
+// to the broker (A4). The terminal follows the task there by its id; the grant comes as an event.
+type Pending struct {
+	Task   TaskID    `json:"task"`
+	State  TaskState `json:"state" enum:"placing"`
+	Events string    `json:"events" doc:"URL of the task's events at the broker (text/event-stream); relative to the broker's URL where it has no scheme"`
+	Reason string    `json:"reason,omitempty" doc:"why it waits, in words"`
+	Queue  *Queue    `json:"queue,omitempty"`
+}
+
+// TaskEvent is the name of an event among a task's events (text/event-stream, WHATWG HTML 9.2).
+type TaskEvent string
+
+// The events. The stream ends behind grant, or where the task has ended.
+const (
+	TaskEventPending TaskEvent = "pending" // Pending: at the beginning, and when its position or expected wait changes
+	TaskEventGrant   TaskEvent = "grant"   // Grant
+	TaskEventProblem TaskEvent = "problem" // Problem: it gets no place
+)
 
 // Answer is the kind of a grant (A14), named, never numbered.
 type Answer string
@@ -278,4 +419,14 @@ type Grant struct {
 	TokenExpiresAt time.Time   `json:"tokenExpiresAt"`
 	ICEServers     []ICEServer `json:"iceServers"`
 	Reasons        []string    `json:"reasons" doc:"why this node, in words"`
+	Terms          []Term      `json:"terms,omitempty" doc:"what the choice was made of"`
+	Handling       Handling    `json:"handling,omitempty" enum:"resident,allocate,defer,ask" doc:"how the node handles tasks of this type"`
+	Shadow         NodeID      `json:"shadow,omitempty" doc:"the node that is kept ready to take over"`
+}
+
+// Term is a part of what a node is chosen by: the sum of its terms is its cost, and the lowest is taken.
+type Term struct {
+	Name   string  `json:"name" doc:"distance, locality, history, ..."`
+	Ms     float64 `json:"ms" doc:"its weight, as milliseconds of distance; negative where it speaks for the node"`
+	Reason string  `json:"reason"`
 }

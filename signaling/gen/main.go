@@ -25,6 +25,9 @@ type roots struct {
 	Control     signaling.Control             `json:"control"`
 	Task        signaling.Task                `json:"task"`
 	Grant       signaling.Grant               `json:"grant"`
+	Pending     signaling.Pending             `json:"pending"`
+	NearEdges   signaling.NearEdges           `json:"nearEdges"`
+	Override    signaling.Override            `json:"override"`
 	Reservation signaling.Reservation         `json:"reservation"`
 	Node        signaling.Node                `json:"node"`
 	ViewState   signaling.ViewState           `json:"viewState"`
