@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -225,10 +226,96 @@ func TestRequestsAreRefusedByField(t *testing.T) {
 		"maxDistanceMs":    {Type: signaling.Training, MaxDistanceMs: -3},
 		"parameters.width": {Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2"}, Parameters: []byte(`{"width":-1,"height":99999999}`)},
 		"parameters":       {Type: signaling.Training, Parameters: make([]byte, signaling.MaxParameters+1)},
+		"zone":             {Type: signaling.Training, Zone: "ward 3; rm"},
+		"pings[1].node":    {Type: signaling.Training, Pings: []signaling.Ping{{Node: "e", Ms: 1}, {Node: "", Ms: 1}}},
+		"pings[0].ms":      {Type: signaling.Training, Pings: []signaling.Ping{{Node: "e", Ms: math.NaN()}}},
+		"pings has":        {Type: signaling.Training, Pings: make([]signaling.Ping, signaling.MaxPings+1)},
+		"whenFull":         {Type: signaling.Training, WhenFull: "cry"},
+		"handling":         {Type: signaling.Training, Handling: signaling.HandlingAsk},
+		"shadow":           {Type: signaling.Training, Shadow: true},
+		"input.bytes":      {Type: signaling.ImageReconstruction, Input: &signaling.TaskInput{Bytes: signaling.MaxInput + 1}},
+		"input: only":      {Type: signaling.ImageProcessing, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2"}, Input: &signaling.TaskInput{Bytes: 1}},
+		"local":            {Type: signaling.Training, Local: &signaling.LocalCheck{Reason: strings.Repeat("x", 301)}},
 	} {
 		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: got %v", field, err)
 		}
+	}
+}
+
+func TestNodesAreRefusedByField(t *testing.T) {
+	whole := signaling.Node{ID: "e", Tier: signaling.TierEdge, Types: signaling.TaskTypes, Capacity: signaling.Resources{GPUMemoryMB: 20, GPUMilli: 2000}}
+	if err := whole.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for field, spoil := range map[string]func(*signaling.Node){
+		"id":          func(n *signaling.Node) { n.ID = "a b" },
+		"tier":        func(n *signaling.Node) { n.Tier = "fog" },
+		"zone":        func(n *signaling.Node) { n.Zone = "/" },
+		"distanceMs":  func(n *signaling.Node) { n.DistanceMs = math.NaN() },
+		"types":       func(n *signaling.Node) { n.Types = nil },
+		"capacity":    func(n *signaling.Node) { n.Capacity.CPUMilli = -5 },
+		"gpus have":   func(n *signaling.Node) { n.GPUs = []signaling.GPU{{MemoryMB: 10, Milli: 1000}} },
+		"gpus[0]":     func(n *signaling.Node) { n.GPUs = []signaling.GPU{{MemoryMB: -1}} },
+		"gpus has":    func(n *signaling.Node) { n.GPUs = make([]signaling.GPU, signaling.MaxGPUs+1) },
+		"networks[0]": func(n *signaling.Node) { n.Networks = []string{"10.1.2.3"} },
+		"networks has": func(n *signaling.Node) {
+			n.Networks = make([]string, signaling.MaxNetworks+1)
+		},
+		"handling": func(n *signaling.Node) {
+			n.Handling = map[signaling.TaskType]signaling.Handling{signaling.Training: "never"}
+		},
+	} {
+		n := whole
+		spoil(&n)
+		if err := n.Validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+}
+
+func TestAnOverrideOffersNoMoreThanTheNodeHas(t *testing.T) {
+	n := signaling.Node{ID: "e", Zone: "a", DistanceMs: 5, Types: signaling.TaskTypes, Capacity: signaling.Resources{CPUMilli: 4000, MemoryMB: 100}}
+	zone := ""
+	o := signaling.Override{Types: []signaling.TaskType{signaling.Rendering}, Capacity: &signaling.Resources{CPUMilli: 9000, MemoryMB: 50}, Zone: &zone}
+	got := o.Apply(n)
+	if want := (signaling.Resources{CPUMilli: 4000, MemoryMB: 50}); got.Capacity != want || got.Zone != "" || got.DistanceMs != 5 || len(got.Types) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if got := (*signaling.Override)(nil).Apply(n); !reflect.DeepEqual(got, n) {
+		t.Errorf("no override changed it to %+v", got)
+	}
+	far := -1.0
+	for field, bad := range map[string]signaling.Override{
+		"types": {Types: []signaling.TaskType{"x"}}, "capacity": {Capacity: &signaling.Resources{}}, "distanceMs": {DistanceMs: &far},
+	} {
+		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v", field, err)
+		}
+	}
+}
+
+// A terminal's token opens no session, and a session's token lets nobody ask edges (A2).
+func TestTokensOfTerminalsAndSessionsAreApart(t *testing.T) {
+	public, private, _ := ed25519.GenerateKey(nil)
+	keys, now := []ed25519.PublicKey{public}, time.Unix(1_800_000_000, 0)
+	asks, err := signaling.SignTerminalToken(private, signaling.TerminalClaims{Zone: "ward-3", Urgent: true}, "anna", now, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := signaling.VerifyTerminalToken(keys, asks, now)
+	if err != nil || c.Subject != "anna" || c.Zone != "ward-3" || !c.Urgent {
+		t.Fatal(c, err)
+	}
+	if _, err := signaling.VerifyTerminalToken(keys, asks, now.Add(time.Hour)); !errors.Is(err, signaling.ErrToken) {
+		t.Errorf("expired: got %v", err)
+	}
+	if c, err := signaling.VerifyToken(keys, asks, now); err == nil && c.For("edge-1", "a-1") == nil {
+		t.Error("it opened a session")
+	}
+	opens, _ := signaling.SignToken(private, signaling.TokenClaims{Task: "t-1", Attempt: "a-1", Node: "edge-1", Role: signaling.RoleHost}, "anna", now, time.Minute)
+	if _, err := signaling.VerifyTerminalToken(keys, opens, now); !errors.Is(err, signaling.ErrToken) {
+		t.Errorf("a session's token asked an edge: %v", err)
 	}
 }
 
