@@ -253,6 +253,8 @@ type Release struct {
 	Fencing int64     `json:"fencing"`
 	State   TaskState `json:"state,omitempty" jsonschema:"description=what becomes of the task: finished where its terminal asked for the end"`
 	Reason  string    `json:"reason,omitempty"`
+	// Problem is what the terminal is told, where the reason alone does not say it (ProblemPreempted).
+	Problem *Problem `json:"problem,omitempty"`
 }
 
 // Relay carries one signalling message of a terminal over the control link. The broker names each terminal
