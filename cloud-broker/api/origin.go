@@ -67,10 +67,10 @@ func (s *server) headers(next http.Handler) http.Handler {
 	if len(s.Origins) > 0 {
 		ancestors += " " + strings.Join(s.Origins, " ")
 	}
-	// The viewer is of its own files alone. Edges may be signalled to directly, wherever they are. Styles are set by
-	// script on elements, for positions of overlays.
+	// The viewer is of its own files alone. Edges may be asked, pinged and signalled to directly, wherever they are. Styles
+	// are set by script on elements, for positions of overlays.
 	policy := "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; " +
-		"media-src 'self' blob: mediastream:; font-src 'self'; connect-src 'self' ws: wss:; worker-src 'self' blob:; manifest-src 'self'; " +
+		"media-src 'self' blob: mediastream:; font-src 'self'; connect-src 'self' http: https: ws: wss:; worker-src 'self' blob:; manifest-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors " + ancestors
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
