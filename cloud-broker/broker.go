@@ -72,7 +72,7 @@ func newBroker(c *config, log *slog.Logger) (*broker, error) {
 		return nil, usage("--sources: %w", err)
 	}
 	if c.oidcIssuer != "" {
-		oidc := identity.NewOIDC(c.oidcIssuer, c.oidcAudience, c.oidcOperators)
+		oidc := identity.NewOIDC(identity.OIDCConfig{Issuer: c.oidcIssuer, Audience: c.oidcAudience, Operators: c.oidcOperators, Urgent: c.oidcUrgent})
 		b.identity = oidc
 		b.health.Check("identity", oidc.Ready)
 	} else {
@@ -164,7 +164,7 @@ func (b *broker) serve(ctx context.Context) error {
 	defer thumbnails.Close()
 	b.answer(api.New(api.Config{
 		Dispatcher: d, Hub: hub, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
-		MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
+		Proxies: b.proxies, MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
 	}))
 	b.pooled.Store(p)
 	return d.Run(ctx)

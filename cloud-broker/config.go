@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ type config struct {
 
 	listen, certFile, keyFile string
 	origins                   []string
+	proxies                   []netip.Prefix // reverse proxies that are believed
 	metricsSecret             string
 
 	studies, sourceName, cacheDir string
@@ -32,10 +34,10 @@ type config struct {
 
 	redis, pool, tokenKeyFile string
 
-	oidcIssuer, oidcAudience string
-	oidcOperators            []string
-	localToken               string
-	edgeSecret, edgeSecrets  string
+	oidcIssuer, oidcAudience  string
+	oidcOperators, oidcUrgent []string
+	localToken                string
+	edgeSecret, edgeSecrets   string
 
 	relays            identity.Relays
 	wait, idle, grace time.Duration
@@ -68,6 +70,7 @@ func parse(args []string) (*config, error) {
 	key := f.String("tls-key", "", "PEM `file` with the certificate's key")
 	origins := f.Strings("allowed-origins", "`origin` of another site whose pages may use the API and show the viewer, like https://portal.example.org; "+
 		"may be given several times")
+	proxies := f.Strings("trusted-proxies", "`prefix` of the addresses of reverse proxies whose X-Forwarded-For is believed, like 10.0.0.0/24; may be given several times")
 	stun := f.Strings("stun-url", "`URL` of a STUN server, like stun:stun.example.org:3478; may be given several times")
 	turn := f.Strings("turn-url", "`URL` of a TURN server, like turn:turn.example.org:3478?transport=udp; may be given several times")
 	turnSecret := f.Secret("turn-secret", "`file` with the secret shared with the TURN servers (use-auth-secret of coturn), from which short-lived credentials are made")
@@ -76,6 +79,7 @@ func parse(args []string) (*config, error) {
 	issuer := f.String("oidc-issuer", "", "`URL` of the OpenID Connect issuer whose tokens are taken; without it only this machine's user is served")
 	audience := f.String("oidc-audience", "", "`audience` that tokens must be for")
 	operators := f.Strings("oidc-operators", "`name` of a subject, group or role that is an operator; may be given several times")
+	urgent := f.Strings("oidc-urgent", "`name` of a subject, group or role that may ask for an urgent place; may be given several times")
 	localToken := f.Secret("local-token", "`file` with the token of this machine's user, where no issuer is set; without it one is made at every start")
 	edgeSecret := f.Secret("edge-secret", "`file` with the secret that edges show")
 	edgeSecrets := f.String("edge-secrets", "", "`file` with lines \"node-id secret\": edges named there have a secret of their own")
@@ -103,7 +107,7 @@ func parse(args []string) (*config, error) {
 		version: *version, listen: *listen, certFile: *cert, keyFile: *key, metricsSecret: *metricsSecret,
 		studies: *studies, sourceName: *name, sourcesFile: *sources, cacheDir: *cache, rescan: *rescan, demo: *demo,
 		redis: *redis, pool: *pool, tokenKeyFile: *tokenKey,
-		oidcIssuer: *issuer, oidcAudience: *audience, oidcOperators: *operators, localToken: *localToken,
+		oidcIssuer: *issuer, oidcAudience: *audience, oidcOperators: *operators, oidcUrgent: *urgent, localToken: *localToken,
 		edgeSecret: *edgeSecret, edgeSecrets: *edgeSecrets,
 		relays: identity.Relays{STUN: *stun, TURN: *turn, Secret: *turnSecret, TTL: turnTTL},
 		wait:   *wait, idle: *idle, grace: *grace, logger: c.logger,
@@ -117,6 +121,13 @@ func parse(args []string) (*config, error) {
 			return nil, usage("--allowed-origins: %w", err)
 		}
 		c.origins = append(c.origins, origin)
+	}
+	for _, p := range *proxies {
+		prefix, err := api.ParsePrefix(p)
+		if err != nil {
+			return nil, usage("--trusted-proxies: %w", err)
+		}
+		c.proxies = append(c.proxies, prefix)
 	}
 	if c.sourcesFile != "" {
 		var err error
@@ -145,6 +156,8 @@ func (c *config) check() error {
 		return usage("--oidc-issuer and --oidc-audience come together")
 	case c.oidcIssuer == "" && len(c.oidcOperators) > 0:
 		return usage("--oidc-operators needs --oidc-issuer")
+	case c.oidcIssuer == "" && len(c.oidcUrgent) > 0:
+		return usage("--oidc-urgent needs --oidc-issuer")
 	case c.localToken != "" && len(c.localToken) < 16:
 		return usage("--local-token-file: the token has %d characters: at least 16", len(c.localToken))
 	case len(c.relays.TURN) > 0 && c.relays.Secret == "":

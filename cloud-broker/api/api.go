@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,6 +32,8 @@ type Config struct {
 	// Origins are the origins of other sites' pages that may use this API and show the viewer, as ParseOrigin makes
 	// them.
 	Origins []string
+	// Proxies are the addresses of reverse proxies whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
 	// MetricsSecret lets a collector read /metrics; where it is empty, an operator may.
 	MetricsSecret string
 	// Viewer answers what is not of the API.

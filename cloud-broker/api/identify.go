@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/subtle"
-	"net"
 	"net/http"
 	"strings"
 
@@ -43,7 +42,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 		who, err := s.Identity.Authenticate(r)
 		if err != nil && path == "/api/v1/session" && s.Local != nil && r.Header.Get("Authorization") == "" && s.Local.GiveCookie(w, r) {
 			// The page of a broker that was started anew comes back by itself.
-			who, err = identity.Principal{Subject: identity.LocalSubject, Method: "local", Operator: true}, nil
+			who, err = s.Local.Principal(), nil
 		}
 		if err != nil {
 			s.refuseStranger(w, r, err)
@@ -66,11 +65,7 @@ var tooMany = &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too
 
 // refuseStranger answers a request without a valid credential, fewer times a second to who tries often.
 func (s *server) refuseStranger(w http.ResponseWriter, r *http.Request, err error) {
-	host, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		host = r.RemoteAddr
-	}
-	if !s.failures.allow(host) {
+	if !s.failures.allow(s.addressOf(r).String()) {
 		err = tooMany
 	}
 	Refuse(w, err)

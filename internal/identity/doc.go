@@ -27,6 +27,10 @@ type Principal struct {
 	Method string
 	// Operator may see every task and node; others see their own tasks.
 	Operator bool
+	// Urgent may ask for a place before others, and in place of an idle session.
+	Urgent bool
+	// Zone is where their terminal stands, where the issuer says so; empty where not.
+	Zone string
 }
 
 // Authenticator says who makes a request.

@@ -147,7 +147,7 @@ func (i *issuer) sign(t *testing.T, claims jwt.MapClaims) string {
 
 func TestOIDCTokens(t *testing.T) {
 	i := newIssuer(t)
-	o := NewOIDC(i.URL, "tomocast", []string{"radiology-admins"})
+	o := NewOIDC(OIDCConfig{Issuer: i.URL, Audience: "tomocast", Operators: []string{"radiology-admins"}})
 	claims := func(change func(jwt.MapClaims)) string {
 		c := jwt.MapClaims{"iss": i.URL, "aud": "tomocast", "sub": "anna", "exp": time.Now().Add(time.Minute).Unix(), "iat": time.Now().Unix()}
 		if change != nil {
@@ -193,10 +193,41 @@ func TestOIDCTokens(t *testing.T) {
 	}
 }
 
+// TestA4WhoMayBeUrgentAndWhere has tokens with the right to urgent requests, and with a zone.
+func TestA4WhoMayBeUrgentAndWhere(t *testing.T) {
+	i := newIssuer(t)
+	o := NewOIDC(OIDCConfig{Issuer: i.URL, Audience: "tomocast", Operators: []string{"radiology-admins"}, Urgent: []string{"stroke-team", "vera"}})
+	for _, c := range []struct {
+		name   string
+		claims jwt.MapClaims
+		want   Principal
+	}{
+		{"neither", jwt.MapClaims{"sub": "anna"}, Principal{Subject: "anna"}},
+		{"by group", jwt.MapClaims{"sub": "anna", "groups": []string{"stroke-team"}}, Principal{Subject: "anna", Urgent: true}},
+		{"by role", jwt.MapClaims{"sub": "anna", "roles": "reader stroke-team"}, Principal{Subject: "anna", Urgent: true}},
+		{"by name", jwt.MapClaims{"sub": "vera"}, Principal{Subject: "vera", Urgent: true}},
+		{"an operator is not urgent by that", jwt.MapClaims{"sub": "anna", "roles": "radiology-admins"}, Principal{Subject: "anna", Operator: true}},
+		{"a claim of its own making", jwt.MapClaims{"sub": "anna", "urgent": true}, Principal{Subject: "anna"}},
+		{"with a zone", jwt.MapClaims{"sub": "anna", "tomocast_zone": "ward-3"}, Principal{Subject: "anna", Zone: "ward-3"}},
+		{"with what is no zone", jwt.MapClaims{"sub": "anna", "tomocast_zone": "../ward 3"}, Principal{Subject: "anna"}},
+		{"with a number as zone", jwt.MapClaims{"sub": "anna", "tomocast_zone": 3}, Principal{Subject: "anna"}},
+	} {
+		c.claims["iss"], c.claims["aud"], c.claims["exp"] = i.URL, "tomocast", time.Now().Add(time.Minute).Unix()
+		c.want.Method = "oidc"
+		p, err := o.Authenticate(request("GET", "broker.example", "Authorization", "Bearer "+i.sign(t, c.claims)))
+		if err != nil || p != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", c.name, p, err, c.want)
+		}
+	}
+	if p := NewLocal("").Principal(); !p.Urgent || !p.Operator {
+		t.Errorf("the user of this machine: %+v", p)
+	}
+}
+
 func TestOIDCIssuerOutOfReach(t *testing.T) {
 	i := newIssuer(t)
 	i.Close()
-	o := NewOIDC(i.URL, "tomocast", nil)
+	o := NewOIDC(OIDCConfig{Issuer: i.URL, Audience: "tomocast"})
 	if _, err := o.Authenticate(request("GET", "broker.example", "Authorization", "Bearer x.y.z")); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}

@@ -44,7 +44,7 @@ func (l *Local) Authenticate(r *http.Request) (Principal, error) {
 		if !equal(token, l.token) {
 			return Principal{}, fmt.Errorf("%w: the token is not the one of this run", ErrUnauthenticated)
 		}
-		return l.principal(), nil
+		return l.Principal(), nil
 	}
 	cookie, err := r.Cookie(cookieName(r))
 	if err != nil || !equal(cookie.Value, l.token) {
@@ -53,11 +53,12 @@ func (l *Local) Authenticate(r *http.Request) (Principal, error) {
 	if !sameOrigin(r) {
 		return Principal{}, fmt.Errorf("%w: a page of another origin shows a bearer token, not the cookie", ErrForbidden)
 	}
-	return l.principal(), nil
+	return l.Principal(), nil
 }
 
-func (l *Local) principal() Principal {
-	return Principal{Subject: LocalSubject, Method: "local", Operator: true}
+// Principal is the user of this machine, who may do everything here.
+func (l *Local) Principal() Principal {
+	return Principal{Subject: LocalSubject, Method: "local", Operator: true, Urgent: true}
 }
 
 // GiveCookie sets the cookie in the answer to a request that this machine's user makes by opening the page or

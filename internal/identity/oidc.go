@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/tomocast/tomocast/signaling"
 )
 
 const (
@@ -26,9 +28,8 @@ const (
 // The issuer's keys are found by discovery (OpenID Connect Discovery 1.0 section 4) at the first
 // request, and asked for again when a token names an unknown one.
 type OIDC struct {
-	issuer, audience string
-	operators        []string
-	client           *http.Client
+	OIDCConfig
+	client *http.Client
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier
@@ -36,10 +37,18 @@ type OIDC struct {
 	err      error
 }
 
-// NewOIDC returns an OIDC for tokens of issuer (its URL) for audience. Who has one of operators as subject or
-// in the claims "groups" or "roles" is an operator.
-func NewOIDC(issuer, audience string, operators []string) *OIDC {
-	return &OIDC{issuer: issuer, audience: audience, operators: operators, client: &http.Client{Timeout: discoverWithin}}
+// OIDCConfig says whose tokens are taken and what they allow.
+type OIDCConfig struct {
+	// Issuer is the issuer's URL, Audience what its tokens must be for.
+	Issuer, Audience string
+	// Operators and Urgent are names: who has one as subject or in the claims "groups" or "roles" is an operator, or
+	// has the right to urgent requests.
+	Operators, Urgent []string
+}
+
+// NewOIDC returns an OIDC. A token's claim "tomocast_zone" says in which zone its terminal stands.
+func NewOIDC(c OIDCConfig) *OIDC {
+	return &OIDC{OIDCConfig: c, client: &http.Client{Timeout: discoverWithin}}
 }
 
 var _ Authenticator = (*OIDC)(nil)
@@ -67,14 +76,20 @@ func (o *OIDC) Authenticate(r *http.Request) (Principal, error) {
 	var claims struct {
 		Groups names `json:"groups"`
 		Roles  names `json:"roles"`
+		Zone   any   `json:"tomocast_zone"`
 	}
 	if err := verified.Claims(&claims); err != nil {
 		return Principal{}, fmt.Errorf("%w: the token's claims cannot be read", ErrUnauthenticated)
 	}
-	operator := slices.ContainsFunc(o.operators, func(name string) bool {
+	is := func(name string) bool {
 		return name == verified.Subject || slices.Contains(claims.Groups, name) || slices.Contains(claims.Roles, name)
-	})
-	return Principal{Subject: verified.Subject, Method: "oidc", Operator: operator}, nil
+	}
+	p := Principal{Subject: verified.Subject, Method: "oidc", Operator: slices.ContainsFunc(o.Operators, is), Urgent: slices.ContainsFunc(o.Urgent, is)}
+	// What cannot name a zone is as good as no claim: it places the terminal nowhere.
+	if zone, _ := claims.Zone.(string); signaling.ValidName(zone) {
+		p.Zone = zone
+	}
+	return p, nil
 }
 
 // refusal says in words what is wrong with a token, without quoting from it.
@@ -101,14 +116,14 @@ func (o *OIDC) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	o.tried = time.Now()
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), o.client), discoverWithin)
 	defer cancel()
-	provider, err := oidc.NewProvider(ctx, o.issuer)
+	provider, err := oidc.NewProvider(ctx, o.Issuer)
 	if err != nil {
-		o.err = fmt.Errorf("%w: OIDC issuer %s: %w", ErrUnavailable, o.issuer, err)
+		o.err = fmt.Errorf("%w: OIDC issuer %s: %w", ErrUnavailable, o.Issuer, err)
 		return nil, o.err
 	}
 	// The key set outlives this request, and so must the context that it reads keys with.
 	keys := oidc.ClientContext(context.Background(), o.client)
-	o.verifier = provider.VerifierContext(keys, &oidc.Config{ClientID: o.audience})
+	o.verifier = provider.VerifierContext(keys, &oidc.Config{ClientID: o.Audience})
 	o.err = nil
 	return o.verifier, nil
 }
