@@ -177,11 +177,17 @@ func serve(ctx context.Context, args []string) error {
 		}
 	}
 	registry := service.NewMetrics()
+	rendering := session.Config{Node: node.ID, Renderer: renderer, Fallback: fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
+		Workers: workers, Show: show, Metrics: session.NewMetrics(registry), Logger: log}
+	begin := func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
+		c := rendering
+		c.Instruction, c.Changed = i, changed
+		return session.Start(c)
+	}
 	a := agent.New(agent.Config{
 		Broker: broker, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(), Logger: log,
-		Series: volumes, Sources: sources.Find,
-		Session: session.Config{Renderer: renderer, Fallback: fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
-			Workers: workers, Show: show, Metrics: session.NewMetrics(registry)},
+		Studies: local.Studies{Cache: volumes, Find: sources.Find},
+		Begin:   begin,
 	})
 	health := &service.Health{}
 	health.Check("broker", func(context.Context) error { return a.Linked() })

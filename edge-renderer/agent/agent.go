@@ -21,8 +21,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/tomocast/tomocast/edge-renderer/session"
-	"github.com/tomocast/tomocast/edge-renderer/study/cache"
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -51,22 +50,14 @@ type Config struct {
 	Secret string // the edge's own credential
 	Node   signaling.Node
 	TLS    *tls.Config
-	// Session is the part of a session's configuration that is the same for all.
-	Session session.Config
-	// Series are the volumes that the edge has, and Sources finds where the series of a source are read.
-	Series  Series
-	Sources func(signaling.SourceAccess) (cache.Source, error)
+	// Begin starts the work of an attempt whose resources are held. The work tells every change of state, in order; the last
+	// one is an end, after which Done is closed. Begin is called under the ledger's lock and does not block.
+	Begin func(i signaling.Instruction, changed func(signaling.Update)) Work
+	// Studies are the series that the edge has; nil where it reads none.
+	Studies Studies
 	// Load measures the node; it is called from one goroutine.
 	Load   func() signaling.Load
 	Logger *slog.Logger
-}
-
-// Series keeps volumes; cache.Cache does.
-type Series interface {
-	// Volumes are the series that are here, as signaling.VolumeKey names them, most recently used first.
-	Volumes() []string
-	// Prefetch loads a series, which then stays as long as there is room.
-	Prefetch(context.Context, cache.Request) error
 }
 
 // Agent is an edge's membership in a pool.
@@ -80,13 +71,13 @@ type Agent struct {
 	mu      sync.Mutex
 	link    *signaling.Conn // nil while there is none
 	keys    []ed25519.PublicKey
-	endings []ending                    // what the broker may not know of, the oldest first
-	relays  map[string]*session.Session // by terminal connection
+	endings []lastWord      // what the broker may not know of, the oldest first
+	relays  map[string]Work // by terminal connection
 }
 
-// ending is the end of an attempt that the broker may not know of. Until it surely does, the attempt is in the
+// lastWord is the end of an attempt that the broker may not know of. Until it surely does, the attempt is in the
 // registration as it was, so that the pool does not take it for lost.
-type ending struct {
+type lastWord struct {
 	update signaling.Update
 	entry  signaling.LedgerEntry
 	told   time.Time // zero: not yet
@@ -94,7 +85,10 @@ type ending struct {
 
 // New returns an agent, which Run starts.
 func New(cfg Config) *Agent {
-	return &Agent{cfg: cfg, ledger: newLedger(cfg.Node.Capacity, cfg.Node.Types), relays: map[string]*session.Session{},
+	if cfg.Studies == nil {
+		cfg.Studies = noStudies{}
+	}
+	return &Agent{cfg: cfg, ledger: newLedger(cfg.Node.Capacity, cfg.Node.Types), relays: map[string]Work{},
 		prefetches: newLimited(maxPrefetches, 1), thumbnails: newLimited(maxThumbnails, thumbnailsAtOnce)}
 }
 
@@ -259,7 +253,7 @@ func (a *Agent) heartbeats(ctx context.Context, link *signaling.Conn, every time
 	for {
 		_, attempts, _, draining := a.ledger.snapshot()
 		beat := &signaling.Heartbeat{State: signaling.NodeReady, Load: a.cfg.Load(), Attempts: attempts,
-			Volumes: a.cfg.Series.Volumes()}
+			Volumes: a.cfg.Studies.Volumes()}
 		beat.Load.Sessions = int64(len(attempts))
 		if draining {
 			beat.State = signaling.NodeDraining
@@ -290,7 +284,7 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 		reason := errRevoked
 		switch {
 		case m.Release.State == signaling.TaskFinished:
-			reason = session.ErrFinished
+			reason = ending.ErrFinished
 		case m.Release.Reason != "":
 			reason = errors.New(m.Release.Reason)
 		}
@@ -333,11 +327,7 @@ func (a *Agent) instruct(i *signaling.Instruction) error {
 			return err
 		}
 	}
-	return a.ledger.admit(i, func() *session.Session {
-		cfg := a.cfg.Session
-		cfg.Instruction, cfg.Node, cfg.Logger, cfg.Changed = *i, a.cfg.Node.ID, a.cfg.Logger, a.changed
-		return session.Start(cfg)
-	})
+	return a.ledger.admit(i, func() Work { return a.cfg.Begin(*i, a.changed) })
 }
 
 // locate makes a whole address of a source's that is at the broker.
@@ -369,12 +359,12 @@ func (a *Agent) changed(u signaling.Update) {
 	if len(a.endings) == maxEndings {
 		a.endings = a.endings[1:]
 	}
-	a.endings = append(a.endings, ending{update: u, entry: entry})
+	a.endings = append(a.endings, lastWord{update: u, entry: entry})
 	a.tell(&a.endings[len(a.endings)-1])
 }
 
 // tell tells the broker an end, where there is a link. The caller has the lock.
-func (a *Agent) tell(e *ending) {
+func (a *Agent) tell(e *lastWord) {
 	if a.link != nil && a.link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &e.update}) == nil {
 		e.told = time.Now()
 	}
@@ -382,7 +372,7 @@ func (a *Agent) tell(e *ending) {
 
 // forget drops the ends that the broker knows by now. The caller has the lock.
 func (a *Agent) forget(now time.Time) {
-	a.endings = slices.DeleteFunc(a.endings, func(e ending) bool { return !e.told.IsZero() && now.Sub(e.told) > toldFor })
+	a.endings = slices.DeleteFunc(a.endings, func(e lastWord) bool { return !e.told.IsZero() && now.Sub(e.told) > toldFor })
 }
 
 // relay passes a terminal's signalling message, which came through the broker, to its session.
@@ -425,7 +415,7 @@ func (a *Agent) relay(link *signaling.Conn, r *signaling.Relay) {
 
 // greet verifies the first message of a terminal's connection, whose token must be for attempt where one is given, and
 // passes it to its session; nil where it was refused.
-func (a *Agent) greet(connection string, attempt signaling.AttemptID, m signaling.Signal, reply func(signaling.Signal)) *session.Session {
+func (a *Agent) greet(connection string, attempt signaling.AttemptID, m signaling.Signal, reply func(signaling.Signal)) Work {
 	if m.Type != signaling.SignalHello {
 		reply(signalProblem(signaling.ProblemUnauthorized, "Who is there?", "The first message is a hello with the token of the grant"))
 		return nil

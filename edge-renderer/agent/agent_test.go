@@ -137,9 +137,12 @@ func (b *broker) start() *signaling.Conn {
 	}
 	a := agent.New(agent.Config{
 		Broker: b.url, Secret: "edge-secret", Logger: quiet, Load: func() signaling.Load { return signaling.Load{} },
-		Node:   signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering}, Capacity: signaling.DefaultResources(signaling.Rendering)},
-		Series: volumes, Sources: sources.Find,
-		Session: session.Config{Renderer: renderer, Volumes: volumes, Sources: find, Transport: transport, Workers: workers},
+		Node:    signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering}, Capacity: signaling.DefaultResources(signaling.Rendering)},
+		Studies: local.Studies{Cache: volumes, Find: sources.Find},
+		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
+			return session.Start(session.Config{Instruction: i, Node: "edge-1", Renderer: renderer, Volumes: volumes, Sources: find, Transport: transport,
+				Workers: workers, Logger: quiet, Changed: changed})
+		},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -37,7 +36,7 @@ func (a *Agent) ServeSignal(checkOrigin func(*http.Request) bool) http.Handler {
 		defer conn.Close(websocket.CloseNormalClosure, "")
 		late := time.AfterFunc(helloWithin, func() { conn.Hangup(signaling.CloseUnauthorized, "no hello came") })
 		defer late.Stop()
-		var s *session.Session
+		var s Work
 		for {
 			var m signaling.Signal
 			err := conn.Receive(&m)

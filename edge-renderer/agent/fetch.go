@@ -7,10 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tomocast/tomocast/edge-renderer/picture"
-	"github.com/tomocast/tomocast/edge-renderer/study/cache"
-	"github.com/tomocast/tomocast/internal/source"
-	"github.com/tomocast/tomocast/internal/source/dicomweb"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -67,29 +63,25 @@ func (l *limited) close() {
 // answerer is a link, as far as an answer goes to it.
 type answerer interface{ Send(any) error }
 
-// request is what a fetch of the broker names.
-func (a *Agent) request(f *signaling.Fetch) (cache.Request, error) {
+// fetched checks what a fetch of the broker names, and makes its source's address whole.
+func (a *Agent) fetched(f *signaling.Fetch) error {
 	if err := f.Series.Validate(); err != nil {
-		return cache.Request{}, err
+		return err
 	}
-	if err := a.locate(&f.Source); err != nil {
-		return cache.Request{}, err
-	}
-	from, err := a.cfg.Sources(f.Source)
-	return cache.Request{Ref: f.Series, From: from, Name: f.Source.Name}, err
+	return a.locate(&f.Source)
 }
 
 // prefetch loads a series ahead of a task; the broker is told that it has begun.
 func (a *Agent) prefetch(link answerer, m *signaling.Control) {
-	r, err := a.request(m.Fetch)
-	if err != nil {
+	f := *m.Fetch
+	if err := a.fetched(&f); err != nil {
 		_ = link.Send(refusal(m.ID, err))
 		return
 	}
-	log := a.cfg.Logger.With("series", source.HashUID(r.Ref.SeriesInstanceUID))
+	log := a.cfg.Logger.With("series", signaling.VolumeKey(f.Series))
 	ok := a.prefetches.run(func(ctx context.Context) {
 		start := time.Now()
-		if err := a.cfg.Series.Prefetch(ctx, r); err != nil {
+		if err := a.cfg.Studies.Prefetch(ctx, f); err != nil {
 			if ctx.Err() == nil {
 				log.Warn("series not fetched ahead", "reason", title(err))
 			}
@@ -106,26 +98,20 @@ func (a *Agent) prefetch(link answerer, m *signaling.Control) {
 
 // thumbnail answers with a small picture of a series.
 func (a *Agent) thumbnail(link answerer, m *signaling.Control) {
-	r, err := a.request(m.Fetch)
-	if err != nil {
+	f := *m.Fetch
+	if err := a.fetched(&f); err != nil {
 		_ = link.Send(refusal(m.ID, err))
 		return
 	}
-	side := m.Fetch.Side
 	ok := a.thumbnails.run(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, thumbnailWithin)
 		defer cancel()
-		answer := signaling.Control{Type: signaling.ControlThumbnail, ID: m.ID}
-		series, err := r.From.Series(r.Ref.StudyInstanceUID, r.Ref.SeriesInstanceUID, false)
-		if err == nil {
-			var t signaling.Thumbnail
-			t, err = picture.Thumbnail(ctx, series, side)
-			answer.Image = &t
-		}
+		t, err := a.cfg.Studies.Thumbnail(ctx, f)
 		if err != nil {
-			answer = refusal(m.ID, noThumbnail(err))
+			_ = link.Send(refusal(m.ID, err))
+			return
 		}
-		_ = link.Send(answer)
+		_ = link.Send(signaling.Control{Type: signaling.ControlThumbnail, ID: m.ID, Image: &t})
 	})
 	if !ok {
 		_ = link.Send(refusal(m.ID, busy("%d thumbnails wait already", maxThumbnails)))
@@ -134,17 +120,6 @@ func (a *Agent) thumbnail(link answerer, m *signaling.Control) {
 
 func busy(format string, n int) *signaling.Problem {
 	return &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "The edge is busy", Detail: fmt.Sprintf(format+": try again later", n)}
-}
-
-func noThumbnail(err error) *signaling.Problem {
-	p := &signaling.Problem{Code: signaling.ProblemUnreadable, Title: "No thumbnail", Detail: dicomweb.WithoutAddress(err).Error()}
-	switch {
-	case errors.Is(err, source.ErrNotFound):
-		p.Code = signaling.ProblemNotFound
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		p.Code, p.Detail = signaling.ProblemUnavailable, "It took too long: try again"
-	}
-	return p
 }
 
 // title is what of an error may stand in a log: of a problem nothing that may name instances of the patient's.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -31,7 +30,7 @@ type ledger struct {
 // entry is an attempt that this edge holds.
 type entry struct {
 	signaling.LedgerEntry
-	session *session.Session
+	work Work
 }
 
 func newLedger(capacity signaling.Resources, types []signaling.TaskType) *ledger {
@@ -40,7 +39,7 @@ func newLedger(capacity signaling.Resources, types []signaling.TaskType) *ledger
 
 // admit holds the resources of an instruction, or says why not. Admitting the same attempt again changes
 // nothing. begin starts the session; it is called under the ledger's lock, once.
-func (l *ledger) admit(i *signaling.Instruction, begin func() *session.Session) error {
+func (l *ledger) admit(i *signaling.Instruction, begin func() Work) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.entries[i.Attempt.ID]; ok {
@@ -67,8 +66,8 @@ func (l *ledger) admit(i *signaling.Instruction, begin func() *session.Session) 
 	e := &entry{LedgerEntry: signaling.LedgerEntry{Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type,
 		Resources: i.Resources, State: signaling.TaskReserved, Creator: i.Creator}}
 	l.entries[i.Attempt.ID] = e
-	e.session = begin()
-	l.running.Go(func() { <-e.session.Done() })
+	e.work = begin()
+	l.running.Go(func() { <-e.work.Done() })
 	return nil
 }
 
@@ -99,11 +98,11 @@ func (l *ledger) update(u signaling.Update) (signaling.LedgerEntry, bool) {
 }
 
 // find is the session of an attempt, nil where this edge does not hold it.
-func (l *ledger) find(id signaling.AttemptID) *session.Session {
+func (l *ledger) find(id signaling.AttemptID) Work {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entries[id]; e != nil {
-		return e.session
+		return e.work
 	}
 	return nil
 }
@@ -115,7 +114,7 @@ func (l *ledger) release(r *signaling.Release, reason error) {
 	l.epoch = max(l.epoch, r.Fencing)
 	l.mu.Unlock()
 	if e != nil && r.Fencing >= e.Attempt.Fencing {
-		e.session.End(reason)
+		e.work.End(reason)
 	}
 }
 
@@ -152,7 +151,7 @@ func (l *ledger) close(reason error) int {
 		l.closed, l.late = true, time.Now().Add(endWithin)
 	}
 	for _, e := range l.entries {
-		e.session.End(reason)
+		e.work.End(reason)
 	}
 	late := l.late
 	l.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -236,7 +237,7 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 	case signaling.RequestUploaded:
 		return l.uploaded(ctx)
 	case signaling.RequestFinish:
-		l.endSoon(ErrFinished)
+		l.endSoon(ending.ErrFinished)
 		return nil
 	}
 	return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Request not known here",
@@ -360,7 +361,7 @@ func asProblem(err error) *signaling.Problem {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "Cancelled"}
-	case errors.Is(err, ErrExpired), errors.Is(err, ErrFinished):
+	case errors.Is(err, ending.ErrExpired), errors.Is(err, ending.ErrFinished):
 		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "The session has ended", Detail: err.Error()}
 	}
 	return &signaling.Problem{Code: signaling.ProblemInternal, Title: "Something failed on the edge", Detail: err.Error()}

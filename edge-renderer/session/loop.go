@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -387,11 +388,11 @@ func (l *loop) expired(now time.Duration) error {
 		if l.failed != nil {
 			return l.failed
 		}
-		return fmt.Errorf("%w: the terminal did not come within %s", ErrExpired, span(i.WaitMs))
+		return fmt.Errorf("%w: the terminal did not come within %s", ending.ErrExpired, span(i.WaitMs))
 	case l.state == signaling.TaskRunning && (l.peer == nil || !l.peer.connected) && over(l.lost, i.GraceMs):
-		return fmt.Errorf("%w: the terminal was gone for %s", ErrExpired, span(i.GraceMs))
+		return fmt.Errorf("%w: the terminal was gone for %s", ending.ErrExpired, span(i.GraceMs))
 	case l.state == signaling.TaskRunning && over(l.touched, i.IdleMs):
-		return fmt.Errorf("%w: no input for %s", ErrExpired, span(i.IdleMs))
+		return fmt.Errorf("%w: no input for %s", ending.ErrExpired, span(i.IdleMs))
 	}
 	return nil
 }
@@ -406,7 +407,7 @@ func span(ms int64) string {
 
 // end releases everything, and says what became of the session.
 func (l *loop) end(cause error) {
-	state, reason := ended(cause)
+	state, reason := ending.Outcome(cause)
 	if l.running != nil {
 		l.running.cancel()
 		l.letJob((<-l.outcomes).job)

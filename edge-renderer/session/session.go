@@ -8,7 +8,6 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -73,12 +72,6 @@ type (
 	eventTask struct{ event signaling.Event }
 )
 
-// ErrFinished ends a session as the terminal asked.
-var ErrFinished = errors.New("finished by the terminal")
-
-// ErrExpired ends a session because nobody uses it.
-var ErrExpired = errors.New("expired")
-
 // Start begins a session: it loads the series and waits for the terminal. The session ends by itself or by
 // End, and Done then says that everything it held is released.
 func Start(cfg Config) *Session {
@@ -132,21 +125,6 @@ func (s *Session) parameters() signaling.RenderingParameters {
 
 // clock is the time since the session began.
 func (s *Session) clock() time.Duration { return time.Since(s.start) }
-
-// ended is the outcome of a session, for the broker and the log. Of a problem it has the title alone: the detail, which
-// may name instances of the patient's, is for the terminal.
-func ended(cause error) (signaling.TaskState, string) {
-	var problem *signaling.Problem
-	switch {
-	case errors.Is(cause, ErrFinished):
-		return signaling.TaskFinished, cause.Error()
-	case errors.Is(cause, ErrExpired):
-		return signaling.TaskExpired, cause.Error()
-	case errors.As(cause, &problem):
-		return signaling.TaskFailed, problem.Title
-	}
-	return signaling.TaskFailed, cause.Error()
-}
 
 // offered are the codecs that this edge can encode, best first.
 func offered() []stream.Codec {

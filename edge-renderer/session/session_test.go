@@ -18,6 +18,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/encode/decode"
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
@@ -104,7 +105,7 @@ func start(t *testing.T, change func(*Config)) *bench {
 		change(&cfg)
 	}
 	b.session = Start(cfg)
-	t.Cleanup(func() { b.session.End(ErrFinished); <-b.session.Done() })
+	t.Cleanup(func() { b.session.End(ending.ErrFinished); <-b.session.Done() })
 	server := httptest.NewServer(http.HandlerFunc(b.signal))
 	t.Cleanup(server.Close)
 	b.url = "ws" + strings.TrimPrefix(server.URL, "http")

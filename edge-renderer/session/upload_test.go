@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/internal/dicom"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
@@ -98,7 +99,7 @@ func TestUpload(t *testing.T) {
 		t.Errorf("told %+v", told)
 	}
 	next(ctx, t, "series A", again.Events(), loadedWith(seriesA))
-	b.session.End(ErrFinished)
+	b.session.End(ending.ErrFinished)
 	<-b.session.Done()
 	if release, err := c.Reserve(ctx, 64<<20); err != nil { // all of the room is there again
 		t.Error(err)
