@@ -57,7 +57,7 @@ func (s *server) nodeOperations(a huma.API) {
 		if err := operatorsOnly(ctx); err != nil {
 			return nil, problemOf(err)
 		}
-		return answer(&struct{}{}, s.Dispatcher.Drain(ctx, signaling.NodeID(in.Node)))
+		return answer(&struct{}{}, s.Dispatcher.Drain(ctx, signaling.NodeID(in.Node), 0))
 	})
 }
 

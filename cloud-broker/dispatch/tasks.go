@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
@@ -106,19 +105,4 @@ func (d *Dispatcher) Node(ctx context.Context, id signaling.NodeID) (pool.NodeSt
 		}
 		after = page[len(page)-1].ID
 	}
-}
-
-// Drain tells a node to take nothing new; what runs there goes on.
-func (d *Dispatcher) Drain(ctx context.Context, id signaling.NodeID) error {
-	if err := d.Pool.SetState(ctx, id, signaling.NodeDraining); err != nil {
-		if errors.Is(err, pool.ErrUnknownNode) {
-			return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such node.",
-				Detail: fmt.Sprintf("No node %.70q is in the pool.", string(id))}
-		}
-		return d.unavailable("drain node", err)
-	}
-	if err := d.Edges.Drain(ctx, id); err != nil {
-		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The node is out of reach.", Detail: "It takes nothing new until it is back. Try again then."}
-	}
-	return nil
 }
