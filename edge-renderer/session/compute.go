@@ -4,28 +4,32 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/task"
 	"github.com/tomocast/tomocast/signaling"
 )
 
+// eventTask is what a compute task tells; the last one says what processor time it spent.
+type eventTask struct {
+	event signaling.Event
+	spent time.Duration
+}
+
 // maxTasks is how many compute tasks a session may have at a time.
 const maxTasks = 4
-
-// progressEvery is how often a compute task reports.
-const progressEvery = 100 * time.Millisecond
 
 // computation is a compute task that runs.
 type computation struct {
 	cancel context.CancelFunc
-	works  *held // on this
+	works  *held                   // on this
+	choice chan signaling.Handling // the user's, capacity 1
 }
 
-// submit starts a compute task on the session's own data. It runs on the edge's resident workers beside the
-// pictures; its progress goes over "control", its result over "bulk".
+// submit starts a compute task on the session's own data. It is handled as its type is, beside the pictures; its progress
+// goes over "control", its result over "bulk".
 func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 	if r.Task == nil || r.TaskID == "" || len(r.TaskID) > 64 {
 		return badRequest("task-submit names the task and an id of at most 64 characters for it")
@@ -58,32 +62,51 @@ func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 	if err != nil {
 		return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here", Detail: err.Error()}
 	}
+	if operation.Data {
+		return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Not in a session",
+			Detail: fmt.Sprintf("%s works on data that the terminal sends: ask for it as a task of its own", r.Task.Operation)}
+	}
 	running, cancel := context.WithCancel(ctx)
-	l.tasks[r.TaskID] = computation{cancel, l.hold(shown)}
+	choice := make(chan signaling.Handling, 1)
+	l.tasks[r.TaskID] = computation{cancel, l.hold(shown), choice}
 	l.nextID++
-	transfer, rtc, volume := l.nextID, l.peer.rtc, shown.Volume
-	parameters := append(json.RawMessage(nil), r.Task.Parameters...)
+	transfer, rtc := l.nextID, l.peer.rtc
+	order := task.Order{
+		ID: r.TaskID, Request: r.Task, Operation: operation, Volume: shown.Volume, Choice: choice,
+		CPUMilli: min(r.Task.Needs().CPUMilli, l.s.cfg.Instruction.Resources.CPUMilli),
+		Tell:     func(e signaling.Event) { l.fromTask(ctx, e) },
+	}
 	l.helpers.Go(func() {
 		defer cancel()
-		last := time.Time{}
-		result, err := l.s.cfg.Workers.Run(running, operation, volume, parameters, func(share float64) {
-			if now := time.Now(); now.Sub(last) >= progressEvery {
-				last = now
-				l.fromTask(ctx, signaling.Event{Type: signaling.EventTaskProgress, TaskID: r.TaskID, Progress: share})
-			}
-		})
-		done := signaling.Event{Type: signaling.EventTaskDone, TaskID: r.TaskID}
+		result, spent, err := l.s.cfg.Workers.Do(running, order)
+		done := eventTask{event: signaling.Event{Type: signaling.EventTaskDone, TaskID: r.TaskID}, spent: spent}
 		if err == nil {
-			sum := sha256.Sum256(result)
-			done.Transfer = transfer
-			err = rtc.SendBulk(running, signaling.BulkHeader{Transfer: transfer, Task: r.TaskID, Format: "application/json",
-				Bytes: int64(len(result)), SHA256: hex.EncodeToString(sum[:])}, result)
+			sum := sha256.Sum256(result.Data)
+			done.event.Transfer = transfer
+			err = rtc.SendBulk(running, signaling.BulkHeader{Transfer: transfer, Task: r.TaskID, Format: result.Format,
+				SHA256: hex.EncodeToString(sum[:])}, result.Data)
 		}
 		if err != nil {
-			done.Problem, done.Transfer = asProblem(err), 0
+			done.event.Problem, done.event.Transfer = asProblem(err), 0
 		}
-		l.fromTask(ctx, done)
+		l.tellTask(ctx, done)
 	})
+	return nil
+}
+
+// handle takes the user's choice of how a task is handled, after the event "choose".
+func (l *loop) handle(r signaling.Request) error {
+	if !slices.Contains(task.Choices, r.Handling) {
+		return badRequest(fmt.Sprintf("handling %.20q: one of %v", string(r.Handling), task.Choices))
+	}
+	t, ok := l.tasks[r.TaskID]
+	if !ok {
+		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such task", Detail: "It may have ended already"}
+	}
+	select {
+	case t.choice <- r.Handling:
+	default: // the first choice counts
+	}
 	return nil
 }
 
@@ -99,19 +122,22 @@ func (l *loop) named(ref signaling.SeriesRef) *held {
 }
 
 // fromTask passes an event of a compute task to the page by way of the loop.
-func (l *loop) fromTask(ctx context.Context, e signaling.Event) {
+func (l *loop) fromTask(ctx context.Context, e signaling.Event) { l.tellTask(ctx, eventTask{event: e}) }
+
+func (l *loop) tellTask(ctx context.Context, e eventTask) {
 	select {
-	case l.s.events <- eventTask{e}:
+	case l.s.events <- e:
 	case <-ctx.Done():
 	case <-l.s.done:
 	}
 }
 
 // taskTold takes an event of a compute task, and lets go of what one that has ended worked on.
-func (l *loop) taskTold(e signaling.Event) {
-	if t, ok := l.tasks[e.TaskID]; ok && e.Type == signaling.EventTaskDone {
+func (l *loop) taskTold(e eventTask) {
+	if t, ok := l.tasks[e.event.TaskID]; ok && e.event.Type == signaling.EventTaskDone {
+		l.usage.CPUMs += ms(e.spent)
 		l.letGo(t.works)
-		delete(l.tasks, e.TaskID)
+		delete(l.tasks, e.event.TaskID)
 	}
-	l.event(e)
+	l.event(e.event)
 }

@@ -74,7 +74,7 @@ func (l *loop) take(ctx context.Context, e event) {
 			l.request(ctx, e.request)
 		}
 	case eventTask:
-		l.taskTold(e.event)
+		l.taskTold(e)
 	}
 	if l.peer != nil && l.peer.handler != nil {
 		l.control.bandwidth(int(l.peer.handler.estimate.Load()))
@@ -164,6 +164,7 @@ func (l *loop) input(in signaling.Input) {
 	now := l.s.clock()
 	if l.active != in.Active || l.view == nil || in.Seq == 0 || in.Seq > l.view.seq { // not one that is repeated
 		l.touched = now
+		l.s.cfg.Workers.Touch()
 	}
 	l.active = in.Active
 	l.peer.rtc.Throttle(in.Active)
@@ -228,6 +229,8 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 		}
 		t.cancel()
 		return nil
+	case signaling.RequestHandle:
+		return l.handle(r)
 	case signaling.RequestDisplayed:
 		return nil
 	case signaling.RequestOpenSeries:

@@ -69,7 +69,6 @@ type (
 		reply      func(signaling.Signal)
 	}
 	eventGone struct{ connection string }
-	eventTask struct{ event signaling.Event }
 )
 
 // Start begins a session: it loads the series and waits for the terminal. The session ends by itself or by

@@ -1,9 +1,7 @@
 package task_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/task"
+	"github.com/tomocast/tomocast/edge-renderer/task/operation"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -34,26 +33,33 @@ func testVolume(t *testing.T, f volume.Format, slope, intercept float64) *volume
 	return v
 }
 
-func run(t *testing.T, v *volume.Volume, p any) (signaling.Histogram, error) {
+// do runs an operation on three resident workers and returns its result.
+func do(t *testing.T, kind signaling.TaskType, name string, v *volume.Volume, data []byte, parameters any) (operation.Result, error) {
 	t.Helper()
 	w := task.NewWorkers(3)
 	defer w.Close()
-	op, err := task.Lookup(signaling.DataComputation, "histogram")
+	op, err := task.Lookup(kind, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, _ := json.Marshal(p)
-	last := 0.0
-	out, err := w.Run(context.Background(), op, v, raw, func(share float64) { last = share })
+	raw, err := json.Marshal(parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &signaling.TaskRequest{Type: kind, Operation: name, Parameters: raw}
+	out, _, err := w.Do(t.Context(), task.Order{Request: r, Operation: op, Volume: v, Data: data, Tell: func(signaling.Event) {}})
+	return out, err
+}
+
+func run(t *testing.T, v *volume.Volume, p any) (signaling.Histogram, error) {
+	t.Helper()
+	out, err := do(t, signaling.DataComputation, "histogram", v, nil, p)
 	if err != nil {
 		return signaling.Histogram{}, err
 	}
 	var h signaling.Histogram
-	if err := json.Unmarshal(out, &h); err != nil {
+	if err := json.Unmarshal(out.Data, &h); err != nil {
 		t.Fatal(err)
-	}
-	if last != 1 {
-		t.Errorf("progress ended at %g", last)
 	}
 	return h, nil
 }
@@ -126,22 +132,11 @@ func TestBadParametersAreNamed(t *testing.T) {
 		"box":        signaling.HistogramParameters{Box: &[2][3]int{{0, 0, 0}, {20, 1, 1}}},
 		"percentile": signaling.HistogramParameters{Percentiles: []float64{101}},
 		"malformed":  []int{1},
+		"binz":       map[string]int{"binz": 3},
 	} {
 		if _, err := run(t, v, p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
 		}
-	}
-}
-
-func TestCancelledTaskEnds(t *testing.T) {
-	v := testVolume(t, volume.Int16, 1, 0)
-	w := task.NewWorkers(1)
-	defer w.Close()
-	op, _ := task.Lookup(signaling.DataComputation, "histogram")
-	ctx, cancel := context.WithCancel(context.Background())
-	_, err := w.Run(ctx, op, v, nil, func(float64) { cancel() })
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("ended with %v", err)
 	}
 }
 

@@ -2,16 +2,15 @@
 package computation
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/tomocast/tomocast/edge-renderer/task/operation"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -27,85 +26,66 @@ const (
 // Histogram counts the values of a volume or of a box in it (signaling.HistogramParameters) and returns a
 // signaling.Histogram. Values of an int16 volume are counted one by one, so its percentiles are exact; those
 // of a float32 volume come from sorting.
-func Histogram(ctx context.Context, v *volume.Volume, parameters json.RawMessage,
-	parallel func(n int, part func(i int)) error, progress func(share float64)) (json.RawMessage, error) {
+func Histogram(ctx context.Context, w operation.Work) (operation.Result, error) {
 	start := time.Now()
-	p, err := histogramParameters(v, parameters)
+	p, box, err := histogramParameters(w)
 	if err != nil {
-		return nil, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The histogram cannot be computed", Detail: err.Error()}
+		return operation.Result{}, operation.Refuse("The histogram", err)
 	}
-	var h *signaling.Histogram
-	if v.Format == volume.Int16 {
-		h, err = countStored(v, p, parallel, progress)
-	} else {
-		h, err = sortFloats(ctx, v, p, parallel, progress)
-	}
+	values, err := valuesOf(ctx, w, box)
 	if err != nil {
-		return nil, err
+		return operation.Result{}, err
 	}
+	h := summarize(values, p)
 	h.RunMs = float64(time.Since(start)) / float64(time.Millisecond)
-	return json.Marshal(h)
+	return operation.JSON(h)
 }
 
-func histogramParameters(v *volume.Volume, raw json.RawMessage) (signaling.HistogramParameters, error) {
-	var p signaling.HistogramParameters
-	if len(raw) > 0 {
-		d := json.NewDecoder(bytes.NewReader(raw))
-		if err := d.Decode(&p); err != nil {
-			return p, fmt.Errorf("its parameters are malformed: %w", err)
-		}
+func histogramParameters(w operation.Work) (p signaling.HistogramParameters, box operation.Box, err error) {
+	if err := operation.Decode(w.Parameters, &p); err != nil {
+		return p, box, err
 	}
 	if p.Bins == 0 {
 		p.Bins = defaultBins
 	}
 	if p.Bins < 1 || p.Bins > maxBins {
-		return p, fmt.Errorf("bins is %d: 1 to %d", p.Bins, maxBins)
+		return p, box, fmt.Errorf("bins is %d: 1 to %d", p.Bins, maxBins)
 	}
-	if len(p.Percentiles) > maxPercentiles {
-		return p, fmt.Errorf("percentiles has %d entries: at most %d", len(p.Percentiles), maxPercentiles)
+	if err := checkPercentiles(p.Percentiles); err != nil {
+		return p, box, err
 	}
-	for _, q := range p.Percentiles {
-		if !(q >= 0 && q <= 100) {
-			return p, fmt.Errorf("percentile %g: 0 to 100", q)
-		}
-	}
-	if p.Box == nil {
-		p.Box = &[2][3]int{{}, {v.Size[0] - 1, v.Size[1] - 1, v.Size[2] - 1}}
-	}
-	for a := range 3 {
-		if lo, hi := p.Box[0][a], p.Box[1][a]; lo < 0 || hi < lo || hi >= v.Size[a] {
-			return p, fmt.Errorf("box from %v to %v: it must lie within the %dx%dx%d voxels of the series", p.Box[0], p.Box[1],
-				v.Size[0], v.Size[1], v.Size[2])
-		}
-	}
-	return p, nil
+	box, err = operation.BoxOf(w.Volume, p.Box)
+	return p, box, err
 }
 
-// eachSlice calls slice for every slice of the box, in parallel, with a function that goes through its rows of
-// voxels.
-func eachSlice(v *volume.Volume, box *[2][3]int, parallel func(int, func(int)) error, progress func(float64),
-	slice func(i int, row func(each func(first, n int)))) error {
-	count := box[1][2] - box[0][2] + 1
-	var done atomic.Int64
-	return parallel(count, func(i int) {
-		k := box[0][2] + i
-		slice(i, func(each func(first, n int)) {
-			for j := box[0][1]; j <= box[1][1]; j++ {
-				each(box[0][0]+v.Size[0]*(j+v.Size[1]*k), box[1][0]-box[0][0]+1)
-			}
-		})
-		progress(float64(done.Add(1)) / float64(count))
-	})
+func checkPercentiles(list []float64) error {
+	if len(list) > maxPercentiles {
+		return fmt.Errorf("percentiles has %d entries: at most %d", len(list), maxPercentiles)
+	}
+	for _, q := range list {
+		if !(q >= 0 && q <= 100) {
+			return fmt.Errorf("percentile %g: 0 to 100", q)
+		}
+	}
+	return nil
+}
+
+// valuesOf is the values in a box, ascending, with how often each occurs. NaN is left out.
+func valuesOf(ctx context.Context, w operation.Work, box operation.Box) ([]weighted, error) {
+	if w.Volume.Format == volume.Int16 {
+		return countStored(w, box)
+	}
+	return sortFloats(ctx, w, box)
 }
 
 // countStored counts every stored value of an Int16 volume.
-func countStored(v *volume.Volume, p signaling.HistogramParameters, parallel func(int, func(int)) error,
-	progress func(float64)) (*signaling.Histogram, error) {
+func countStored(w operation.Work, box operation.Box) ([]weighted, error) {
+	v := w.Volume
 	data := v.Int16s()
 	tables := sync.Pool{New: func() any { return new([storedValues]int64) }}
 	var mu sync.Mutex
 	var total [storedValues]int64
-	err := eachSlice(v, p.Box, parallel, progress, func(_ int, rows func(func(first, n int))) {
+	err := w.Slices(box, 0, 1, func(_ int, rows func(func(first, n int))) {
 		table := tables.Get().(*[storedValues]int64)
 		rows(func(first, n int) {
 			for _, s := range data[first : first+n] {
@@ -130,19 +110,17 @@ func countStored(v *volume.Volume, p signaling.HistogramParameters, parallel fun
 		}
 	}
 	if v.Slope < 0 {
-		for i, j := 0, len(values)-1; i < j; i, j = i+1, j-1 {
-			values[i], values[j] = values[j], values[i]
-		}
+		slices.Reverse(values)
 	}
-	return summarize(values, p), nil
+	return values, nil
 }
 
 // sortFloats sorts the values of a Float32 volume.
-func sortFloats(ctx context.Context, v *volume.Volume, p signaling.HistogramParameters, parallel func(int, func(int)) error,
-	progress func(float64)) (*signaling.Histogram, error) {
+func sortFloats(ctx context.Context, w operation.Work, box operation.Box) ([]weighted, error) {
+	v := w.Volume
 	data := v.Float32s()
-	parts := make([][]float64, p.Box[1][2]-p.Box[0][2]+1)
-	err := eachSlice(v, p.Box, parallel, func(s float64) { progress(s / 2) }, func(i int, rows func(func(first, n int))) {
+	parts := make([][]float64, box.Size()[2])
+	err := w.Slices(box, 0, 0.5, func(i int, rows func(func(first, n int))) {
 		rows(func(first, n int) {
 			for _, s := range data[first : first+n] {
 				if s == s { // not NaN
@@ -154,17 +132,13 @@ func sortFloats(ctx context.Context, v *volume.Volume, p signaling.HistogramPara
 	if err != nil {
 		return nil, err
 	}
-	var all []float64
-	for i := range parts {
-		all = append(all, parts[i]...)
-		parts[i] = nil
-	}
+	all := slices.Concat(parts...)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	values := weigh(all)
-	progress(1)
-	return summarize(values, p), nil
+	w.Progress(1)
+	return values, nil
 }
 
 // sampled is about how many voxels AutoWindow looks at.

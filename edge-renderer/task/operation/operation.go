@@ -1,0 +1,128 @@
+// Package operation is what the operations of compute tasks have in common: what they are given, what they return, and
+// how parameters are read and refused.
+package operation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"context"
+
+	"github.com/tomocast/tomocast/edge-renderer/volume"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Work is one call of an operation. What it is given is valid only until the operation returns, and is not changed.
+type Work struct {
+	// Volume is what an operation on a series works on; nil for others.
+	Volume *volume.Volume
+	// Data is what the terminal sent, for an operation on data; nil for others.
+	Data       []byte
+	Parameters json.RawMessage
+	// Parallel calls part for every number below n on the task's workers and returns when all calls have returned. It ends
+	// early, with the context's error, when the task is cancelled.
+	Parallel func(n int, part func(i int)) error
+	// Progress reports from 0 to 1. It may be called from several parts at a time.
+	Progress func(share float64)
+}
+
+// Result is what an operation made.
+type Result struct {
+	Format string // media type
+	Data   []byte
+}
+
+// Func is an operation. An error that the user can do something about is a *signaling.Problem.
+type Func func(ctx context.Context, w Work) (Result, error)
+
+// JSON is a result as JSON.
+func JSON(v any) (Result, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return Result{}, fmt.Errorf("encode the result: %w", err)
+	}
+	return Result{Format: "application/json", Data: data}, nil
+}
+
+// Refuse is the problem of an operation with what it was asked for; detail names the field.
+func Refuse(what string, detail error) error {
+	return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: what + " cannot be computed", Detail: detail.Error()}
+}
+
+// Decode reads parameters into p. A field that p does not have is refused by name, for a parameter that is misspelt must
+// not be taken for its default.
+func Decode(raw json.RawMessage, p any) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return fmt.Errorf("its parameters are malformed: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("its parameters are malformed: something follows the JSON object")
+	}
+	return nil
+}
+
+// Box is a part of a volume: first and last index along columns, rows and slices, both included.
+type Box [2][3]int
+
+// BoxOf is the box that a request names, all of the volume where it names none.
+func BoxOf(v *volume.Volume, asked *[2][3]int) (Box, error) {
+	if asked == nil {
+		return Box{{}, {v.Size[0] - 1, v.Size[1] - 1, v.Size[2] - 1}}, nil
+	}
+	for a := range 3 {
+		if lo, hi := asked[0][a], asked[1][a]; lo < 0 || hi < lo || hi >= v.Size[a] {
+			return Box{}, fmt.Errorf("box from %v to %v: it must lie within the %dx%dx%d voxels of the series", asked[0], asked[1],
+				v.Size[0], v.Size[1], v.Size[2])
+		}
+	}
+	return Box(*asked), nil
+}
+
+// Size is the number of voxels along columns, rows and slices.
+func (b Box) Size() [3]int {
+	return [3]int{b[1][0] - b[0][0] + 1, b[1][1] - b[0][1] + 1, b[1][2] - b[0][2] + 1}
+}
+
+// Voxels is the number of voxels.
+func (b Box) Voxels() int {
+	n := b.Size()
+	return n[0] * n[1] * n[2]
+}
+
+// Slices calls slice for every slice of the box, in parallel, with its number from 0 and a function that goes through its
+// rows: first is the index of a row's first voxel in the volume, n its length. Progress goes from from to to.
+func (w Work) Slices(b Box, from, to float64, slice func(i int, rows func(each func(first, n int)))) error {
+	size, v := b.Size(), w.Volume
+	var done atomic.Int64
+	return w.Parallel(size[2], func(i int) {
+		k := b[0][2] + i
+		slice(i, func(each func(first, n int)) {
+			for j := b[0][1]; j <= b[1][1]; j++ {
+				each(b[0][0]+v.Size[0]*(j+v.Size[1]*k), size[0])
+			}
+		})
+		w.Progress(from + (to-from)*float64(done.Add(1))/float64(size[2]))
+	})
+}
+
+// Values puts n values of the volume from index first on, after the modality transform, into dst.
+func (w Work) Values(dst []float64, first, n int) {
+	v := w.Volume
+	if v.Format == volume.Float32 {
+		for i, s := range v.Float32s()[first : first+n] {
+			dst[i] = float64(s)*v.Slope + v.Intercept
+		}
+		return
+	}
+	for i, s := range v.Int16s()[first : first+n] {
+		dst[i] = float64(s)*v.Slope + v.Intercept
+	}
+}
