@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +14,19 @@ import (
 type Request struct {
 	Type          signaling.TaskType
 	Needs         signaling.Resources
-	MaxDistanceMs float64            // 0: any distance (A7)
+	MaxDistanceMs float64            // 0: any distance (A7). The cloud tier is the fallback at any distance
 	Exclude       []signaling.NodeID // nodes not to take, for example because they refused
 	// Volume is the series that the task shows, as signaling.VolumeKey names it; empty for none. Nodes that hold it
 	// come first, up to nearEnoughMs behind the nearest.
 	Volume string
+	// Zone is where the terminal stands, empty where that is not known; Address its network address, zero where unknown.
+	Zone    string
+	Address netip.Addr
+	// Measured are the round trips to nodes that the terminal measured itself.
+	Measured []signaling.Ping
+	// Within are the zones that the data must not leave; nil is anywhere. It is stronger than distance and than the
+	// cloud as fallback.
+	Within []string
 }
 
 // query is a Request made ready for comparing.
@@ -36,6 +45,8 @@ type Candidate struct {
 	DistanceMs float64
 	Holds      bool     // it has the volume that was asked for
 	Reasons    []string // why this node at this place in the order, in words
+	Basis      signaling.Basis
+	Terms      []signaling.Term // what it was ordered by: the sum is its cost
 }
 
 // Explanation counts why nodes that were looked at are no candidates. Each node is counted once.

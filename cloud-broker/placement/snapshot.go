@@ -39,6 +39,41 @@ type Snapshot struct {
 	nodes map[signaling.NodeID]*signaling.Node
 	lists map[signaling.TaskType]*[len(tiers)]list // all task types, always
 	held  holdings
+
+	distances  *Distances
+	remembered map[string]map[signaling.NodeID]float64
+	experience []Experience
+}
+
+// SetDistances sets the cost table; nil is none.
+func (s *Snapshot) SetDistances(d *Distances) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.distances = d
+}
+
+// SetRemembered sets the round trips in milliseconds that terminals of each zone have measured.
+func (s *Snapshot) SetRemembered(byZone map[string]map[signaling.NodeID]float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remembered = byZone
+}
+
+// SetExperience sets what ended tasks have shown of nodes.
+func (s *Snapshot) SetExperience(e []Experience) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.experience = e
+}
+
+// Explain says of every node, best first, what a request makes of it.
+func (s *Snapshot) Explain(r Request, limit int) []Verdict {
+	cands, _ := s.Candidates(r, limit)
+	out := make([]Verdict, 0, len(cands))
+	for _, c := range cands {
+		out = append(out, Verdict{Node: c.Node, Tier: c.Tier, State: signaling.NodeReady, Fits: true, DistanceMs: c.DistanceMs, Basis: signaling.BasisConfigured, CostMs: c.DistanceMs})
+	}
+	return out
 }
 
 // NewSnapshot returns an empty snapshot.
