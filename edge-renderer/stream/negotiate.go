@@ -84,21 +84,21 @@ func (p *Peer) answer(offer string) (string, *signaling.Problem) {
 		return "", badOffer(err)
 	}
 	l := p.present()
+	codec, format, problem := p.agree(l, formats)
+	if problem != nil {
+		return "", problem
+	}
 	if l == nil {
-		codec, format, ok := choose(p.options.Codecs, formats)
-		if !ok {
-			return "", p.noCodec(formats)
-		}
 		if l, err = p.connect(codec, format); err != nil {
 			return "", &signaling.Problem{Code: signaling.ProblemInternal, Title: "Connection could not be set up", Detail: err.Error()}
 		}
 		p.mu.Lock()
 		p.link = l
 		p.mu.Unlock()
-		p.work.Go(func() { p.readFeedback(l) })
-		p.work.Go(func() { p.govern(l) })
-	} else if _, _, ok := choose([]Codec{l.codec}, formats); !ok {
-		return "", p.noCodec(formats)
+		if l.sender != nil {
+			p.work.Go(func() { p.readFeedback(l) })
+			p.work.Go(func() { p.govern(l) })
+		}
 	}
 	pc := l.pc
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
@@ -120,6 +120,25 @@ func (p *Peer) answer(offer string) (string, *signaling.Problem) {
 	return answer.SDP, nil
 }
 
+// agree chooses the codec, which is that of the link where there is one already, and none for a peer without pictures.
+func (p *Peer) agree(l *link, formats []offered) (Codec, offered, *signaling.Problem) {
+	preferred := p.options.Codecs
+	switch {
+	case len(preferred) == 0 && len(formats) == 0:
+		return Codec{}, offered{}, nil
+	case len(preferred) == 0:
+		return Codec{}, offered{}, &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "This task sends no pictures",
+			Detail: "Offer the data channels alone"}
+	case l != nil:
+		preferred = []Codec{l.codec}
+	}
+	codec, format, ok := choose(preferred, formats)
+	if !ok {
+		return Codec{}, offered{}, p.noCodec(formats)
+	}
+	return codec, format, nil
+}
+
 func (p *Peer) noCodec(formats []offered) *signaling.Problem {
 	var theirs []Codec
 	for _, f := range formats {
@@ -132,30 +151,25 @@ func (p *Peer) noCodec(formats []offered) *signaling.Problem {
 	}
 }
 
-// connect makes the connection for a codec as the offer calls it. One webrtc.API belongs to each, because its interceptors
-// and media engine hold the state of one connection.
+// connect makes the connection for a codec as the offer calls it, or without pictures where there is none. One webrtc.API
+// belongs to each, because its interceptors and media engine hold the state of one connection.
 func (p *Peer) connect(codec Codec, format offered) (*link, error) {
 	l := &link{codec: codec}
-	engine := &webrtc.MediaEngine{}
+	engine, registry := &webrtc.MediaEngine{}, &interceptor.Registry{}
 	capability := webrtc.RTPCodecCapability{
 		MimeType: codec.MimeType, ClockRate: clockRate, SDPFmtpLine: format.codec.Fmtp,
 		RTCPFeedback: []webrtc.RTCPFeedback{
 			{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}, {Type: "transport-cc"},
 		},
 	}
-	parameters := webrtc.RTPCodecParameters{RTPCodecCapability: capability, PayloadType: webrtc.PayloadType(format.payloadType)}
-	if err := engine.RegisterCodec(parameters, webrtc.RTPCodecTypeVideo); err != nil {
-		return nil, fmt.Errorf("codec %s: %w", codec.MimeType, err)
-	}
-	for _, uri := range []string{playoutDelayURI, sdp.TransportCCURI} {
-		extension := webrtc.RTPHeaderExtensionCapability{URI: uri}
-		if err := engine.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, fmt.Errorf("header extension %s: %w", uri, err)
+	if codec.MimeType != "" {
+		if err := register(engine, capability, format.payloadType); err != nil {
+			return nil, err
 		}
-	}
-	registry, err := p.interceptors(l)
-	if err != nil {
-		return nil, err
+		var err error
+		if registry, err = p.interceptors(l); err != nil {
+			return nil, err
+		}
 	}
 	settings, err := p.transport.settings()
 	if err != nil {
@@ -173,6 +187,21 @@ func (p *Peer) connect(codec Codec, format offered) (*link, error) {
 		return nil, errors.Join(err, l.pc.Close())
 	}
 	return l, nil
+}
+
+// register makes a codec and the header extensions of pictures known.
+func register(engine *webrtc.MediaEngine, capability webrtc.RTPCodecCapability, payloadType uint8) error {
+	parameters := webrtc.RTPCodecParameters{RTPCodecCapability: capability, PayloadType: webrtc.PayloadType(payloadType)}
+	if err := engine.RegisterCodec(parameters, webrtc.RTPCodecTypeVideo); err != nil {
+		return fmt.Errorf("codec %s: %w", capability.MimeType, err)
+	}
+	for _, uri := range []string{playoutDelayURI, sdp.TransportCCURI} {
+		extension := webrtc.RTPHeaderExtensionCapability{URI: uri}
+		if err := engine.RegisterHeaderExtension(extension, webrtc.RTPCodecTypeVideo); err != nil {
+			return fmt.Errorf("header extension %s: %w", uri, err)
+		}
+	}
+	return nil
 }
 
 // interceptors are, from the network outwards: congestion control, numbering for its feedback, sender reports, and
@@ -208,8 +237,8 @@ func (p *Peer) interceptors(l *link) (*interceptor.Registry, error) {
 	return registry, nil
 }
 
-// furnish adds the track and the channels.
-func (p *Peer) furnish(l *link, capability webrtc.RTPCodecCapability) error {
+// addTrack adds the track of the pictures.
+func (p *Peer) addTrack(l *link, capability webrtc.RTPCodecCapability) error {
 	var err error
 	if l.track, err = webrtc.NewTrackLocalStaticRTP(capability, "picture", "session"); err != nil {
 		return fmt.Errorf("video track: %w", err)
@@ -224,6 +253,16 @@ func (p *Peer) furnish(l *link, capability webrtc.RTPCodecCapability) error {
 		return err
 	}
 	p.picture.start(payloader)
+	return nil
+}
+
+// furnish adds the track, where there is a codec, and the channels.
+func (p *Peer) furnish(l *link, capability webrtc.RTPCodecCapability) error {
+	if l.codec.MimeType != "" {
+		if err := p.addTrack(l, capability); err != nil {
+			return err
+		}
+	}
 	if err := p.openChannels(l); err != nil {
 		return err
 	}

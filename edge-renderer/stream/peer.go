@@ -33,7 +33,7 @@ var (
 type PeerOptions struct {
 	// ICEServers are the STUN and TURN servers that the edge itself uses.
 	ICEServers []signaling.ICEServer
-	// Codecs that the edge can encode, in order of preference.
+	// Codecs that the edge can encode, in order of preference; none for a peer that gets data alone, without pictures.
 	Codecs []Codec
 	// Signal takes messages for the terminal, one at a time and in order, on a goroutine of the peer. Close
 	// waits for a call that is under way.
@@ -85,7 +85,7 @@ type link struct {
 	pc        *webrtc.PeerConnection
 	codec     Codec
 	track     *webrtc.TrackLocalStaticRTP
-	sender    *webrtc.RTPSender
+	sender    *webrtc.RTPSender // nil without pictures, as track and estimator
 	estimator cc.BandwidthEstimator
 	channels  []*outlet // by id
 }
@@ -94,8 +94,8 @@ func (l *link) outlet(c signaling.Channel) *outlet { return l.channels[c.ID] }
 
 // NewPeer prepares for one terminal, whose offer it awaits. The caller calls Close.
 func (t *Transport) NewPeer(o PeerOptions) (*Peer, error) {
-	if o.Signal == nil || o.Handler == nil || len(o.Codecs) == 0 {
-		return nil, errors.New("peer needs a way to signal, a handler and at least one codec")
+	if o.Signal == nil || o.Handler == nil {
+		return nil, errors.New("peer needs a way to signal and a handler")
 	}
 	for _, c := range o.Codecs {
 		if _, err := c.payloader(); err != nil {
@@ -156,10 +156,10 @@ func (p *Peer) end(reason error) {
 	}
 }
 
-// Codec is the negotiated codec, as PeerOptions has it.
+// Codec is the negotiated codec, as PeerOptions has it; false where there is none, or none yet.
 func (p *Peer) Codec() (Codec, bool) {
 	l := p.present()
-	if l == nil {
+	if l == nil || l.sender == nil {
 		return Codec{}, false
 	}
 	return l.codec, true

@@ -46,6 +46,9 @@ func (p *Peer) WritePicture(data []byte, captureTime time.Duration) (uint32, err
 	if !p.Connected() {
 		return 0, ErrNotConnected
 	}
+	if l.sender == nil {
+		return 0, errors.New("this peer was made for data alone")
+	}
 	w := &p.picture
 	w.mu.Lock()
 	defer w.mu.Unlock()

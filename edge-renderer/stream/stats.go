@@ -36,7 +36,9 @@ func (p *Peer) Stats() Stats {
 		StillBytes: c.stillBytes.Load(), BulkBytes: c.bulkBytes.Load(),
 	}
 	if l := p.present(); l != nil && p.ctx.Err() == nil {
-		s.Estimate = l.estimator.GetTargetBitrate()
+		if l.estimator != nil {
+			s.Estimate = l.estimator.GetTargetBitrate()
+		}
 		if pair, ok := l.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
 			s.RoundTrip = time.Duration(pair.CurrentRoundTripTime * float64(time.Second))
 		}

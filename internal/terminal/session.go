@@ -23,6 +23,8 @@ type Options struct {
 	Width, Height int
 	// Codecs are the mime types that the terminal receives; empty are H264 and VP8. The edge chooses.
 	Codecs []string
+	// DataOnly asks for no pictures, as for a compute task.
+	DataOnly bool
 	// RelayOnly uses no path but through a TURN server.
 	RelayOnly bool
 	// TCPOnly uses no path but ICE over TCP.
@@ -113,7 +115,9 @@ func Dial(ctx context.Context, signalingURL, token string, o Options) (*Session,
 	if o.MaxBulk == 0 {
 		o.MaxBulk = 1 << 30
 	}
-	if len(o.Codecs) == 0 {
+	if o.DataOnly {
+		o.Codecs = nil
+	} else if len(o.Codecs) == 0 {
 		o.Codecs = []string{webrtc.MimeTypeH264, webrtc.MimeTypeVP8}
 	}
 	s := &Session{
@@ -202,9 +206,11 @@ func (s *Session) connect(api *webrtc.API, servers []signaling.ICEServer) error 
 			s.work.Go(func() { s.receivePictures(track) })
 		}
 	})
-	if _, err := s.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo,
-		webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
-		return fmt.Errorf("offer video: %w", err)
+	if !s.options.DataOnly {
+		if _, err := s.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo,
+			webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+			return fmt.Errorf("offer video: %w", err)
+		}
 	}
 	return s.openChannels()
 }
