@@ -1,0 +1,356 @@
+package sites
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Bounds of the configuration.
+const (
+	maxConfig    = 4 << 20
+	maxSites     = 1024
+	maxZones     = 256 // of a site
+	maxNetworks  = 1024
+	maxDistances = 20_000
+	maxNodes     = 10_000
+	maxBuffer    = 100_000
+	maxShare     = 10
+)
+
+// Read reads a configuration file, YAML as Example shows. What cannot be is refused with its line.
+func Read(file string) (*Config, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration of sites: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration of sites %s: %w", file, err)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %w", file, err)
+	}
+	return c, nil
+}
+
+// Parse reads a configuration. Errors begin with the line that is wrong.
+func Parse(data []byte) (*Config, error) {
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("line 1: the file is longer than %d bytes", maxConfig)
+	}
+	root, err := document(data)
+	if err != nil {
+		return nil, err
+	}
+	// Sites first, wherever they stand in the file: the other parts name their zones.
+	p := parser{config: &Config{Buffer: DefaultBuffer}, zones: map[string]int{}, prefixes: map[netip.Prefix]bool{}, pairs: map[[2]string]bool{}}
+	later := func(*yaml.Node) error { return nil }
+	if err := fields(root, "the file", map[string]reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
+		return nil, err
+	}
+	if err := fields(root, "the file", map[string]reader{"sites": later, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer}); err != nil {
+		return nil, err
+	}
+	return p.finish(), nil
+}
+
+// parser fills a configuration from its YAML.
+type parser struct {
+	config   *Config
+	zones    map[string]int // the site of each zone
+	prefixes map[netip.Prefix]bool
+	pairs    map[[2]string]bool // zones that have a distance already, by name
+}
+
+func (p *parser) finish() *Config {
+	c := p.config
+	// A stable order, so that the first that contains an address is the most specific one.
+	slices.SortStableFunc(c.networks, func(a, b network) int { return cmp.Compare(b.prefix.Bits(), a.prefix.Bits()) })
+	if len(c.Distances)+len(c.CloudMs) > 0 || c.ElsewhereMs > 0 {
+		c.table = placement.NewDistances(c.Distances, c.CloudMs, c.ElsewhereMs)
+	}
+	return c
+}
+
+func (p *parser) sites(n *yaml.Node) error {
+	return list(n, "sites", maxSites, p.site)
+}
+
+func (p *parser) site(n *yaml.Node) error {
+	s, index := Site{}, len(p.config.Sites)
+	var networks *yaml.Node // read when the zones are known
+	err := fields(n, "a site", map[string]reader{
+		"name": func(v *yaml.Node) (err error) {
+			if s.Name, err = name(v, "name"); err == nil && slices.ContainsFunc(p.config.Sites, func(o Site) bool { return o.Name == s.Name }) {
+				err = at(v, "there is a site named %s already", s.Name)
+			}
+			return err
+		},
+		"zones": func(v *yaml.Node) error {
+			return list(v, "zones", maxZones, func(v *yaml.Node) error {
+				z, err := name(v, "zone")
+				if err != nil {
+					return err
+				}
+				if _, taken := p.zones[z]; taken {
+					return at(v, "zone %s appears twice: a zone belongs to one site", z)
+				}
+				p.zones[z], s.Zones = index, append(s.Zones, z)
+				return nil
+			})
+		},
+		"networks": func(v *yaml.Node) error { networks = v; return nil },
+		"max-distance-ms": func(v *yaml.Node) (err error) {
+			if s.MaxDistanceMs, err = number(v, "max-distance-ms", maxNumber); err == nil && s.MaxDistanceMs == 0 {
+				err = at(v, "max-distance-ms is 0: leave it out where any distance will do")
+			}
+			return err
+		},
+		"data-stays": func(v *yaml.Node) (err error) { s.DataStays, err = boolean(v, "data-stays"); return err },
+		"when-full": func(v *yaml.Node) error {
+			t, err := text(v, "when-full")
+			if s.WhenFull = signaling.WhenFull(t); err == nil && s.WhenFull != signaling.WhenFullQueue && s.WhenFull != signaling.WhenFullRefuse {
+				err = at(v, "when-full %.40q: queue or refuse", t)
+			}
+			return err
+		},
+		"shadows": func(v *yaml.Node) error {
+			on, err := boolean(v, "shadows")
+			s.NoShadows = !on
+			return err
+		},
+	})
+	switch {
+	case err != nil:
+		return err
+	case s.Name == "":
+		return at(n, "a site needs a name")
+	case len(s.Zones) == 0:
+		return at(n, "site %s needs zones: a list with at least one name", s.Name)
+	}
+	if networks != nil {
+		if err := list(networks, "networks", maxNetworks, func(v *yaml.Node) error { return p.network(v, &s, index) }); err != nil {
+			return err
+		}
+	}
+	p.config.Sites = append(p.config.Sites, s)
+	return nil
+}
+
+// network reads a prefix, or a prefix with the zone that its terminals stand in.
+func (p *parser) network(n *yaml.Node, s *Site, index int) error {
+	net := network{site: index, zone: s.Zones[0]}
+	var err error
+	if n.Kind == yaml.MappingNode {
+		err = fields(n, "a network", map[string]reader{
+			"prefix": func(v *yaml.Node) (err error) { net.prefix, err = prefix(v); return err },
+			"zone": func(v *yaml.Node) (err error) {
+				if net.zone, err = name(v, "zone"); err == nil && !slices.Contains(s.Zones, net.zone) {
+					err = at(v, "zone %s is none of site %s", net.zone, s.Name)
+				}
+				return err
+			},
+		})
+		if err == nil && !net.prefix.IsValid() {
+			err = at(n, "a network needs a prefix")
+		}
+	} else {
+		net.prefix, err = prefix(n)
+	}
+	if err != nil {
+		return err
+	}
+	if p.prefixes[net.prefix] {
+		return at(n, "network %s appears twice", net.prefix)
+	}
+	p.prefixes[net.prefix] = true
+	s.Networks = append(s.Networks, net.prefix)
+	p.config.networks = append(p.config.networks, net)
+	return nil
+}
+
+func (p *parser) distances(n *yaml.Node) error {
+	return fields(n, "distances", map[string]reader{
+		"between": func(v *yaml.Node) error { return list(v, "between", maxDistances, p.between) },
+		"elsewhere-ms": func(v *yaml.Node) (err error) {
+			if p.config.ElsewhereMs, err = number(v, "elsewhere-ms", maxNumber); err == nil && p.config.ElsewhereMs == 0 {
+				err = at(v, "elsewhere-ms is 0: leave it out where it is not known")
+			}
+			return err
+		},
+		"cloud": func(v *yaml.Node) error {
+			p.config.CloudMs = make(map[string]float64, len(v.Content)/2)
+			return each(v, "cloud", func(k, v *yaml.Node) error {
+				if err := p.known(k, k.Value); err != nil {
+					return err
+				}
+				ms, err := number(v, "the distance from "+k.Value+" to the cloud", maxNumber)
+				p.config.CloudMs[k.Value] = ms
+				return err
+			})
+		},
+	})
+}
+
+func (p *parser) between(n *yaml.Node) error {
+	var zones []string
+	var ms *float64
+	err := fields(n, "a distance", map[string]reader{
+		"zones": func(v *yaml.Node) error {
+			return list(v, "zones", 2, func(v *yaml.Node) error {
+				z, err := name(v, "zone")
+				if err == nil {
+					err = p.known(v, z)
+				}
+				zones = append(zones, z)
+				return err
+			})
+		},
+		"ms": func(v *yaml.Node) error {
+			d, err := number(v, "ms", maxNumber)
+			ms = &d
+			return err
+		},
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(zones) != 2 || ms == nil:
+		return at(n, "a distance has two zones and ms")
+	case zones[0] == zones[1]:
+		return at(n, "zone %s is no distance from itself", zones[0])
+	}
+	slices.Sort(zones)
+	pair := [2]string{zones[0], zones[1]}
+	if p.pairs[pair] {
+		return at(n, "the distance between %s and %s appears twice", pair[0], pair[1])
+	}
+	p.pairs[pair] = true
+	p.config.Distances = append(p.config.Distances, placement.ZoneDistance{A: pair[0], B: pair[1], Ms: *ms})
+	return nil
+}
+
+func (p *parser) nodes(n *yaml.Node) error {
+	if len(n.Content)/2 > maxNodes {
+		return at(n, "nodes has %d entries: at most %d", len(n.Content)/2, maxNodes)
+	}
+	p.config.Nodes = make(map[signaling.NodeID]signaling.Override, len(n.Content)/2)
+	return each(n, "nodes", func(k, v *yaml.Node) error {
+		if !signaling.ValidName(k.Value) {
+			return at(k, "node %.70q: letters, digits, '.', '-' and '_', at most 63", k.Value)
+		}
+		o, err := p.override(v)
+		if err != nil {
+			return err
+		}
+		if err := o.Validate(); err != nil {
+			return at(v, "node %s: %w", k.Value, err)
+		}
+		p.config.Nodes[signaling.NodeID(k.Value)] = o
+		return nil
+	})
+}
+
+func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
+	err = fields(n, "a node", map[string]reader{
+		"types": func(v *yaml.Node) error {
+			if len(v.Content) == 0 {
+				return at(v, "types is a list with at least one of %v", signaling.TaskTypes)
+			}
+			return list(v, "types", len(signaling.TaskTypes), func(v *yaml.Node) error {
+				t, err := text(v, "type")
+				if err != nil {
+					return err
+				}
+				if !signaling.TaskType(t).Valid() || slices.Contains(o.Types, signaling.TaskType(t)) {
+					return at(v, "type %.40q: each of %v at most once", t, signaling.TaskTypes)
+				}
+				o.Types = append(o.Types, signaling.TaskType(t))
+				return nil
+			})
+		},
+		"zone": func(v *yaml.Node) error {
+			z, err := name(v, "zone")
+			if err == nil {
+				err = p.known(v, z)
+			}
+			o.Zone = &z
+			return err
+		},
+		"distance-ms": func(v *yaml.Node) error {
+			d, err := number(v, "distance-ms", maxNumber)
+			o.DistanceMs = &d
+			return err
+		},
+		"capacity": func(v *yaml.Node) error {
+			o.Capacity = &signaling.Resources{}
+			return capacity(v, o.Capacity)
+		},
+	})
+	return o, err
+}
+
+func capacity(n *yaml.Node, r *signaling.Resources) error {
+	amount := func(name string, to *int64) reader {
+		return func(v *yaml.Node) (err error) { *to, err = whole(v, name, 1<<31); return err }
+	}
+	return fields(n, "capacity", map[string]reader{
+		"gpu-memory-mb": amount("gpu-memory-mb", &r.GPUMemoryMB), "gpu-milli": amount("gpu-milli", &r.GPUMilli),
+		"encoder-sessions": amount("encoder-sessions", &r.EncoderSessions), "cpu-milli": amount("cpu-milli", &r.CPUMilli),
+		"memory-mb": amount("memory-mb", &r.MemoryMB),
+	})
+}
+
+func (p *parser) buffer(n *yaml.Node) error {
+	b := &p.config.Buffer
+	return fields(n, "buffer", map[string]reader{
+		"min":   func(v *yaml.Node) error { m, err := whole(v, "min", maxBuffer); b.Min = int(m); return err },
+		"share": func(v *yaml.Node) (err error) { b.Share, err = number(v, "share", maxShare); return err },
+	})
+}
+
+// known refuses a zone that no site has.
+func (p *parser) known(n *yaml.Node, zone string) error {
+	if _, ok := p.zones[zone]; !ok {
+		return at(n, "zone %.70q is of no site: name it in one", zone)
+	}
+	return nil
+}
+
+func name(n *yaml.Node, what string) (string, error) {
+	s, err := text(n, what)
+	if err == nil && !signaling.ValidName(s) {
+		err = at(n, "%s %.70q: letters, digits, '.', '-' and '_', at most 63", what, s)
+	}
+	return s, err
+}
+
+// prefix reads a network's prefix. One with bits beyond its length is refused: it is mistaken for an address.
+func prefix(n *yaml.Node) (netip.Prefix, error) {
+	s, err := text(n, "network")
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, at(n, "network %.60q: a prefix like 10.1.2.0/24", s)
+	}
+	if p.Addr().Is4In6() {
+		return netip.Prefix{}, at(n, "network %.60q: write an IPv4 prefix like 10.1.2.0/24", s)
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, at(n, "network %s has bits behind its length: is %s meant?", s, p.Masked())
+	}
+	return p, nil
+}

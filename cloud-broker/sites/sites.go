@@ -1,0 +1,99 @@
+package sites
+
+import (
+	"net/netip"
+
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Config is what is configured of places. A nil Config knows none.
+type Config struct {
+	Sites     []Site
+	Distances []placement.ZoneDistance // round trips between zones
+	CloudMs   map[string]float64       // round trips from zones to the cloud
+	// ElsewhereMs is the round trip between zones that Distances does not have; 0 where it is not known.
+	ElsewhereMs float64
+	Nodes       map[signaling.NodeID]signaling.Override
+	Buffer      Buffer // DefaultBuffer where it is not configured
+
+	table    *placement.Distances
+	networks []network // the most specific first
+}
+
+// Site is a place.
+type Site struct {
+	Name  string
+	Zones []string // at least one; terminals that only their address places stand in the first
+	// Networks are the prefixes of its terminals' addresses.
+	Networks      []netip.Prefix
+	MaxDistanceMs float64            // its terminals take no edge farther away; 0 is any
+	DataStays     bool               // its data does not leave its zones
+	WhenFull      signaling.WhenFull // for requests that do not say; empty where the site does not either
+	NoShadows     bool               // its sessions need no second edge (A12)
+}
+
+// Buffer is how many nodes are kept free.
+type Buffer struct {
+	Min   int     // at least so many
+	Share float64 // or this share of the busy ones, where that is more
+}
+
+// DefaultBuffer is the buffer where none is configured.
+var DefaultBuffer = Buffer{Min: 2, Share: 0.2}
+
+// network is a prefix of terminals' addresses and where they stand.
+type network struct {
+	prefix netip.Prefix
+	site   int
+	zone   string
+}
+
+// Locate finds the site and zone of a terminal: by the zone that it names, where a site has that; else by its network
+// address, where at is valid. Where neither places it, site is nil and z the zone that it names.
+func (c *Config) Locate(zone string, at netip.Addr) (site *Site, z string) {
+	if c == nil {
+		return nil, zone
+	}
+	if site := c.SiteOf(zone); site != nil {
+		return site, zone
+	}
+	at = at.Unmap().WithZone("")
+	for i := range c.networks {
+		if n := &c.networks[i]; n.prefix.Contains(at) {
+			return &c.Sites[n.site], n.zone
+		}
+	}
+	return nil, zone
+}
+
+// SiteOf returns the site that has a zone, or nil.
+func (c *Config) SiteOf(zone string) *Site {
+	if c == nil || zone == "" {
+		return nil
+	}
+	for i := range c.Sites {
+		for _, z := range c.Sites[i].Zones {
+			if z == zone {
+				return &c.Sites[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Table returns the cost table of distances, nil where none is configured.
+func (c *Config) Table() *placement.Distances {
+	if c == nil {
+		return nil
+	}
+	return c.table
+}
+
+// Within are the zones that a site's data must not leave, nil where it may go anywhere.
+func (s *Site) Within() []string {
+	if s == nil || !s.DataStays {
+		return nil
+	}
+	return s.Zones
+}
