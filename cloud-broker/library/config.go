@@ -46,6 +46,9 @@ type Spec struct {
 	Timeout time.Duration
 	// Writable says that files may be sent to it (STOW-RS). Stores are, unless they say otherwise; folders never.
 	Writable bool
+	// Site is the site that the studies are of, as the configuration of sites names it; empty where they are of no one
+	// site. Where that site's data stays, they are worked on there alone.
+	Site string
 }
 
 // Bounds of the configuration file.
@@ -68,6 +71,7 @@ const Example = `sources:
     client-key-file: tomocast.key
     timeout: 30s                  # how long it may send nothing
     writable: true                # files may be sent there (STOW-RS)
+    site: north                   # whose studies they are, where sites are configured
   - name: research
     kind: folder                  # DICOM, NIfTI, NRRD and zip files, only read
     path: /data/research
@@ -167,7 +171,7 @@ func (s *Spec) read(n *yaml.Node, dir string) error {
 	if n.Kind != yaml.MappingNode {
 		return at(n, "a source is a group of fields: name, kind, and path or url")
 	}
-	texts := map[string]*string{"name": &s.Name, "kind": (*string)(&s.Kind), "url": &s.URL, "username": &s.Username}
+	texts := map[string]*string{"name": &s.Name, "kind": (*string)(&s.Kind), "url": &s.URL, "username": &s.Username, "site": &s.Site}
 	paths := map[string]*string{
 		"path": &s.Path, "password-file": &s.PasswordFile, "bearer-file": &s.BearerFile, "ca-file": &s.CAFile,
 		"client-cert-file": &s.CertFile, "client-key-file": &s.KeyFile,
@@ -202,7 +206,7 @@ func (s *Spec) read(n *yaml.Node, dir string) error {
 			}
 		default:
 			return at(k, "unknown field %.40q: a source has name, kind, path, url, username, password-file, bearer-file, ca-file, "+
-				"client-cert-file, client-key-file, timeout and writable", k.Value)
+				"client-cert-file, client-key-file, timeout, writable and site", k.Value)
 		}
 	}
 	if s.Kind == Store && given["writable"] == nil {
@@ -234,6 +238,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("name %.70q: letters, digits, '.', '-' and '_', at most 63", s.Name)
 	case s.Name == signaling.Uploads:
 		return fmt.Errorf("name %s is kept for files that users send to their edge", s.Name)
+	case s.Site != "" && !signaling.ValidName(s.Site):
+		return fmt.Errorf("source %s: site %.70q: letters, digits, '.', '-' and '_', at most 63", s.Name, s.Site)
 	case s.Kind != Folder && s.Kind != Store && s.Kind != PACS:
 		return fmt.Errorf("source %s: kind %.40q: folder, store or pacs", s.Name, string(s.Kind))
 	case s.Kind != PACS && s.Path == "":
