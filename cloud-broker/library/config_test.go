@@ -21,7 +21,7 @@ func TestTheExampleIsValid(t *testing.T) {
 	want := []Spec{
 		{Name: "archive", Kind: PACS, URL: "https://pacs.example.org/dicom-web", Username: "tomocast",
 			PasswordFile: filepath.Join(dir, "secrets/pacs"), CAFile: filepath.Join(dir, "hospital-ca.pem"),
-			CertFile: filepath.Join(dir, "tomocast.pem"), KeyFile: filepath.Join(dir, "tomocast.key"), Timeout: 30 * time.Second, Writable: true},
+			CertFile: filepath.Join(dir, "tomocast.pem"), KeyFile: filepath.Join(dir, "tomocast.key"), Timeout: 30 * time.Second, Writable: true, Site: "north"},
 		{Name: "research", Kind: Folder, Path: "/data/research"},
 		{Name: "kept", Kind: Store, Path: "/data/kept", Writable: true},
 	}
