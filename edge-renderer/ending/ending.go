@@ -2,6 +2,7 @@
 package ending
 
 import (
+	"context"
 	"errors"
 
 	"github.com/tomocast/tomocast/signaling"
@@ -26,4 +27,19 @@ func Outcome(reason error) (signaling.TaskState, string) {
 		return signaling.TaskFailed, problem.Title
 	}
 	return signaling.TaskFailed, reason.Error()
+}
+
+// Problem is what a user is told of a reason, or of any other error on the edge.
+func Problem(err error) *signaling.Problem {
+	var p *signaling.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "Cancelled"}
+	case errors.Is(err, ErrExpired), errors.Is(err, ErrFinished):
+		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "The session has ended", Detail: err.Error()}
+	}
+	return &signaling.Problem{Code: signaling.ProblemInternal, Title: "Something failed on the edge", Detail: err.Error()}
 }
