@@ -1,5 +1,7 @@
 package signaling
 
+import "net/http"
+
 // SignalType is the kind of a signalling message.
 type SignalType string
 
@@ -79,3 +81,28 @@ const (
 	ProblemStays        ProblemCode = "data-stays" // the site's data must not leave it, and nothing is free there
 	ProblemPreempted    ProblemCode = "pre-empted" // an idle session made room for an urgent one
 )
+
+// Status is the HTTP status of an answer with a problem of this code.
+func (c ProblemCode) Status() int {
+	switch c {
+	case ProblemBadRequest:
+		return http.StatusBadRequest
+	case ProblemUnauthorized:
+		return http.StatusUnauthorized
+	case ProblemForbidden:
+		return http.StatusForbidden
+	case ProblemNotFound:
+		return http.StatusNotFound
+	case ProblemSessionTaken, ProblemCancelled, ProblemPreempted:
+		return http.StatusConflict
+	case ProblemNoFreeNode, ProblemUnavailable, ProblemEdgeLost, ProblemStays:
+		return http.StatusServiceUnavailable
+	case ProblemNotAVolume, ProblemUnreadable, ProblemUnsupported:
+		return http.StatusUnprocessableEntity
+	case ProblemTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case ProblemRateLimited:
+		return http.StatusTooManyRequests
+	}
+	return http.StatusInternalServerError
+}
