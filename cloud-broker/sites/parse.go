@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -54,7 +55,7 @@ func Parse(data []byte) (*Config, error) {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
-	p := parser{config: &Config{Buffer: DefaultBuffer}, zones: map[string]int{}, prefixes: map[netip.Prefix]bool{}, pairs: map[[2]string]bool{}}
+	p := parser{config: &Config{Buffer: capacity.Default}, zones: map[string]int{}, prefixes: map[netip.Prefix]bool{}, pairs: map[[2]string]bool{}}
 	later := func(*yaml.Node) error { return nil }
 	if err := fields(root, "the file", map[string]reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
 		return nil, err
@@ -295,13 +296,13 @@ func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
 		},
 		"capacity": func(v *yaml.Node) error {
 			o.Capacity = &signaling.Resources{}
-			return capacity(v, o.Capacity)
+			return amounts(v, o.Capacity)
 		},
 	})
 	return o, err
 }
 
-func capacity(n *yaml.Node, r *signaling.Resources) error {
+func amounts(n *yaml.Node, r *signaling.Resources) error {
 	amount := func(name string, to *int64) reader {
 		return func(v *yaml.Node) (err error) { *to, err = whole(v, name, 1<<31); return err }
 	}

@@ -3,6 +3,7 @@ package sites
 import (
 	"net/netip"
 
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -15,7 +16,7 @@ type Config struct {
 	// ElsewhereMs is the round trip between zones that Distances does not have; 0 where it is not known.
 	ElsewhereMs float64
 	Nodes       map[signaling.NodeID]signaling.Override
-	Buffer      Buffer // DefaultBuffer where it is not configured
+	Buffer      Buffer // capacity.Default where it is not configured
 
 	table    *placement.Distances
 	networks []network // the most specific first
@@ -34,13 +35,7 @@ type Site struct {
 }
 
 // Buffer is how many nodes are kept free.
-type Buffer struct {
-	Min   int     // at least so many
-	Share float64 // or this share of the busy ones, where that is more
-}
-
-// DefaultBuffer is the buffer where none is configured.
-var DefaultBuffer = Buffer{Min: 2, Share: 0.2}
+type Buffer = capacity.Policy
 
 // network is a prefix of terminals' addresses and where they stand.
 type network struct {
