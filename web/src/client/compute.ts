@@ -1,5 +1,5 @@
 // Compute tasks beside the picture: submitted on control, their results come over bulk.
-import type { Event as EdgeEvent, TaskRequest } from "../contract.js";
+import type { Event as EdgeEvent, Request, TaskRequest } from "../contract.js";
 import { BulkReceiver } from "./bulk.js";
 import type { Control } from "./control.js";
 import { ProblemError } from "./problem.js";
@@ -17,7 +17,19 @@ export interface Computation {
   cancel(): void;
 }
 
-interface Running {
+/** Handling is how an edge handles a task (A9): by its resident workers, by workers of the task's own, or later. */
+export type Handling = NonNullable<Request["handling"]>;
+
+/** Handled is told how the edge handles a task, and asked where that is the user's to say. */
+export interface Handled {
+  /** waiting says why the task does not run yet. */
+  waiting?(reason: string): void;
+  started?(handling: Handling | undefined): void;
+  /** choose resolves with the user's choice; without one the edge takes its default after a while. */
+  choose?(choices: Handling[]): Promise<Handling | undefined>;
+}
+
+interface Running extends Handled {
   progress(share: number): void;
   resolve(result: Result): void;
   reject(error: Error): void;
@@ -44,10 +56,10 @@ export class Computations {
   }
 
   /** submit starts a task; progress is told the share done, 0 to 1. */
-  submit(task: TaskRequest, progress: (share: number) => void): Computation {
+  submit(task: TaskRequest, progress: (share: number) => void, handled: Handled = {}): Computation {
     const id = `c-${crypto.randomUUID()}`;
     const result = new Promise<Result>((resolve, reject) => {
-      this.#running.set(id, { progress, resolve, reject });
+      this.#running.set(id, { ...handled, progress, resolve, reject });
       this.#control.request({ type: "task-submit", taskId: id, task }).catch((error: unknown) => {
         this.#take(id)?.reject(error as Error);
       });
@@ -65,8 +77,19 @@ export class Computations {
   /** event takes the control events of tasks. */
   event(event: EdgeEvent): void {
     const id = event.taskId ?? "";
-    if (event.type === "task-progress") this.#running.get(id)?.progress(event.progress ?? 0);
+    const running = this.#running.get(id);
+    if (event.type === "task-progress") running?.progress(event.progress ?? 0);
+    else if (event.type === "task-waiting") running?.waiting?.(event.reason ?? "");
+    else if (event.type === "task-started") running?.started?.(event.handling);
+    else if (event.type === "choose") void this.#choose(id, event.choices ?? []);
     else if (event.problem !== undefined) this.#take(id)?.reject(ProblemError.from(event.problem));
+  }
+
+  /** choose passes the user's choice on. One that comes too late is refused, which changes nothing. */
+  async #choose(id: string, choices: Handling[]): Promise<void> {
+    const handling = await this.#running.get(id)?.choose?.(choices).catch(() => undefined);
+    if (handling === undefined || !this.#running.has(id)) return;
+    this.#control.request({ type: "handle", taskId: id, handling }).catch(() => undefined);
   }
 
   /** message takes one message of the bulk channel. */

@@ -52,6 +52,13 @@ export class BrokerHTTP {
     return body;
   }
 
+  /** stream opens an answer that goes on until the signal ends it. It rejects with a ProblemError where it is a refusal. */
+  async stream(path: string, signal: AbortSignal): Promise<Response> {
+    const response = await this.send(`/api/v1${path}`, { headers: { Accept: "text/event-stream" }, signal, withinMs: Number.POSITIVE_INFINITY });
+    if (!response.ok) throw problemOf(response.status, await response.json().catch(() => undefined));
+    return response;
+  }
+
   /** send sends anything and gives the answer as it is. It rejects with a ProblemError where none comes. */
   async send(path: string, options: SendOptions = {}): Promise<Response> {
     const token = (await this.#getToken?.()) ?? "";

@@ -37,6 +37,8 @@ export function lossOf(problem: ProblemError | undefined, wasOpen: boolean, trie
     case "not-found":
     case "session-taken": // that session is not ours any more
       return { then: "begin anew", problem: gone };
+    case "pre-empted": // the user may ask for another place
+      return { then: "fail", problem };
     case "unauthorized": // the next grant has a new token
       return { then: "go on", problem: gone };
     default:

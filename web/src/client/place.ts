@@ -1,19 +1,40 @@
-// The place that the broker has given a task.
-import type { Grant, TaskRequest } from "../contract.js";
-import type { BrokerAPI } from "./api.js";
+// The place of a task: asked for at the nearest edge or at the broker, waited for in the queue, and renewed.
+import type { Grant, Pending, TaskRequest } from "../contract.js";
+import { type Answer, type BrokerAPI, isGrant } from "./api.js";
+import { follow, type Followed } from "./follow.js";
+import type { Near } from "./near.js";
 import { ProblemError } from "./problem.js";
 import type { Credentials } from "./signal.js";
 
+/** Way is whom a page asks first: the broker, or the nearest edge that it may ask. */
+export type Way = "broker-first" | "edge-first";
+
+/** Whom says whom to ask, and what is known of the edges near the page. */
+export interface Whom {
+  way: Way;
+  near: Near;
+}
+
 /** A token that holds for less than this is renewed before it is used. */
 const leastMs = 5_000;
+/** What may be otherwise soon. */
+const passing = new Set<ProblemError["code"]>(["no-free-node", "unavailable", "data-stays"]);
+/** So many edges are asked before the broker is. */
+const edgesAsked = 2;
 
 /** Place holds the newest grant of one task, or none. */
 export class Place {
   readonly #api: BrokerAPI;
+  readonly #whom: Whom | undefined;
+  readonly #told: Followed;
   #grant: Grant | undefined;
+  #waiting = "";
 
-  constructor(api: BrokerAPI) {
+  /** told hears how a task waits. */
+  constructor(api: BrokerAPI, whom: Whom | undefined, told: Followed) {
     this.#api = api;
+    this.#whom = whom;
+    this.#told = told;
   }
 
   get grant(): Grant | undefined {
@@ -22,13 +43,51 @@ export class Place {
 
   /** ask asks for a place for a new task. It says nothing where it was stopped meanwhile; the task is ended then. */
   async ask(request: TaskRequest, stop: AbortSignal): Promise<Grant | undefined> {
-    const grant = await this.#api.submit(request, crypto.randomUUID(), stop);
+    this.leave();
+    const pings = this.#whom?.near.known() ?? [];
+    const answer = await this.#submit(pings.length === 0 ? request : { ...request, pings }, crypto.randomUUID(), stop);
     if (stop.aborted) {
-      this.#api.finish(grant.task).catch(() => undefined);
+      this.#end(answer.task);
       return undefined;
     }
-    this.#grant = grant;
-    return grant;
+    this.#grant = isGrant(answer) ? answer : await this.#wait(answer, stop);
+    return this.#grant;
+  }
+
+  /**
+   * submit asks the nearest edges where that is the way, and else the broker, which has the last word: with the same key
+   * both know the same task.
+   */
+  async #submit(request: TaskRequest, key: string, stop: AbortSignal): Promise<Answer> {
+    if (this.#whom?.way === "edge-first") {
+      const { edges, token } = await this.#whom.near.nearest(request.type, stop).catch(() => ({ edges: [], token: "" }));
+      const pings = this.#whom.near.known();
+      const asked = pings.length === 0 ? request : { ...request, pings };
+      for (const { url = "" } of edges.slice(0, edgesAsked)) {
+        stop.throwIfAborted();
+        try {
+          return await this.#api.submitToEdge(url, token, asked, key, stop);
+        } catch {
+          // It is gone or does not take this page; the next one may.
+        }
+      }
+    }
+    stop.throwIfAborted();
+    return this.#api.submit(request, key, stop);
+  }
+
+  /** wait follows the task at this page's broker, also where a busy edge has sent it there. */
+  async #wait(pending: Pending, stop: AbortSignal): Promise<Grant> {
+    const { task } = pending;
+    this.#waiting = task;
+    this.#told.pending(pending);
+    try {
+      return await follow((signal) => this.#api.events(task, signal), this.#told, stop);
+    } finally {
+      // Who does not wait any more leaves the queue.
+      if (this.#waiting === task && stop.aborted) this.#end(task);
+      if (this.#waiting === task) this.#waiting = "";
+    }
   }
 
   /**
@@ -40,7 +99,7 @@ export class Place {
     try {
       this.#grant = await this.#api.grant(this.#grant.task, { lost: true, parameters }, stop);
     } catch (error) {
-      if (error instanceof ProblemError && (error.code === "no-free-node" || error.code === "unavailable")) throw error;
+      if (error instanceof ProblemError && passing.has(error.code)) throw error;
       stop.throwIfAborted();
       return undefined;
     }
@@ -58,13 +117,21 @@ export class Place {
     return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
   }
 
-  /** leave forgets the grant: the next one is of another task. */
+  /** leave forgets the grant: the next one is of another task. One that waits leaves the queue. */
   leave(): void {
     this.#grant = undefined;
+    if (this.#waiting !== "") this.#end(this.#waiting);
+    this.#waiting = "";
   }
 
   /** finish ends the task at the broker. */
   finish(): void {
-    if (this.#grant !== undefined) this.#api.finish(this.#grant.task).catch(() => undefined);
+    const task = this.#grant?.task ?? this.#waiting;
+    if (task !== "") this.#end(task);
+    this.#waiting = "";
+  }
+
+  #end(task: string): void {
+    this.#api.finish(task).catch(() => undefined);
   }
 }

@@ -53,6 +53,8 @@ const plain: Record<ProblemCode, Explanation> = {
   internal: { title: "Something failed inside the service", detail: "Try again; if it fails again, tell the operator.", advice: "retry" },
   "edge-lost": { title: "The renderer of this session is gone", detail: "The session is opened again as soon as a renderer is free.", advice: "retry" },
   unsupported: { title: "This is not supported here", detail: "", advice: "studies" },
+  "data-stays": { title: "No renderer of this site is free", detail: "The images of this site may not leave it, so no other renderer may show them. Try again in a moment.", advice: "retry" },
+  "pre-empted": { title: "This session made room for an urgent one", detail: "It was idle. Open it again to have a place as soon as one is free; the view is kept.", advice: "retry" },
   "rate-limited": { title: "Too many requests", detail: "Wait a moment, then retry.", advice: "retry" },
 };
 

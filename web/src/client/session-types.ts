@@ -1,5 +1,5 @@
 // What a session tells.
-import type { Loading, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
+import type { Loading, Pending, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
 import type { ProblemError } from "./problem.js";
 import type { Sent, UploadFile } from "./upload.js";
 
@@ -7,13 +7,15 @@ import type { Sent, UploadFile } from "./upload.js";
 export type Subject = { series: SeriesRef } | { files: readonly UploadFile[] };
 
 /**
- * State is where a session is: asking the broker, connecting to the edge, loading the series, running,
+ * State is where a session is: asking for a place, waiting for one in the queue, connecting to the edge, loading the series, running,
  * restoring what broke, ended as asked, or failed.
  */
-export type State = "asking" | "connecting" | "loading" | "running" | "restoring" | "ended" | "failed";
+export type State = "asking" | "waiting" | "connecting" | "loading" | "running" | "restoring" | "ended" | "failed";
 
 export interface SessionEvents {
   state: State;
+  /** pending is where the task stands in the queue; undefined when it waits no more. */
+  pending: Pending | undefined;
   view: ViewState;
   series: SeriesInfo[];
   info: SessionInfo;

@@ -2,26 +2,25 @@
 import type {
   Event as EdgeEvent,
   Grant,
+  Pending,
   Request,
   SeriesRef,
-  Stamp,
   TaskRequest,
   ViewPatch,
   ViewState,
 } from "../contract.js";
 import type { BrokerAPI } from "./api.js";
 import { backoffMs, wait } from "./backoff.js";
-import { type Computation, Computations } from "./compute.js";
+import type { Computation, Handled } from "./compute.js";
 import { Connection } from "./connection.js";
-import { Control } from "./control.js";
 import { Emitter } from "./emitter.js";
-import { InputSender, pageScheduler, Sequence, type ViewportChange } from "./input.js";
+import { Sequence, type ViewportChange } from "./input.js";
+import { Line } from "./line.js";
 import { Pictures } from "./pictures.js";
 import { isFinal, lossOf } from "./loss.js";
 import { cancelled, isAsked, Opening } from "./opening.js";
 import { asProblem, ProblemError } from "./problem.js";
-import { Place } from "./place.js";
-import { Pulse } from "./pulse.js";
+import { Place, type Whom } from "./place.js";
 import type { Orientation, SessionEvents, State, Subject } from "./session-types.js";
 import { ShownViews } from "./shown-view.js";
 import { Told } from "./told.js";
@@ -44,30 +43,32 @@ export class Session extends Emitter<SessionEvents> {
   readonly #sequence = new Sequence();
   #state: State = "asking";
   #problem: ProblemError | undefined;
-  #connection: Connection | undefined;
-  #control: Control | undefined;
-  #computations: Computations | undefined;
-  #input: InputSender | undefined;
+  #line: Line | undefined;
   #view: ViewState | undefined;
   #size: { width: number; height: number } | undefined;
   #hidden = false;
-  #pulse: Pulse | undefined;
   #attempt = 0;
   #opening: Opening | undefined;
   /** again is what was on the screen when the edge was lost. */
   #again: SeriesRef | undefined;
+  #pending: Pending | undefined;
+  readonly #wants: () => Partial<TaskRequest>;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
-  /** view is what the session opens with; without one the edge chooses. */
-  constructor(api: BrokerAPI, subject: Subject, view?: ViewState) {
+  /** view is what the session opens with; without one the edge chooses. wants is asked how a request is to be placed. */
+  constructor(api: BrokerAPI, subject: Subject, view?: ViewState, whom?: Whom, wants: () => Partial<TaskRequest> = () => ({})) {
     super();
-    this.#place = new Place(api);
+    this.#wants = wants;
+    this.#place = new Place(api, whom, {
+      pending: (pending) => { this.#waits(pending, undefined); },
+      cut: (problem) => { this.#waits(this.#pending, problem); },
+    });
     if ("series" in subject) this.#series = subject.series;
     else this.#uploader = new Uploader(subject.files, (sent) => { this.told.send(sent); });
     this.#view = view;
     this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });
     this.pictures.on("still", ({ header }) => { this.views.picture(header.rev, header.seq); });
-    this.pictures.on("covered", (seq) => this.#input?.covered(seq));
+    this.pictures.on("covered", (seq) => this.#line?.input.covered(seq));
     this.pictures.on("damaged", ({ reason, again }) => {
       this.emit("notice", new ProblemError("unreadable", "A lossless picture was thrown away", `${reason}.`));
       if (again) this.requestStill().catch(() => undefined);
@@ -96,12 +97,18 @@ export class Session extends Emitter<SessionEvents> {
     return this.#place.grant;
   }
 
+  /** pending is where the session stands in the queue, while it does. */
+  get pending(): Pending | undefined {
+    return this.#pending;
+  }
+
   /** start asks for a place and connects. What goes wrong is told by the state. */
-  async start(): Promise<void> {
+  async start(urgent = false): Promise<void> {
+    const stop = this.#stop.signal;
     try {
-      await this.#begin();
+      await this.#begin(urgent);
     } catch (error) {
-      this.#fail(error);
+      if (!stop.aborted) this.#fail(error);
     }
   }
 
@@ -112,30 +119,30 @@ export class Session extends Emitter<SessionEvents> {
 
   /** newestTimestamp is the RTP timestamp of the newest frame, for browsers that do not tell it with the frame. */
   newestTimestamp(): number | undefined {
-    return this.#connection?.newestTimestamp();
+    return this.#line?.connection.newestTimestamp();
   }
 
   getStats(): Promise<RTCStatsReport> | undefined {
-    return this.#connection?.getStats();
+    return this.#line?.connection.getStats();
   }
 
   /** change moves a viewport; active says that the hand is still on the picture. */
   change(change: ViewportChange, active: boolean): void {
     if (this.#view === undefined) return;
     this.#view = patched(this.#view, { viewports: [change] });
-    this.#input?.change(change, active);
+    this.#line?.input.change(change, active);
     this.emit("view", this.#view);
   }
 
   /** setView changes parts of the view and resolves when the edge has taken it in. */
   async setView(patch: ViewPatch): Promise<void> {
-    for (const { id, ...fields } of patch.viewports as ViewportChange[]) this.#input?.overrule(id, Object.keys(fields));
+    for (const { id, ...fields } of patch.viewports as ViewportChange[]) this.#line?.input.overrule(id, Object.keys(fields));
     await this.#write({ type: "set-view", view: patch });
   }
 
   /** resetView looks from a standard side; without one, everything is as when the study was opened. */
   async resetView(viewport: string, orientation?: Orientation): Promise<void> {
-    this.#input?.overrule(viewport, orientation === undefined ? undefined : ["camera"]);
+    this.#line?.input.overrule(viewport, orientation === undefined ? undefined : ["camera"]);
     await this.#write({ type: "reset-view", viewport, ...(orientation === undefined ? {} : { orientation }) });
   }
 
@@ -176,8 +183,8 @@ export class Session extends Emitter<SessionEvents> {
 
   /** check looks whether the connection still stands, after sleep or a change of network. */
   check(): void {
-    this.#connection?.check();
-    this.#pulse?.doubt();
+    this.#line?.connection.check();
+    this.#line?.pulse.doubt();
   }
 
   requestStill(): Promise<void> {
@@ -185,9 +192,9 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** submit runs a compute task on this session's data. */
-  submit(task: TaskRequest, progress: (share: number) => void): Computation {
-    if (this.#computations === undefined) throw new ProblemError("unavailable", "The session is not open yet");
-    return this.#computations.submit(task, progress);
+  submit(task: TaskRequest, progress: (share: number) => void, handled?: Handled): Computation {
+    if (this.#line === undefined) throw new ProblemError("unavailable", "The session is not open yet");
+    return this.#line.computations.submit(task, progress, handled);
   }
 
   /** retry opens the session again after it failed or ended, with the same view. */
@@ -197,6 +204,14 @@ export class Session extends Emitter<SessionEvents> {
     this.#problem = undefined;
     this.#attempt = 0;
     await this.start();
+  }
+
+  /** urge asks anew while the session waits: before others, and where nothing is free in the place of an idle session. */
+  async urge(): Promise<void> {
+    if (this.#pending === undefined || this.#finished) return;
+    this.#stop.abort(cancelled);
+    this.#stop = new AbortController();
+    await this.start(true);
   }
 
   /** giveUp stops trying to restore the session; retry begins again. */
@@ -219,12 +234,26 @@ export class Session extends Emitter<SessionEvents> {
     this.clear();
   }
 
-  async #begin(): Promise<void> {
+  async #begin(urgent = false): Promise<void> {
     this.#enter(this.#state === "restoring" ? "restoring" : "asking");
-    const request: TaskRequest = { type: "rendering", parameters: this.#parameters() };
+    const request: TaskRequest = { ...this.#wants(), type: "rendering", parameters: this.#parameters() };
+    if (urgent) request.urgent = true;
     if (this.#series !== undefined) request.series = this.#series;
-    const grant = await this.#place.ask(request, this.#stop.signal);
+    const stop = this.#stop.signal;
+    const grant = await this.#place.ask(request, stop);
+    if (stop.aborted) return;
+    this.#waits(undefined, undefined);
     if (grant !== undefined) this.#connect(grant);
+  }
+
+  /** waits takes where the task stands in the queue, and whether that is known now. */
+  #waits(pending: Pending | undefined, problem: ProblemError | undefined): void {
+    this.#pending = pending;
+    if (this.#state === "asking" || this.#state === "waiting") {
+      this.#problem = problem;
+      if (pending !== undefined && this.#state === "asking") this.#enter("waiting");
+    }
+    this.emit("pending", pending);
   }
 
   /** parameters are what the edge begins with: the view, and the size of pictures where it is known yet. */
@@ -239,21 +268,15 @@ export class Session extends Emitter<SessionEvents> {
     this.views.restart();
     if (this.#state !== "restoring") this.#enter("connecting");
     const connection = new Connection(() => this.#place.credentials(this.#stop.signal), grant.iceServers, resume);
-    const control = new Control((message) => connection.send("control", message));
-    const computations = new Computations(control);
-    this.#connection = connection;
-    this.#control = control;
-    this.#computations = computations;
-    this.#pulse = new Pulse(connection, control, () => this.#display());
-    this.#input = new InputSender({
+    this.#line = new Line(connection, {
+      pictures: this.pictures,
       sequence: this.#sequence,
-      scheduler: pageScheduler,
-      // What waits in the buffer is old before it is sent.
-      send: (message) => connection.send("input", JSON.stringify(message), 16 << 10),
+      display: () => this.#display(),
       sent: (seq, at) => {
         this.pictures.input(seq, at);
         if (this.#view !== undefined) this.views.asked(seq, this.#view);
       },
+      event: (event) => { this.#event(event); },
     });
     connection.on("stream", (stream) => {
       this.emit("stream", stream);
@@ -261,14 +284,7 @@ export class Session extends Emitter<SessionEvents> {
     connection.on("open", () => {
       if (this.#size !== undefined) this.#send({ type: "resize", ...this.#size });
       if (this.#hidden) this.#send({ type: "visibility", hidden: true });
-      this.#pulse?.start();
-    });
-    connection.on("message", ({ channel, data }) => {
-      if (channel === "still") this.pictures.stillMessage(data);
-      else if (channel === "bulk") void computations.message(data);
-      else if (typeof data !== "string") return; // binary messages are for those two only
-      else if (channel === "stamps") this.pictures.stamp(JSON.parse(data) as Stamp);
-      else if (channel === "control") this.#event(JSON.parse(data) as EdgeEvent);
+      this.#line?.pulse.start();
     });
     connection.on("interrupted", () => {
       this.#problem = new ProblemError("unavailable", "The connection is interrupted", "The same renderer is being tried again; where it does not answer, another one takes over.");
@@ -276,11 +292,8 @@ export class Session extends Emitter<SessionEvents> {
     });
     connection.on("restored", () => {
       this.#settle();
-      this.#input?.resume();
+      this.#line?.input.resume();
       this.#send({ type: "refresh" });
-    });
-    connection.on("suspect", () => {
-      this.#pulse?.doubt();
     });
     connection.on("lost", (problem) => {
       this.#lost(problem, connection.wasOpen);
@@ -296,7 +309,7 @@ export class Session extends Emitter<SessionEvents> {
     }
     switch (event.type) {
       case "reply":
-        this.#control?.reply(event);
+        this.#line?.control.reply(event);
         break;
       case "ready":
         this.#settle();
@@ -307,7 +320,10 @@ export class Session extends Emitter<SessionEvents> {
         break;
       case "task-progress":
       case "task-done":
-        this.#computations?.event(event);
+      case "task-waiting":
+      case "task-started":
+      case "choose":
+        this.#line?.computations.event(event);
         break;
       case "notice":
         if (event.problem !== undefined) this.#noticed(ProblemError.from(event.problem));
@@ -353,17 +369,18 @@ export class Session extends Emitter<SessionEvents> {
 
   /** deliver sends the files to an edge that does not have them. */
   #deliver(): void {
-    const [connection, control, grant] = [this.#connection, this.#control, this.grant];
-    if (this.#uploader === undefined || this.told.patients.length > 0 || !connection || !control || !grant) return;
-    this.#uploader.deliver(grant.attempt.id, control, connection.bulk()).catch((error: unknown) => {
-      if (this.#connection === connection) this.#fail(error);
+    const [line, grant] = [this.#line, this.grant];
+    if (this.#uploader === undefined || this.told.patients.length > 0 || !line || !grant) return;
+    this.#uploader.deliver(grant.attempt.id, line.control, line.connection.bulk()).catch((error: unknown) => {
+      if (this.#line === line) this.#fail(error);
     });
   }
 
   /** takeView follows the edge, but keeps what the hand has moved since. */
   #takeView(view: ViewState): void {
-    if (this.#input?.uncovered === true && this.#view !== undefined) {
-      this.#view = { ...patched(view, this.#input.pendingPatch()) };
+    const input = this.#line?.input;
+    if (input?.uncovered === true && this.#view !== undefined) {
+      this.#view = { ...patched(view, input.pendingPatch()) };
     } else {
       this.#view = view;
     }
@@ -394,7 +411,7 @@ export class Session extends Emitter<SessionEvents> {
   /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
   async #restore(problem: ProblemError): Promise<void> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
-    const resume = this.#connection?.resume ?? "";
+    const resume = this.#line?.connection.resume ?? "";
     this.#disconnect();
     this.#again = this.told.patients[0]?.series ?? this.#again;
     this.told.forget();
@@ -432,8 +449,8 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #request(request: Omit<Request, "id">): Promise<void> {
-    if (this.#control === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
-    return this.#control.request(request);
+    if (this.#line === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
+    return this.#line.control.request(request);
   }
 
   /** send is for requests whose refusal the user need not hear of. */
@@ -455,18 +472,11 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #disconnect(reason?: string): void {
-    this.#pulse?.stop();
+    this.#pending = undefined;
     this.#uploader?.interrupt();
-    this.#input?.close();
-    this.#computations?.close();
     this.#opening?.fail(cancelled);
-    this.#control?.close();
-    this.#connection?.close(reason);
-    this.#pulse = undefined;
-    this.#input = undefined;
-    this.#computations = undefined;
-    this.#control = undefined;
-    this.#connection = undefined;
+    this.#line?.close(reason);
+    this.#line = undefined;
   }
 
   #enter(state: State): void {

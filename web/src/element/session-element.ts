@@ -1,19 +1,23 @@
 // What a viewer can be asked for and asked to do; how it is drawn is TomocastViewer's.
 import { LitElement, type PropertyValues } from "lit";
 import { BrokerAPI } from "../client/api.js";
-import type { Computation } from "../client/compute.js";
+import type { Computation, Handled } from "../client/compute.js";
 import type { GetToken } from "../client/http.js";
+import { deviceOf, localCheck } from "../client/local.js";
+import { Near, pageInstruments } from "../client/near.js";
+import type { Way } from "../client/place.js";
 import { explain, ProblemError } from "../client/problem.js";
 import { Session } from "../client/session.js";
 import type { Orientation, State, Subject } from "../client/session-types.js";
 import type { UploadFile } from "../client/upload.js";
-import type { Loading, Received, SeriesInfo, SeriesRef, SessionInfo, TaskRequest, ViewState, Viewport, Window } from "../contract.js";
+import type { Loading, Pending, Received, SeriesInfo, SeriesRef, SessionInfo, TaskRequest, ViewState, Viewport, Window } from "../contract.js";
 import { choiceOf, patchOf } from "./asked.js";
 import type { Fit } from "./fit.js";
 import { Meter } from "./meter.js";
 import { nextStill, pngOf } from "./snapshot.js";
 import { type Stats, noStats } from "./stats.js";
-import type { PartialView, SeriesChoice, ViewerEvents, ViewportChanges } from "./types.js";
+import { sessionStore } from "../text/store.js";
+import type { PartialView, Placement, SeriesChoice, ViewerEvents, ViewportChanges, WaitingDetail } from "./types.js";
 
 /** SessionElement is an element that holds one session at a time. */
 export abstract class SessionElement extends LitElement {
@@ -23,6 +27,8 @@ export abstract class SessionElement extends LitElement {
     seriesInstanceUID: { type: String, attribute: "series" },
     seriesPart: { type: Number, attribute: "series-part" },
     source: { type: String },
+    way: { type: String },
+    whenFull: { type: String, attribute: "when-full" },
     getToken: { attribute: false },
     fit: { state: true },
     version: { state: true },
@@ -40,6 +46,10 @@ export abstract class SessionElement extends LitElement {
   declare seriesPart: number;
   /** source is the broker's name of the source of the study; empty is its own. */
   declare source: string;
+  /** way is whom to ask first: "broker-first", or "edge-first" where edges have addresses that this page may reach. */
+  declare way: Way;
+  /** whenFull is the attribute `when-full`: "queue" waits for a place, "refuse" fails at once. */
+  declare whenFull: "queue" | "refuse";
 
   /** fit is the size of pictures that the element has room for. */
   declare protected fit: Fit | undefined;
@@ -49,6 +59,7 @@ export abstract class SessionElement extends LitElement {
   /** current is the session that is open. */
   protected current: Session | undefined;
   #opening: ViewState | undefined;
+  #local = "";
   #meter = new Meter();
 
   constructor() {
@@ -59,6 +70,8 @@ export abstract class SessionElement extends LitElement {
     this.seriesInstanceUID = "";
     this.seriesPart = 0;
     this.source = "";
+    this.way = "broker-first";
+    this.whenFull = "queue";
     this.version = 0;
   }
 
@@ -121,6 +134,14 @@ export abstract class SessionElement extends LitElement {
   /** refused is why none of the files that were sent is on the screen, though the edge has them. */
   get refused(): ProblemError | undefined {
     return this.current?.told.refused;
+  }
+
+  /** placement is where the session runs and why; undefined while it has no place. */
+  get placement(): Placement | undefined {
+    const grant = this.current?.grant;
+    if (grant === undefined) return undefined;
+    const { answer, attempt: { node }, reasons, terms = [], shadow = "" } = grant;
+    return { node, answer, reasons, terms, shadow, local: this.#local };
   }
 
   /** timePoint is which of series.timePoints is shown, or is on its way. */
@@ -223,11 +244,14 @@ export abstract class SessionElement extends LitElement {
     this.change({ image }, active);
   }
 
-  /** compute runs a compute task on the series on the screen. */
-  compute(task: Omit<TaskRequest, "series">, progress: (share: number) => void): Computation {
+  /**
+   * compute runs a compute task on the series on the screen. handled is told how the edge handles it, and asked where
+   * that is the user's to say.
+   */
+  compute(task: Omit<TaskRequest, "series">, progress: (share: number) => void, handled?: Handled): Computation {
     const series = this.series?.series;
     if (series === undefined) throw new ProblemError("unavailable", "The series is still loading");
-    return this.#open().submit({ ...task, series }, progress);
+    return this.#open().submit({ ...task, series }, progress, handled);
   }
 
   /** retry opens the session again, with the same view, after it failed or ended. */
@@ -306,7 +330,9 @@ export abstract class SessionElement extends LitElement {
   async #start(subject: Subject): Promise<void> {
     this.close();
     await this.updateComplete;
-    const session = new Session(new BrokerAPI(this.endpoint, this.getToken), subject, this.#opening);
+    const api = new BrokerAPI(this.endpoint, this.getToken);
+    const near = new Near(api, globalThis.location.protocol === "https:", pageInstruments(sessionStore()));
+    const session = new Session(api, subject, this.#opening, { way: this.way, near }, () => this.#wants(subject));
     this.#opening = undefined;
     this.current = session;
     this.#meter = new Meter();
@@ -315,7 +341,17 @@ export abstract class SessionElement extends LitElement {
     });
     if (this.fit !== undefined) session.resize(this.fit.width, this.fit.height);
     void session.start();
+    // For the next request, and for others at this place: this one does not wait for it.
+    void near.measure("rendering");
     await loaded;
+  }
+
+  /** wants is how a place is asked for, and why this device does not draw the picture itself. */
+  #wants(subject: Subject): Partial<TaskRequest> {
+    const bytes = "files" in subject ? subject.files.reduce((sum, { file }) => sum + file.size, 0) : (this.loading?.totalBytes ?? 0);
+    const local = localCheck(deviceOf(sessionStore()), bytes);
+    this.#local = local.reason;
+    return { whenFull: this.whenFull === "refuse" ? "refuse" : "queue", local };
   }
 
   /** follow tells the page what the session tells, and settles the promise of its opening. */
@@ -338,6 +374,10 @@ export abstract class SessionElement extends LitElement {
     for (const name of ["series", "info", "opening", "loading", "loaded", "sending", "received", "view"] as const) {
       session.on(name, () => { this.version++; });
     }
+    session.on("pending", (pending) => {
+      this.version++;
+      if (pending !== undefined) this.dispatch("waiting", waitingOf(pending));
+    });
     session.on("loading", (loading) => { if (loading !== undefined) this.dispatch("loading", { loading }); });
     session.on("loaded", (series) => { this.#loaded(series); });
     session.on("sending", (sent) => { this.dispatch("sending", { sent }); });
@@ -359,4 +399,8 @@ export abstract class SessionElement extends LitElement {
     if (warnings.length + leftOutCount > 0) this.dispatch("warnings", { warnings, leftOut, leftOutCount });
     if (parts.length > 0) this.dispatch("parts", { parts, part: series.series.part ?? 0 });
   }
+}
+
+function waitingOf({ queue, reason = "" }: Pending): WaitingDetail {
+  return { position: queue?.position ?? 0, length: queue?.length ?? 0, expectedWaitMs: queue?.expectedWaitMs, reason };
 }

@@ -3,13 +3,21 @@ import { html, nothing, type TemplateResult } from "lit";
 import { explain, type ProblemError } from "../client/problem.js";
 import type { State } from "../client/session-types.js";
 import type { Sent } from "../client/upload.js";
-import type { Loading, Received } from "../contract.js";
+import type { Loading, Pending, Received } from "../contract.js";
+import { dialogOf } from "../parts/dialog.js";
+import { icons } from "../parts/icons.js";
+import { expectation, standing } from "../text/placing.js";
 import { megabytes, megabytesOf, plural, sentence } from "../text/amount.js";
 
 export interface Situation {
   state: State | "idle";
   problem: ProblemError | undefined;
   attempt: number;
+  /** pending is where the session stands in the queue, while it has no place. */
+  pending: Pending | undefined;
+  /** urgent says that the user may go before others; urging that this is being confirmed. */
+  urgent: boolean;
+  urging: boolean;
   loading: Loading | undefined;
   /** opening says that another series is to take the place of the one on the screen. */
   opening: boolean;
@@ -22,6 +30,9 @@ export interface Situation {
   retry(): void;
   giveUp(): void;
   cancel(): void;
+  /** askUrgent opens and closes the question whether to go first; urge is the answer yes. */
+  askUrgent(open: boolean): void;
+  urge(): void;
 }
 
 /** situation says what is going on where there is no live picture of all there is, and what the user can do. */
@@ -29,6 +40,8 @@ export function situation(now: Situation): TemplateResult | typeof nothing {
   switch (now.state) {
     case "asking":
       return waiting("Finding a renderer", "A renderer near you is being reserved.", now);
+    case "waiting":
+      return queued(now);
     case "connecting":
       return waiting("Connecting", "The renderer is ready; the picture's way is being opened.", now);
     case "loading":
@@ -53,6 +66,41 @@ function waiting(title: string, detail: string, cancellable?: Situation): Templa
     <p>${detail}</p>
     ${cancellable === undefined ? nothing : cancelButton(cancellable)}
   </div></div>`;
+}
+
+/** queued is a session that has no place yet; where it stands is told as it changes. */
+function queued(now: Situation): TemplateResult {
+  const { pending, problem } = now;
+  const queue = pending?.queue;
+  const place = queue === undefined ? "A place is being sought" : standing(queue);
+  const expected = expectation(queue?.expectedWaitMs);
+  return html`<div class="message"><div class="card queued" part="queue">
+    <h2>${queue === undefined ? "Finding a renderer" : "All renderers are in use"}</h2>
+    <div class="standing" role="status">
+      ${queue === undefined ? nothing : html`<b class="number" aria-hidden="true">${queue.position}</b>`}
+      <div><p class="place">${place}</p>
+        <p>${problem === undefined ? (expected === "" ? "The study opens by itself as soon as a renderer is free." : `${expected}. The study opens by itself.`) : "The broker is out of reach at the moment. Your place is kept for a while; it is being tried again."}</p></div>
+    </div>
+    <div class="track unknown"><i></i></div>
+    ${why(pending)}
+    <div class="actions">
+      <button class="button" @click=${now.cancel}>Leave the queue</button>
+      ${queue?.urgent === true ? html`<span class="chip">Urgent</span>` : now.urgent ? html`<button class="button urgent" @click=${() => { now.askUrgent(true); }}>${icons.warning}Urgent…</button>` : nothing}
+    </div>
+  </div></div>
+  ${now.urging ? dialogOf("Open as urgent", html`
+    <h2>Open this study as urgent?</h2>
+    <p>It goes before everyone who waits. Where no renderer is free, a session that nobody is using at the moment ends, and its user is told why.</p>
+    <p>Use it where a patient cannot wait.</p>
+    <div class="actions">
+      <button class="button" @click=${() => { now.askUrgent(false); }}>Keep waiting</button>
+      <button class="button danger" @click=${now.urge}>Open as urgent</button>
+    </div>`, () => { now.askUrgent(false); }) : nothing}`;
+}
+
+function why(pending: Pending | undefined): TemplateResult | typeof nothing {
+  const reason = pending?.reason ?? "";
+  return reason === "" ? nothing : html`<details class="why"><summary>Why it waits</summary><p>${sentence(reason)}</p></details>`;
 }
 
 /** arriving is what comes before the first picture: files on their way to the edge, or a series on its way there. */
@@ -141,6 +189,7 @@ function restoring(now: Situation): TemplateResult {
     <h2>${title}</h2>
     <p>${sentence(detail)}</p>
     <div class="track unknown"><i></i></div>
+    ${now.pending === undefined ? nothing : html`<p>${now.pending.queue === undefined ? "All renderers are in use; one is being sought." : `All renderers are in use. ${standing(now.pending.queue)}.`}</p>`}
     <p class="number">${now.attempt > 1 ? `Trying to go on with the same view, attempt ${now.attempt}.` : "Trying to go on with the same view."}</p>
     <div class="actions">
       <button class="button" @click=${now.giveUp}>Stop trying</button>
@@ -155,9 +204,15 @@ function over(now: Situation): TemplateResult {
     <h2>${title}</h2>
     <p>${sentence(detail)}</p>
     <div class="actions">
-      ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${now.state === "ended" ? "Open again" : "Retry"}</button>`}
+      ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${again(now)}</button>`}
       <slot name="action"></slot>
     </div>
     <slot name="choices"></slot>
   </div></div>`;
+}
+
+/** again is what asking anew is called. */
+function again({ state, problem }: Situation): string {
+  if (problem?.code === "pre-empted" || problem?.code === "no-free-node" || problem?.code === "data-stays") return "Wait for a place";
+  return state === "ended" ? "Open again" : "Retry";
 }

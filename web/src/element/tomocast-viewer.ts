@@ -1,10 +1,13 @@
 // <tomocast-viewer>: a study, rendered by an edge, in one element.
-import { html, nothing, type TemplateResult } from "lit";
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { type Letters, lettersOf } from "../camera/letters.js";
+import { BrokerHTTP } from "../client/http.js";
 import type { Picture } from "../client/pictures.js";
 import type { Session } from "../client/session.js";
 import type { Still } from "../client/still.js";
+import { whoAmI } from "../client/who.js";
 import type { Camera, SeriesInfo, Window } from "../contract.js";
+import { dialogStyles, showDialog } from "../parts/dialog.js";
 import { buttons, theme } from "../parts/theme.js";
 import { concernsOf } from "../text/warnings.js";
 import { concernStyles } from "./concern-styles.js";
@@ -14,6 +17,7 @@ import { watchFrames } from "./frames.js";
 import { Gestures, type Handled, type Tool } from "./gestures.js";
 import { Notices } from "./notices.js";
 import { footer, inViewport, placeOf, seriesOf, type Shown, shownOf } from "./overlay.js";
+import { queueStyles } from "./queue-styles.js";
 import { SessionElement } from "./session-element.js";
 import { situation } from "./situation.js";
 import { StillLayer } from "./still-layer.js";
@@ -29,19 +33,21 @@ import type { Quality } from "./types.js";
  * another one when an attribute changes; only `study` is needed. A script calls load, upload and openSeries instead.
  * Events (ViewerEvents has their details): "ready" and "loaded" when a series has come, "warnings" and "parts" with what
  * there is to know of it, "loading", "sending" and "received" on the way, "cancel" where the user has cancelled it,
- * "error" with what went wrong in words, "statechange", "viewchange", "frame" and "still".
+ * "waiting" where it has no place yet, "error" with what went wrong in words, "statechange", "viewchange", "frame" and "still".
  *
  * A slot "action" takes a link or button that is offered beside Retry where a session has failed, and a slot "choices"
  * what can be opened instead.
  */
 export class TomocastViewer extends SessionElement {
-  static override readonly styles = [theme, buttons, viewerStyles, concernStyles];
+  static override readonly styles = [theme, buttons, dialogStyles, viewerStyles, concernStyles, queueStyles];
   static override readonly properties = {
     ...SessionElement.properties,
     tool: { type: String, reflect: true },
     quality: { state: true },
     letters: { state: true },
     concerned: { state: true },
+    urging: { state: true },
+    mayUrge: { state: true },
   };
 
   /** tool is what a left drag or one finger does. */
@@ -52,6 +58,9 @@ export class TomocastViewer extends SessionElement {
   declare private letters: Letters[];
   /** concerned says that the list of warnings is open. */
   declare private concerned: boolean;
+  /** urging says that the user is asked whether to go before others; mayUrge that that is the user's right. */
+  declare private urging: boolean;
+  declare private mayUrge: boolean;
 
   /** window is that of the picture on the screen. */
   #window: Window | undefined;
@@ -65,6 +74,13 @@ export class TomocastViewer extends SessionElement {
     this.tool = "rotate";
     this.letters = [];
     this.concerned = false;
+    this.urging = false;
+    this.mayUrge = false;
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
+    showDialog(this.renderRoot);
   }
 
   override connectedCallback(): void {
@@ -118,6 +134,9 @@ export class TomocastViewer extends SessionElement {
         state,
         problem: session?.problem,
         attempt: session?.attempt ?? 0,
+        pending: session?.pending,
+        urgent: this.mayUrge,
+        urging: this.urging,
         loading: this.loading,
         opening: session?.told.opening !== undefined,
         sent: session?.told.sent,
@@ -127,6 +146,11 @@ export class TomocastViewer extends SessionElement {
         retry: () => { this.retry(); },
         giveUp: () => { session?.giveUp(); },
         cancel: () => { this.cancel(); },
+        askUrgent: (open) => { this.urging = open; },
+        urge: () => {
+          this.urging = false;
+          void session?.urge();
+        },
       })}
       ${this.concerned ? concernsList(concerns, toggle) : nothing}
       ${this.#notices.text === "" ? nothing : html`<div class="notice" role="status"><span>${this.#notices.text}</span>
@@ -188,6 +212,11 @@ export class TomocastViewer extends SessionElement {
 
   protected override draws(session: Session): void {
     session.on("loaded", () => { this.concerned = false; });
+    session.on("state", (state) => {
+      if (state !== "waiting") this.urging = false;
+      // Who may go before others is of interest only to those who wait.
+      if (state === "waiting") whoAmI(new BrokerHTTP(this.endpoint, this.getToken)).then(({ urgent }) => { this.mayUrge = urgent; }, () => undefined);
+    });
     session.on("stream", (stream) => {
       const video = this.renderRoot.querySelector("video");
       if (video === null) return;

@@ -1,5 +1,5 @@
 // What <tomocast-viewer> takes and tells.
-import type { Camera, LeftOut, Loading, PartInfo, Received, SeriesInfo, Stamp, ViewState, Viewport, Warning } from "../contract.js";
+import type { Camera, Grant, LeftOut, Loading, PartInfo, Received, SeriesInfo, Stamp, Term, ViewState, Viewport, Warning } from "../contract.js";
 import type { State } from "../client/session-types.js";
 import type { Sent } from "../client/upload.js";
 
@@ -22,6 +22,29 @@ export type ViewportChanges = { [Field in keyof Viewport]?: Viewport[Field] | nu
 /** PartialView is a view state with only what changes. A viewport without an id is meant by its place. */
 export interface PartialView {
   viewports: ViewportChanges[];
+}
+
+/** Placement is where a session runs and why. */
+export interface Placement {
+  node: string;
+  answer: Grant["answer"];
+  /** reasons are in words; terms are what the choice was made of, the sum being the node's cost. */
+  reasons: string[];
+  terms: Term[];
+  /** shadow is the node that is kept ready to take over; empty where there is none. */
+  shadow: string;
+  /** local is why this device does not do it itself. */
+  local: string;
+}
+
+/** WaitingDetail comes with "waiting", when a session has no place yet and whenever it stands elsewhere in the queue. */
+export interface WaitingDetail {
+  /** position is 1 for the next; 0 where the place is not in the queue. */
+  position: number;
+  length: number;
+  /** expectedWaitMs is undefined where nothing is known. */
+  expectedWaitMs: number | undefined;
+  reason: string;
 }
 
 /** ReadyDetail comes with "ready", when the series is loaded and its first picture is on the way. */
@@ -103,6 +126,7 @@ export interface ReceivedDetail {
 
 /** ViewerEvents are the events of the element and their details. */
 export interface ViewerEvents {
+  waiting: WaitingDetail;
   ready: ReadyDetail;
   loading: LoadingDetail;
   loaded: LoadedDetail;

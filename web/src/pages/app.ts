@@ -12,6 +12,7 @@ import { StandardViews } from "../parts/standard-views.js";
 import { StatsPanel } from "../parts/stats-panel.js";
 import { theme } from "../parts/theme.js";
 import { Thumbnail } from "../parts/thumbnail.js";
+import { WhyPanel } from "../parts/why-panel.js";
 import { WindowPanel } from "../parts/window-panel.js";
 import { uploadAddress } from "../worklist/address.js";
 import { FilterBar } from "../worklist/filter-bar.js";
@@ -176,6 +177,7 @@ export function defineApp(): void {
     "tc-views": StandardViews,
     "tc-window": WindowPanel,
     "tc-stats": StatsPanel,
+    "tc-why": WhyPanel,
     "tc-scrubber": Scrubber,
     "tc-filters": FilterBar,
     "tc-series": SeriesList,

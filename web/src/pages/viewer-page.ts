@@ -9,12 +9,14 @@ import type { TomocastViewer } from "../element/tomocast-viewer.js";
 import type { SeriesChoice } from "../element/types.js";
 import { noStats, type Stats } from "../element/stats.js";
 import type { Picked } from "../files/picked.js";
+import { dialogStyles, showDialog } from "../parts/dialog.js";
 import { frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
 import type { ScrubDetail } from "../parts/scrubber.js";
 import { buttons, theme } from "../parts/theme.js";
-import { chosen, viewerURL } from "../worklist/address.js";
+import { chosen, viewerURL, wayOf } from "../worklist/address.js";
 import { AutoWindow } from "./auto-window.js";
+import { chooseDialog, chooseStyles } from "./choose-dialog.js";
 import { Cine, intervalMs } from "./cine.js";
 import { detailOf, extentOf, framesOf, namesOf } from "./shown-words.js";
 import { type Choice, choicesOfFiles, choicesOfStudy, othersOf } from "./series-choices.js";
@@ -25,7 +27,7 @@ type Sheet = "" | "series" | "presets" | "views" | "window" | "session";
 
 /** ViewerPage opens the study that the address names, or the files that were picked. */
 export class ViewerPage extends LitElement {
-  static override readonly styles = [theme, buttons, frameStyles, viewerPageStyles];
+  static override readonly styles = [theme, buttons, dialogStyles, frameStyles, viewerPageStyles, chooseStyles];
   static override readonly properties = {
     api: { attribute: false },
     query: { type: String },
@@ -88,6 +90,7 @@ export class ViewerPage extends LitElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
+    showDialog(this.renderRoot);
     if (!changed.has("query") && !changed.has("turn")) return;
     this.#opened = false;
     this.listed = [];
@@ -113,13 +116,14 @@ export class ViewerPage extends LitElement {
     }
     return html`
       ${this.#header()}
-      <tomocast-viewer .tool=${this.tool} @statechange=${this.#stated} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
-        @loading=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
+      <tomocast-viewer .tool=${this.tool} .way=${wayOf(this.query)} @statechange=${this.#stated} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
+        @loading=${this.#draw} @waiting=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
         <a slot="action" class="button" href="/">Back to studies</a>
         ${this.#others()}
       </tomocast-viewer>
       ${this.#scrubber()}
       ${this.#hasTools ? html`${this.panel ? this.#panel() : nothing} ${this.#bar()}` : nothing}
+      ${this.#auto.choices.length === 0 ? nothing : chooseDialog(this.#auto.choices, (handling) => { this.#auto.choose(handling); })}
       ${this.keeping && this.#files !== undefined
         ? html`<tc-keep .api=${this.api} .picked=${this.#files} @close=${() => { this.keeping = false; }}></tc-keep>` : nothing}
     `;
@@ -189,7 +193,7 @@ export class ViewerPage extends LitElement {
       <section class="window" ?hidden=${this.#flat && viewer?.window === undefined && (viewer?.series?.max ?? 0) <= (viewer?.series?.min ?? 0)}>
         <h2>Window and level</h2>
         <tc-window .window=${viewer?.window} .unit=${viewer?.series?.unit ?? ""} .histogram=${this.#auto.histogram}
-          .progress=${this.#auto.progress} .problem=${this.#auto.problem} .disabled=${!running}
+          .progress=${this.#auto.progress} .waiting=${this.#auto.waiting} .problem=${this.#auto.problem} .disabled=${!running}
           @window=${(event: CustomEvent<Window>) => { this.#do(viewer?.setView({ viewports: [{ window: event.detail }] })); }}
           @auto=${() => { if (viewer) void this.#auto.run(viewer); }} @cancel=${() => { this.#auto.cancel(); }} ?plain=${this.#flat}></tc-window>
         ${this.#flat ? html`<button class="button reset" ?disabled=${!running} title="As when it was opened (R)" @click=${() => { this.#do(viewer?.resetView()); }}>${icons.reset}Reset the image</button>` : nothing}
@@ -197,6 +201,7 @@ export class ViewerPage extends LitElement {
       <section class="session">
         <h2>Session</h2>
         <tc-stats .read=${this.#stats}></tc-stats>
+        <tc-why .placement=${viewer?.placement}></tc-why>
       </section>
       <section class="help">
         <h2>Controls</h2>

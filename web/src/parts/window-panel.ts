@@ -96,6 +96,12 @@ export class WindowPanel extends LitElement {
         color: var(--tc-soft);
         font-size: 12px;
       }
+      .waiting {
+        margin: 8px 0 0;
+        color: var(--tc-soft);
+        font-size: 13px;
+        overflow-wrap: anywhere;
+      }
       [role="alert"] {
         margin: 8px 0 0;
         color: var(--tc-bad);
@@ -108,6 +114,7 @@ export class WindowPanel extends LitElement {
     unit: { type: String },
     histogram: { attribute: false },
     progress: { type: Number },
+    waiting: { type: String },
     problem: { type: String },
     disabled: { type: Boolean },
     plain: { type: Boolean },
@@ -118,6 +125,8 @@ export class WindowPanel extends LitElement {
   declare histogram: Histogram | undefined;
   /** progress of the computation, 0 to 1; below 0 while there is none. */
   declare progress: number;
+  /** waiting is why the computation does not run yet; empty where it runs. */
+  declare waiting: string;
   declare problem: string;
   declare disabled: boolean;
   /** plain leaves out what is computed of a volume. */
@@ -128,6 +137,7 @@ export class WindowPanel extends LitElement {
     this.plain = false;
     this.unit = "";
     this.progress = -1;
+    this.waiting = "";
     this.problem = "";
     this.disabled = false;
   }
@@ -147,8 +157,7 @@ export class WindowPanel extends LitElement {
           ? html`<button class="button" ?disabled=${this.disabled} @click=${() => { this.#tell("auto"); }}>${icons.auto}Auto window</button>`
           : html`<button class="button" @click=${() => { this.#tell("cancel"); }}>${icons.close}Cancel</button>`}
       </div>`}
-      ${this.progress < 0
-        ? nothing
+      ${this.progress < 0 ? nothing : this.waiting !== "" ? html`<p class="waiting" role="status">Waiting: ${this.waiting}.</p>`
         : html`<div class="track" role="progressbar" aria-label="Histogram" aria-valuemin="0" aria-valuemax="100"
             aria-valuenow=${Math.round(this.progress * 100)}><i style="width:${(this.progress * 100).toFixed(0)}%"></i></div>`}
       ${this.problem === "" ? nothing : html`<p role="alert">${this.problem}</p>`}

@@ -1,4 +1,5 @@
 // Addresses of the viewer. They hold UIDs and names of sources, never text about a patient.
+import type { Way } from "../client/place.js";
 import type { SeriesChoice } from "../element/types.js";
 
 /** uploadAddress is the address of the viewer of files that the page itself holds. */
@@ -29,4 +30,9 @@ export function chosen(query: string): SeriesChoice | undefined {
   const source = parameters.get("source") ?? "";
   if (source !== "") choice.source = source;
   return choice;
+}
+
+/** wayOf is whom the address has a page ask first; the broker where it says nothing. */
+export function wayOf(query: string): Way {
+  return new URLSearchParams(query).get("way") === "edge-first" ? "edge-first" : "broker-first";
 }

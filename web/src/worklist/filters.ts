@@ -122,12 +122,3 @@ export function remember(storage: Pick<Storage, "setItem"> | undefined, filters:
     // The list works all the same.
   }
 }
-
-/** sessionStore is the window's own storage, where the browser allows any. */
-export function sessionStore(): Storage | undefined {
-  try {
-    return globalThis.sessionStorage;
-  } catch {
-    return undefined;
-  }
-}
