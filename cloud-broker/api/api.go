@@ -56,7 +56,11 @@ type server struct {
 	limits   *limiter
 	pictures *limiter
 	failures *limiter
+	follows  *slots        // streams of tasks' events
+	watches  *slots        // streams of the pool
 	hellos   chan struct{} // signalling connections that have not said who they are
+	// beatEvery is how often something is sent on a stream on which nothing happens.
+	beatEvery time.Duration
 }
 
 // New returns the handler of everything that the broker serves.
@@ -65,6 +69,7 @@ func New(c Config) http.Handler {
 		Config: c, calls: newCallMetrics(c.Metrics, c.Hub), hellos: make(chan struct{}, maxHellos),
 		limits: newLimiter(callsPerSecond, callBurst), pictures: newLimiter(picturesPerSecond, pictureBurst),
 		failures: newLimiter(failuresPerSecond, failureBurst),
+		follows:  newSlots(followsEach, followsAll), watches: newSlots(watchesEach, watchesAll), beatEvery: beatEvery,
 	}
 	mux := http.NewServeMux()
 	s.operations(mux)
@@ -102,7 +107,10 @@ func (s *server) operations(mux *http.ServeMux) {
 	s.studyOperations(a)
 	s.seriesOperations(a)
 	s.taskOperations(a)
+	s.eventOperations(a)
+	s.edgeOperations(a)
 	s.nodeOperations(a)
+	s.poolOperations(a)
 	s.sessionOperation(a)
 }
 

@@ -176,7 +176,7 @@ func (s *server) principalOf(r *http.Request) (identity.Principal, error) {
 	if err != nil {
 		return who, err
 	}
-	if !s.limits.allow("dicomweb:" + who.Method + ":" + who.Subject) {
+	if s.tooOften(s.limits, "DICOMweb requests", "dicomweb:"+name(who)) {
 		return who, tooMany
 	}
 	return who, nil

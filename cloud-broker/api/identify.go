@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
@@ -14,6 +15,8 @@ import (
 // call is what is known of a request while it is answered. One goroutine uses it.
 type call struct {
 	principal identity.Principal
+	address   netip.Addr // the terminal's
+	streamed  bool       // its answer lasts as long as somebody listens
 }
 
 type callKey struct{}
@@ -29,6 +32,19 @@ func callOf(ctx context.Context) *call {
 
 // principal is who makes the request.
 func principal(ctx context.Context) identity.Principal { return callOf(ctx).principal }
+
+// name is what stands for p where one is told from another.
+func name(p identity.Principal) string { return p.Method + ":" + p.Subject }
+
+// terminal is who asks, and from where. zone is where it says it is, which counts where its token does not say.
+func terminal(ctx context.Context, zone string) dispatch.Terminal {
+	c := callOf(ctx)
+	t := dispatch.Terminal{Principal: c.principal, Address: c.address, Zone: c.principal.Zone}
+	if t.Zone == "" {
+		t.Zone = zone
+	}
+	return t
+}
 
 // identify asks who is there, for everything below /api/ but what has credentials of its own: edges' links,
 // and signalling, where the first message has the grant's token.
@@ -52,11 +68,12 @@ func (s *server) identify(next http.Handler) http.Handler {
 		if strings.HasSuffix(path, "/thumbnail") {
 			limits = s.pictures
 		}
-		if !limits.allow(who.Method + ":" + who.Subject) {
+		if s.tooOften(limits, "requests of a terminal", name(who)) {
 			Refuse(w, tooMany)
 			return
 		}
-		callOf(r.Context()).principal = who
+		c := callOf(r.Context())
+		c.principal, c.address = who, s.addressOf(r)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -65,7 +82,7 @@ var tooMany = &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too
 
 // refuseStranger answers a request without a valid credential, fewer times a second to who tries often.
 func (s *server) refuseStranger(w http.ResponseWriter, r *http.Request, err error) {
-	if !s.failures.allow(s.addressOf(r).String()) {
+	if s.tooOften(s.failures, "requests without a valid credential from an address", s.addressOf(r).String()) {
 		err = tooMany
 	}
 	Refuse(w, err)

@@ -2,7 +2,11 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -11,35 +15,84 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
+// nodesInput says which nodes are looked at.
 type nodesInput struct {
-	After string `query:"after" maxLength:"63" doc:"Id of the last node of the page before."`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200" doc:"How many are returned at most."`
+	After  string              `query:"after" maxLength:"63" doc:"Id behind which the list begins: the answer's next, for the next page."`
+	Limit  int                 `query:"limit" minimum:"1" maximum:"1000" default:"200" doc:"How many are returned at most."`
+	State  signaling.NodeState `query:"state" enum:"starting,ready,cordoned,draining,lost" doc:"Only nodes in this state."`
+	Tier   signaling.Tier      `query:"tier" enum:"edge,cloud" doc:"Only nodes of this tier."`
+	Type   signaling.TaskType  `query:"type" enum:"image-processing,image-reconstruction,data-computation,rendering,training" doc:"Only nodes that take tasks of this type."`
+	Zone   string              `query:"zone" maxLength:"63" doc:"Only nodes of this zone."`
+	Search string              `query:"search" maxLength:"63" doc:"Only nodes with this in their id, in whatever case."`
 }
 
-type nodesOutput struct {
-	Body struct {
-		Nodes []pool.NodeStatus `json:"nodes" nullable:"false" doc:"In the order of their ids."`
-	}
+// wants says whether n is one of the nodes that are asked for.
+func (in *nodesInput) wants(n *pool.NodeStatus) bool {
+	return (in.State == "" || n.State == in.State) && (in.Tier == "" || n.Tier == in.Tier) && (in.Zone == "" || n.Zone == in.Zone) &&
+		(in.Type == "" || slices.Contains(n.Types, in.Type)) &&
+		(in.Search == "" || strings.Contains(strings.ToLower(string(n.ID)), strings.ToLower(in.Search)))
 }
+
+// everyNode says that no node is left out.
+func (in *nodesInput) everyNode() bool {
+	return in.State == "" && in.Tier == "" && in.Type == "" && in.Zone == "" && in.Search == ""
+}
+
+// nodePage is a part of the list of nodes.
+type nodePage struct {
+	Nodes []pool.NodeStatus `json:"nodes" nullable:"false" doc:"In the order of their ids."`
+	Next  signaling.NodeID  `json:"next,omitempty" doc:"Where the next page begins: the parameter after. Absent where there is none."`
+}
+
+type nodesOutput struct{ Body nodePage }
 
 type nodeInput struct {
 	Node string `path:"node" maxLength:"63" doc:"Id of the node."`
 }
 
-type nodeOutput struct{ Body pool.NodeStatus }
+type nodeOutput struct {
+	Body struct {
+		pool.NodeStatus
+		Override *signaling.Override `json:"override,omitempty" doc:"What an operator says of it in place of what it registered with."`
+		Tasks    []nodeTask          `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
+	}
+}
+
+// nodeTask is a task on a node as an operator looks at nodes: without whose it is and on what it works.
+type nodeTask struct {
+	Task      signaling.TaskID    `json:"task"`
+	Type      signaling.TaskType  `json:"type"`
+	Operation string              `json:"operation,omitempty"`
+	State     signaling.TaskState `json:"state"`
+	Attempt   signaling.Attempt   `json:"attempt"`
+	Resources signaling.Resources `json:"resources" doc:"What it holds."`
+	CreatedAt time.Time           `json:"createdAt"`
+	Shadow    bool                `json:"shadow,omitempty" doc:"It is kept ready here to take over."`
+}
+
+type drainInput struct {
+	Node   string `path:"node" maxLength:"63" doc:"Id of the node."`
+	Within string `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 24h. Without it, it goes on as long as it wants."`
+}
+
+type overrideInput struct {
+	Node string `path:"node" maxLength:"63" doc:"Id of the node."`
+	Body signaling.Override
+}
+
+// maxDrain bounds the time that what runs on a node may be given.
+const maxDrain = 24 * time.Hour
 
 func (s *server) nodeOperations(a huma.API) {
-	huma.Register(a, operation("list-nodes", http.MethodGet, "/nodes", "List nodes", "For operators.", http.StatusForbidden, http.StatusServiceUnavailable),
+	huma.Register(a, operation("list-nodes", http.MethodGet, "/nodes", "List nodes",
+		"For operators. A page may have fewer than were asked for, or none, and still a next one: of a large pool only so many are looked through at a time.",
+		http.StatusForbidden, http.StatusServiceUnavailable),
 		func(ctx context.Context, in *nodesInput) (*nodesOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
 			}
-			nodes, err := s.Dispatcher.Nodes(ctx, signaling.NodeID(in.After), in.Limit)
-			out := &nodesOutput{}
-			if out.Body.Nodes = nodes; nodes == nil {
-				out.Body.Nodes = []pool.NodeStatus{}
-			}
-			return answer(out, err)
+			page, err := s.nodes(ctx, in)
+			return answer(&nodesOutput{Body: page}, err)
 		})
 	huma.Register(a, operation("get-node", http.MethodGet, "/nodes/{node}", "Look at a node", "For operators.",
 		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable),
@@ -47,25 +100,145 @@ func (s *server) nodeOperations(a huma.API) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
 			}
-			n, err := s.Dispatcher.Node(ctx, signaling.NodeID(in.Node))
-			return answer(&nodeOutput{Body: n}, err)
+			return s.node(ctx, signaling.NodeID(in.Node))
 		})
-	drain := operation("drain-node", http.MethodPost, "/nodes/{node}/drain", "Let a node take nothing new",
-		"What runs there goes on. For operators.", http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
-	drain.DefaultStatus = http.StatusNoContent
-	huma.Register(a, drain, func(ctx context.Context, in *nodeInput) (*struct{}, error) {
+	change(a, "cordon-node", http.MethodPost, "/cordon", "Keep new tasks away from a node", "What runs there goes on.",
+		func(ctx context.Context, in *nodeInput) error {
+			return s.Dispatcher.Cordon(ctx, signaling.NodeID(in.Node), true)
+		})
+	change(a, "uncordon-node", http.MethodPost, "/uncordon", "Let tasks come to a node again", "",
+		func(ctx context.Context, in *nodeInput) error {
+			return s.Dispatcher.Cordon(ctx, signaling.NodeID(in.Node), false)
+		})
+	change(a, "drain-node", http.MethodPost, "/drain", "Let a node take nothing new, and end",
+		"What runs there goes on, or ends when the time is up.",
+		func(ctx context.Context, in *drainInput) error {
+			within, err := in.deadline()
+			if err != nil {
+				return err
+			}
+			return s.Dispatcher.Drain(ctx, signaling.NodeID(in.Node), within)
+		})
+	change(a, "forget-node", http.MethodDelete, "", "Take a node out of the pool",
+		"What runs there fails. A node that lives registers again.",
+		func(ctx context.Context, in *nodeInput) error {
+			return s.Dispatcher.Forget(ctx, signaling.NodeID(in.Node))
+		})
+	change(a, "override-node", http.MethodPut, "/override", "Say what a node offers",
+		"In place of what it registers with, until it is taken back. What is left out stays the node's own.",
+		func(ctx context.Context, in *overrideInput) error {
+			if err := in.Body.Validate(); err != nil {
+				return invalid("The override cannot be used.", err)
+			}
+			return s.Dispatcher.Override(ctx, signaling.NodeID(in.Node), &in.Body)
+		})
+	change(a, "restore-node", http.MethodDelete, "/override", "Let a node offer what it registers with", "",
+		func(ctx context.Context, in *nodeInput) error {
+			return s.Dispatcher.Override(ctx, signaling.NodeID(in.Node), nil)
+		})
+}
+
+// change registers an operation that changes a node and answers nothing.
+func change[I any](a huma.API, id, method, path, summary, description string, do func(context.Context, *I) error) {
+	o := operation(id, method, "/nodes/{node}"+path, summary, strings.TrimSpace(description+" For operators."),
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
+	o.DefaultStatus = http.StatusNoContent
+	huma.Register(a, o, func(ctx context.Context, in *I) (*struct{}, error) {
 		if err := operatorsOnly(ctx); err != nil {
 			return nil, problemOf(err)
 		}
-		return answer(&struct{}{}, s.Dispatcher.Drain(ctx, signaling.NodeID(in.Node), 0))
+		return answer(&struct{}{}, do(ctx, in))
 	})
 }
+
+func (in *drainInput) deadline() (time.Duration, error) {
+	if in.Within == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(in.Within)
+	if err != nil || d < time.Second || d > maxDrain {
+		return 0, &Problem{Title: "The time cannot be used.", Status: http.StatusBadRequest, Code: signaling.ProblemBadRequest,
+			Detail: fmt.Sprintf("within %.20q: write it like 90s, 10m or 2h; at least 1s, at most 24h.", in.Within),
+			Errors: []*huma.ErrorDetail{{Location: "query.within", Message: "a time like 10m, 1s to 24h"}}}
+	}
+	return d, nil
+}
+
+const (
+	// nodesAtOnce is how many nodes are read at a time, maxNodesRead how many are looked through for one page.
+	nodesAtOnce  = 500
+	maxNodesRead = 20_000
+)
+
+// nodes looks for the nodes that in asks for.
+func (s *server) nodes(ctx context.Context, in *nodesInput) (nodePage, error) {
+	page := nodePage{Nodes: []pool.NodeStatus{}}
+	after, once := signaling.NodeID(in.After), nodesAtOnce
+	if in.everyNode() {
+		once = in.Limit + 1
+	}
+	for read := 0; read < maxNodesRead; {
+		some, err := s.Dispatcher.Nodes(ctx, after, once)
+		if err != nil {
+			return page, err
+		}
+		for i := range some {
+			n := &some[i]
+			if !in.wants(n) {
+				continue
+			}
+			if len(page.Nodes) == in.Limit {
+				page.Next = page.Nodes[in.Limit-1].ID
+				return page, nil
+			}
+			page.Nodes = append(page.Nodes, *n)
+		}
+		if len(some) < once {
+			return page, nil
+		}
+		read += len(some)
+		after = some[len(some)-1].ID
+	}
+	page.Next = after
+	return page, nil
+}
+
+// node reads a node with what runs there.
+func (s *server) node(ctx context.Context, id signaling.NodeID) (*nodeOutput, error) {
+	n, err := s.Dispatcher.Node(ctx, id)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	tasks, err := s.Dispatcher.Tasks(ctx, principal(ctx), 0, maxTasks)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	out := &nodeOutput{}
+	out.Body.NodeStatus, out.Body.Tasks = n, []nodeTask{}
+	for _, t := range tasks {
+		for _, at := range []*signaling.Attempt{t.Attempt, t.Shadow} {
+			if at == nil || at.Node != id || t.State.Ended() {
+				continue
+			}
+			out.Body.Tasks = append(out.Body.Tasks, nodeTask{
+				Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, State: t.State, Attempt: *at,
+				Resources: t.Request.Needs(), CreatedAt: t.CreatedAt, Shadow: at == t.Shadow,
+			})
+		}
+	}
+	return out, nil
+}
+
+// maxTasks bounds how many of the newest tasks are looked through for what runs on a node.
+const maxTasks = 2000
 
 type sessionOutput struct {
 	Body struct {
 		Subject  string `json:"subject" doc:"Who you are."`
 		Method   string `json:"method" enum:"oidc,local" doc:"How you were recognised."`
 		Operator bool   `json:"operator" doc:"Whether you may see everyone's tasks and the nodes."`
+		Urgent   bool   `json:"urgent" doc:"Whether you may ask for a place before others."`
+		Zone     string `json:"zone,omitempty" doc:"Where your token says you are."`
 		Version  string `json:"version" doc:"Version of the broker."`
 		Source   string `json:"source" doc:"Name of the source of studies."`
 	}
@@ -77,6 +250,7 @@ func (s *server) sessionOperation(a huma.API) {
 			p := principal(ctx)
 			out := &sessionOutput{}
 			out.Body.Subject, out.Body.Method, out.Body.Operator = p.Subject, p.Method, p.Operator
+			out.Body.Urgent, out.Body.Zone = p.Urgent, p.Zone
 			out.Body.Version, out.Body.Source = service.Version(), s.Library.Name()
 			return out, nil
 		})

@@ -65,14 +65,16 @@ func (s *server) observe(next http.Handler) http.Handler {
 func (s *server) record(r *http.Request, status int, took time.Duration) {
 	name := route(r)
 	s.calls.total.WithLabelValues(name, strconv.Itoa(status)).Inc()
-	if status != http.StatusSwitchingProtocols { // that would measure how long connections last
+	if status != http.StatusSwitchingProtocols && !callOf(r.Context()).streamed { // that would measure how long connections last
 		s.calls.took.WithLabelValues(name).Observe(took.Seconds())
 	}
 	level := slog.LevelDebug
 	switch {
+	case status == http.StatusTooManyRequests:
+		return // the limit says so, once for all of them
 	case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 		level = slog.LevelWarn
-	case r.Method == http.MethodPost || r.Method == http.MethodDelete:
+	case r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodDelete:
 		level = slog.LevelInfo
 	}
 	s.Log.Log(r.Context(), level, "request", "method", r.Method, "route", name, "status", status, "took", took.Round(time.Microsecond))

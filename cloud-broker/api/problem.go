@@ -16,7 +16,7 @@ import (
 type Problem struct {
 	Title  string                `json:"title" doc:"What went wrong, in a few words."`
 	Status int                   `json:"status" doc:"The HTTP status."`
-	Code   signaling.ProblemCode `json:"code" doc:"What a program decides on: bad-request, unauthorized, forbidden, not-found, session-taken, no-free-node, unavailable, not-a-volume, unreadable, too-large, cancelled, internal, edge-lost, unsupported or rate-limited."`
+	Code   signaling.ProblemCode `json:"code" doc:"What a program decides on: bad-request, unauthorized, forbidden, not-found, session-taken, no-free-node, unavailable, not-a-volume, unreadable, too-large, cancelled, internal, edge-lost, unsupported, rate-limited, data-stays or pre-empted."`
 	Detail string                `json:"detail,omitempty" doc:"On what, and what the user can do."`
 	Errors []*huma.ErrorDetail   `json:"errors,omitempty" doc:"Each thing that is wrong with the request."`
 }
@@ -59,6 +59,8 @@ var statusOf = map[signaling.ProblemCode]int{
 	signaling.ProblemEdgeLost:     http.StatusServiceUnavailable,
 	signaling.ProblemUnsupported:  http.StatusUnprocessableEntity,
 	signaling.ProblemRateLimited:  http.StatusTooManyRequests,
+	signaling.ProblemStays:        http.StatusServiceUnavailable,
+	signaling.ProblemPreempted:    http.StatusConflict,
 }
 
 // codeOf is the code for a status that the HTTP layer itself answers with.
@@ -108,6 +110,13 @@ func problemOf(err error) *Problem {
 		status = http.StatusInternalServerError
 	}
 	return &Problem{Title: p.Title, Status: status, Code: p.Code, Detail: p.Detail}
+}
+
+// invalid is the answer to a body that its Validate refused. Such an error's text begins with the field.
+func invalid(title string, err error) error {
+	field, _, _ := strings.Cut(err.Error(), " ")
+	return &Problem{Title: title, Status: http.StatusBadRequest, Code: signaling.ProblemBadRequest, Detail: sentence(err.Error(), 0),
+		Errors: []*huma.ErrorDetail{{Location: "body." + strings.TrimSuffix(field, ":"), Message: err.Error()}}}
 }
 
 // reason is an error's text without the sentinel that leads it, as a sentence.

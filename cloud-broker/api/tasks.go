@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,6 +20,13 @@ type submitInput struct {
 }
 
 type grantOutput struct{ Body signaling.Grant }
+
+// placeOutput is a Grant (201) or a Pending (202).
+type placeOutput struct {
+	Status   int
+	Location string `header:"Location" doc:"The task."`
+	Body     any
+}
 
 type taskInput struct {
 	Task string `path:"task" maxLength:"63" doc:"Id of the task."`
@@ -56,13 +65,16 @@ type historyOutput struct {
 
 func (s *server) taskOperations(a huma.API) {
 	submit := operation("submit-task", http.MethodPost, "/tasks", "Ask for a task's place",
-		"Finds a node for the task, nearest first, and answers when that node waits for the terminal. A rendering task is a session.",
-		http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
+		"Finds a node for the task, nearest first, and answers with a grant when that node waits for the terminal. Where nothing is free and "+
+			"the request or the site says that it may wait (whenFull), it is answered that it waits: follow its events, or lose its place in the queue. "+
+			"A rendering task is a session.",
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
 	submit.DefaultStatus = http.StatusCreated
-	huma.Register(a, submit, func(ctx context.Context, in *submitInput) (*grantOutput, error) {
-		g, err := s.Dispatcher.Submit(ctx, principal(ctx), in.Key, in.Body)
-		return answer(&grantOutput{Body: g}, err)
-	})
+	submit.Responses = map[string]*huma.Response{
+		"201": {Description: "The task has a place: the node waits for the terminal.", Content: jsonOf[signaling.Grant](a)},
+		"202": {Description: "The task waits for a place. Its grant comes with its events.", Content: jsonOf[signaling.Pending](a)},
+	}
+	huma.Register(a, submit, s.submit)
 	huma.Register(a, operation("list-tasks", http.MethodGet, "/tasks", "List tasks",
 		"Your own tasks; an operator sees everyone's. The newest first.", http.StatusServiceUnavailable),
 		func(ctx context.Context, in *pageInput) (*tasksOutput, error) {
@@ -104,6 +116,32 @@ func (s *server) taskOperations(a huma.API) {
 			out.Body.Tasks = h
 			return answer(out, err)
 		})
+}
+
+// submit answers POST /tasks.
+func (s *server) submit(ctx context.Context, in *submitInput) (*placeOutput, error) {
+	if err := in.Body.Validate(); err != nil {
+		return nil, invalid("The request cannot be served as it is.", err)
+	}
+	got, err := s.Dispatcher.Request(ctx, terminal(ctx, in.Body.Zone), in.Key, in.Body)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	if g := got.Grant; g != nil {
+		return &placeOutput{Status: http.StatusCreated, Location: taskPath(g.Task), Body: g}, nil
+	}
+	return &placeOutput{Status: http.StatusAccepted, Location: taskPath(got.Pending.Task), Body: got.Pending}, nil
+}
+
+func taskPath(id signaling.TaskID) string { return "/api/v1/tasks/" + url.PathEscape(string(id)) }
+
+// jsonOf describes an answer of type T.
+func jsonOf[T any](a huma.API) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{"application/json": {Schema: schemaOf[T](a)}}
+}
+
+func schemaOf[T any](a huma.API) *huma.Schema {
+	return a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
 // answer gives out, or the problem of err.

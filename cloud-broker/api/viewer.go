@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +24,11 @@ func (s *server) viewer(w http.ResponseWriter, r *http.Request) {
 	s.Viewer.ServeHTTP(w, r)
 }
 
-// isPage says whether the viewer itself answers path: the list of studies, or the viewer of one.
-func isPage(p string) bool {
-	return p == "/" || p == "/index.html" || p == "/viewer" || p == "/viewer/"
-}
+// pages are the paths that the viewer's page answers itself: the list of studies, the viewer of one, and what operators
+// see of the pool.
+var pages = []string{"/", "/index.html", "/viewer", "/viewer/", "/ops", "/ops/"}
+
+func isPage(p string) bool { return slices.Contains(pages, p) }
 
 // Files serves the viewer's files.
 type Files struct{ files map[string]*file }
@@ -68,7 +70,7 @@ func NewFiles(dir fs.FS) (*Files, error) {
 	if page == nil {
 		return nil, fmt.Errorf("the viewer has no index.html: build it with make build")
 	}
-	for _, p := range []string{"/", "/viewer", "/viewer/"} {
+	for _, p := range pages {
 		f.files[p] = page
 	}
 	return f, nil
