@@ -1,0 +1,283 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/tomocast/tomocast/internal/terminal"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	// tryWithin bounds one request, answerWithin all tries of it.
+	tryWithin    = 12 * time.Second
+	answerWithin = 45 * time.Second
+	// What a terminal waits between two tries.
+	pauseLeast, pauseMost = 50 * time.Millisecond, 2 * time.Second
+	// greetTries is how often a terminal seeks its session before it gives up.
+	greetTries = 6
+)
+
+// person is somebody at a terminal, who has one task after the other.
+type person struct {
+	world *world
+	name  string
+	token string
+	rng   *rand.Rand
+}
+
+// errUnanswered says that no broker gave an answer in time.
+var errUnanswered = errors.New("no answer")
+
+// run has tasks until stop is closed, and then finishes the one that it has.
+func (p *person) run(ctx context.Context, stop <-chan struct{}) {
+	for p.wait(ctx, stop, p.world.pace.pause(p.rng)) {
+		p.work(ctx, stop)
+	}
+}
+
+// wait says whether the time has passed without the end.
+func (p *person) wait(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-stop:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// request is what p asks for: mostly a session whose files it sends itself, so that no study has to be there.
+func (p *person) request() signaling.TaskRequest {
+	r := signaling.TaskRequest{Type: signaling.Rendering, Parameters: json.RawMessage(`{"upload":true}`), WhenFull: signaling.WhenFullRefuse}
+	switch p.rng.IntN(10) {
+	case 0:
+		r = signaling.TaskRequest{Type: signaling.DataComputation, Operation: "histogram", WhenFull: signaling.WhenFullRefuse}
+	case 1:
+		r.MaxDistanceMs = 6
+	}
+	return r
+}
+
+// work is one task from its request to its end.
+func (p *person) work(ctx context.Context, stop <-chan struct{}) {
+	g, err := p.submit(ctx)
+	if err != nil {
+		return
+	}
+	if g, err = p.arrive(ctx, g); err == nil {
+		switch p.stay(ctx, stop, g) {
+		case vanish:
+			p.vanish(g)
+			p.world.count(func(r *Report) { r.Kills.Terminals++ })
+			return
+		case bye:
+			if w := p.world.find(g.Attempt); w != nil {
+				offer(w.bye, struct{}{})
+				return
+			}
+		}
+	}
+	p.finish(ctx, g)
+}
+
+// submit asks for a task until there is an answer, at another broker each time and with the same key.
+func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
+	body, err := json.Marshal(p.request())
+	if err != nil {
+		return g, err
+	}
+	began, tries := time.Now(), 0
+	key := http.Header{"Idempotency-Key": {fmt.Sprintf("%s-%x", p.name, p.rng.Uint64())}}
+	err = p.persist(ctx, func(c *terminal.Client) error {
+		tries++
+		ctx, cancel := context.WithTimeout(ctx, tryWithin)
+		defer cancel()
+		return c.Do(ctx, http.MethodPost, "/api/v1/tasks", body, key, &g)
+	})
+	p.world.answered(time.Since(began), tries, err)
+	if err == nil {
+		p.world.referee.granted(g)
+	} else if errors.Is(err, errUnanswered) {
+		p.world.referee.violation("%s got no answer to a request in %v: %v", p.name, time.Since(began).Round(time.Second), err)
+	}
+	return g, err
+}
+
+// persist tries until a broker says something that another would say as well.
+func (p *person) persist(ctx context.Context, try func(*terminal.Client) error) error {
+	late, pause, last := time.Now().Add(answerWithin), pauseLeast, -1
+	for {
+		var c *terminal.Client
+		c, last = p.world.ask(p.rng, p.token, last)
+		err := try(c)
+		var problem *signaling.Problem
+		if err == nil || errors.As(err, &problem) && problem.Code != signaling.ProblemUnavailable && problem.Code != signaling.ProblemRateLimited &&
+			problem.Code != signaling.ProblemInternal {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Now().After(late) {
+			return fmt.Errorf("%w: %w", errUnanswered, err)
+		}
+		p.wait(ctx, nil, pause/2+rand.N(pause))
+		pause = min(2*pause, pauseMost)
+	}
+}
+
+// arrive greets the edge of a grant, and seeks another place where that is lost.
+func (p *person) arrive(ctx context.Context, g signaling.Grant) (signaling.Grant, error) {
+	for range greetTries {
+		err := p.greet(ctx, g)
+		if err == nil {
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			return g, ctx.Err()
+		}
+		if g, err = p.renew(ctx, g); err != nil {
+			return g, err
+		}
+		p.wait(ctx, nil, 100*time.Millisecond+rand.N(400*time.Millisecond))
+	}
+	return g, errors.New("the edge could not be greeted")
+}
+
+// greet says hello over a broker's relay and closes the connection again, which ends no session.
+func (p *person) greet(ctx context.Context, g signaling.Grant) error {
+	ctx, cancel := context.WithTimeout(ctx, tryWithin)
+	defer cancel()
+	url := g.SignalingURL
+	if url != "" && url[0] == '/' {
+		url = "ws://" + p.world.address(p.rng, -1) + url
+	}
+	ws, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+	if err != nil {
+		return fmt.Errorf("open signalling: %w", err)
+	}
+	conn := signaling.NewConn(ws, signaling.MaxSignal)
+	defer conn.Close(websocket.CloseNormalClosure, "")
+	over := context.AfterFunc(ctx, func() { conn.Close(websocket.CloseGoingAway, "") })
+	defer over()
+	if err := conn.Send(signaling.Signal{Type: signaling.SignalHello, Token: g.Token}); err != nil {
+		return err
+	}
+	var answer signaling.Signal
+	switch err := conn.Receive(&answer); {
+	case err != nil:
+		return fmt.Errorf("greet: %w", err)
+	case answer.Type == signaling.SignalError && answer.Problem != nil:
+		return answer.Problem
+	case answer.Type != signaling.SignalWelcome:
+		return fmt.Errorf("greet: answered %q", answer.Type)
+	}
+	return nil
+}
+
+// renew comes back to a task whose edge does not answer.
+func (p *person) renew(ctx context.Context, g signaling.Grant) (again signaling.Grant, err error) {
+	p.world.referee.loosen(g.Task)
+	err = p.persist(ctx, func(c *terminal.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, tryWithin)
+		defer cancel()
+		return c.Do(ctx, http.MethodPost, "/api/v1/tasks/"+string(g.Task)+"/grant", []byte(`{"lost":true}`), nil, &again)
+	})
+	if err != nil {
+		return g, err
+	}
+	if again.Attempt.ID != g.Attempt.ID {
+		p.world.count(func(r *Report) { r.Moved++ })
+		p.world.referee.granted(again)
+	}
+	return again, nil
+}
+
+// How a terminal leaves.
+type leaving int
+
+const (
+	finish leaving = iota // it tells a broker
+	bye                   // it tells the edge
+	vanish                // it tells nobody
+)
+
+// gone is the end of a work whose edge is dead.
+var gone = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// stay has the session for a while. Where its edge dies, the terminal seeks another place, or leaves.
+func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Grant) leaving {
+	timer := time.NewTimer(p.world.pace.stay(p.rng))
+	defer timer.Stop()
+	for {
+		ended := gone
+		if w := p.world.find(g.Attempt); w != nil {
+			ended = w.done
+		}
+		select {
+		case <-ended:
+			if p.rng.IntN(3) == 0 {
+				return finish
+			}
+			again, err := p.renew(ctx, g)
+			if err != nil {
+				return finish
+			}
+			if again, err = p.arrive(ctx, again); err != nil {
+				return finish
+			}
+			g = again
+			continue
+		case <-timer.C:
+			switch n := p.rng.IntN(10); {
+			case n == 0:
+				return bye
+			case n <= 2:
+				return vanish
+			}
+		case <-stop:
+		case <-ctx.Done():
+		}
+		return finish
+	}
+}
+
+// finish ends a task at a broker.
+func (p *person) finish(ctx context.Context, g signaling.Grant) {
+	p.world.referee.loosen(g.Task)
+	began := time.Now()
+	err := p.persist(ctx, func(c *terminal.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, tryWithin)
+		defer cancel()
+		return c.Do(ctx, http.MethodDelete, "/api/v1/tasks/"+string(g.Task), nil, nil, nil)
+	})
+	var problem *signaling.Problem
+	switch {
+	case err == nil:
+		p.world.referee.over(g.Task, p.name+" finished it")
+	case errors.As(err, &problem) && problem.Code == signaling.ProblemNotFound:
+		p.vanish(g) // Redis may have forgotten the task, and its edge not yet told of it
+	case errors.Is(err, errUnanswered):
+		p.world.referee.violation("%s could not finish task %s in %v: %v", p.name, g.Task, time.Since(began).Round(time.Second), err)
+	case ctx.Err() == nil:
+		p.world.referee.violation("%s could not finish task %s: %v", p.name, g.Task, err)
+	}
+}
+
+// vanish leaves without a word: the edge finds out.
+func (p *person) vanish(g signaling.Grant) {
+	p.world.referee.gone(g.Task, grace)
+	if w := p.world.find(g.Attempt); w != nil {
+		offer(w.vanished, struct{}{})
+	}
+}

@@ -1,0 +1,151 @@
+package chaos
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// way leads from one edge to whichever broker lives, as a load balancer does, and can be cut.
+type way struct {
+	addr   string
+	choose func() string // the address of a broker; empty where none lives
+
+	mu       sync.Mutex
+	listener net.Listener // nil while it is cut
+	pairs    map[*pair]struct{}
+	since    time.Time // when the newest connection was made; zero while there is none
+	lost     time.Time // when the last one ended
+	outages  []outage  // the newest last, at most maxOutages
+	wait     sync.WaitGroup
+}
+
+// pair is a connection of the edge and the one to a broker behind it.
+type pair struct{ in, out *net.TCPConn }
+
+// outage is a time without a connection.
+type outage struct{ from, to time.Time }
+
+const maxOutages = 64
+
+func newWay(choose func() string) (*way, error) {
+	w := &way{addr: "127.0.0.1:0", choose: choose, pairs: map[*pair]struct{}{}, lost: time.Now()}
+	return w, w.join()
+}
+
+// linked says since when the edge has a connection to a broker; zero where it has none.
+func (w *way) linked() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.since
+}
+
+// away is the longest time without a connection that ended after since.
+func (w *way) away(since time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var longest time.Duration
+	for _, o := range w.outages {
+		if o.to.After(since) {
+			longest = max(longest, o.to.Sub(o.from))
+		}
+	}
+	return longest
+}
+
+// join lets connections through, at the same address as before.
+func (w *way) join() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listener != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", w.addr)
+	if err != nil {
+		return fmt.Errorf("chaos: a way for an edge: %w", err)
+	}
+	w.addr, w.listener = l.Addr().String(), l
+	w.wait.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.wait.Go(func() { w.lead(in.(*net.TCPConn)) })
+		}
+	})
+	return nil
+}
+
+// lead joins a connection to a broker until either side ends.
+func (w *way) lead(in *net.TCPConn) {
+	defer in.Close()
+	to := w.choose()
+	if to == "" {
+		return
+	}
+	c, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	p := &pair{in: in, out: c.(*net.TCPConn)}
+	defer p.out.Close()
+	if !w.enter(p) {
+		return
+	}
+	defer w.leave(p)
+	var back sync.WaitGroup
+	back.Go(func() {
+		_, _ = io.Copy(p.in, p.out) // the end of either side is the end of both
+		p.in.Close()
+	})
+	_, _ = io.Copy(p.out, p.in)
+	p.out.Close()
+	back.Wait()
+}
+
+func (w *way) enter(p *pair) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listener == nil {
+		return false
+	}
+	now := time.Now()
+	if len(w.pairs) == 0 {
+		if len(w.outages) == maxOutages {
+			w.outages = w.outages[1:]
+		}
+		w.outages = append(w.outages, outage{w.lost, now})
+	}
+	w.pairs[p] = struct{}{}
+	w.since = now
+	return true
+}
+
+func (w *way) leave(p *pair) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pairs, p)
+	if len(w.pairs) == 0 {
+		w.since, w.lost = time.Time{}, time.Now()
+	}
+}
+
+// cut ends every connection at once, without a goodbye, and lets none through.
+func (w *way) cut() {
+	w.mu.Lock()
+	if w.listener != nil {
+		w.listener.Close()
+		w.listener = nil
+	}
+	for p := range w.pairs {
+		for _, c := range []*net.TCPConn{p.in, p.out} {
+			_ = c.SetLinger(0) // what is under way is lost
+			c.Close()
+		}
+	}
+	w.mu.Unlock()
+	w.wait.Wait()
+}
