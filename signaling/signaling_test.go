@@ -30,7 +30,14 @@ var types = map[string]func() any{
 	"HistogramParameters": func() any { return new(signaling.HistogramParameters) },
 	"Histogram":           func() any { return new(signaling.Histogram) },
 	"Pending":             func() any { return new(signaling.Pending) }, "NearEdges": func() any { return new(signaling.NearEdges) },
-	"Override": func() any { return new(signaling.Override) },
+	"Override":                 func() any { return new(signaling.Override) },
+	"GaussianParameters":       func() any { return new(signaling.GaussianParameters) },
+	"MedianParameters":         func() any { return new(signaling.MedianParameters) },
+	"ReconstructionParameters": func() any { return new(signaling.ReconstructionParameters) },
+	"StatisticsParameters":     func() any { return new(signaling.StatisticsParameters) },
+	"Statistics":               func() any { return new(signaling.Statistics) },
+	"MixtureParameters":        func() any { return new(signaling.MixtureParameters) },
+	"Mixture":                  func() any { return new(signaling.Mixture) },
 }
 
 // TestExamples reads every worked example into its Go type without an unknown field, gets the same document

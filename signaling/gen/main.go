@@ -39,6 +39,14 @@ type roots struct {
 	BulkHeader  signaling.BulkHeader          `json:"bulkHeader"`
 	HistogramIn signaling.HistogramParameters `json:"histogramParameters"`
 	Histogram   signaling.Histogram           `json:"histogram"`
+
+	Gaussian       signaling.GaussianParameters       `json:"gaussianParameters"`
+	Median         signaling.MedianParameters         `json:"medianParameters"`
+	Reconstruction signaling.ReconstructionParameters `json:"reconstructionParameters"`
+	StatisticsIn   signaling.StatisticsParameters     `json:"statisticsParameters"`
+	Statistics     signaling.Statistics               `json:"statistics"`
+	MixtureIn      signaling.MixtureParameters        `json:"mixtureParameters"`
+	Mixture        signaling.Mixture                  `json:"mixture"`
 }
 
 func main() {
