@@ -115,7 +115,7 @@ func problemOf(err error) *Problem {
 // invalid is the answer to a body that its Validate refused. Such an error's text begins with the field.
 func invalid(title string, err error) error {
 	field, _, _ := strings.Cut(err.Error(), " ")
-	return &Problem{Title: title, Status: http.StatusBadRequest, Code: signaling.ProblemBadRequest, Detail: sentence(err.Error(), 0),
+	return &Problem{Title: title, Status: http.StatusBadRequest, Code: signaling.ProblemBadRequest, Detail: err.Error(),
 		Errors: []*huma.ErrorDetail{{Location: "body." + strings.TrimSuffix(field, ":"), Message: err.Error()}}}
 }
 
