@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tomocast/tomocast/internal/sse"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -45,29 +46,29 @@ type events struct {
 
 // send sends an event; the first one begins the answer.
 func (e *events) send(name string, v any) error {
-	data, err := json.Marshal(v) // in one line
+	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", name, err)
 	}
-	return e.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, data))
+	return e.write(sse.Append(nil, name, data))
 }
 
-func (e *events) write(text string) error {
+func (e *events) write(text []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.open {
 		e.open = true
 		h := e.w.Header()
-		h.Set("Content-Type", "text/event-stream")
+		h.Set("Content-Type", sse.ContentType)
 		h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
 		h.Set("X-Accel-Buffering", "no")                 // and so would nginx
-		text = fmt.Sprintf("retry: %d\n\n%s", retryAfter.Milliseconds(), text)
+		text = append(fmt.Appendf(nil, "retry: %d\n\n", retryAfter.Milliseconds()), text...)
 	}
 	// A server of a test may know no deadlines.
 	if err := e.control.SetWriteDeadline(time.Now().Add(eventWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("send an event: %w", err)
 	}
-	if _, err := e.w.Write([]byte(text)); err != nil {
+	if _, err := e.w.Write(text); err != nil {
 		return fmt.Errorf("send an event: %w", err)
 	}
 	if err := e.control.Flush(); err != nil {
@@ -121,7 +122,7 @@ func (s *server) beat(ctx context.Context, cancel context.CancelFunc, e *events)
 			return
 		case <-tick.C:
 		}
-		if e.begun() && e.write(":\n\n") != nil {
+		if e.begun() && e.write([]byte(":\n\n")) != nil {
 			cancel()
 			return
 		}
@@ -144,7 +145,7 @@ func streamOperation(a huma.API, o huma.Operation, data map[string]*huma.Schema)
 	}
 	o.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events: " + strings.Join(names, ", ") + ". Comments come in between.",
-		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{OneOf: kinds}}},
+		Content:     map[string]*huma.MediaType{sse.ContentType: {Schema: &huma.Schema{OneOf: kinds}}},
 	}}
 	return o
 }

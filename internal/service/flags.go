@@ -30,6 +30,7 @@ type Flags struct {
 	set              *flag.FlagSet
 	groups           []flagGroup
 	commands         [][2]string
+	examples         [][2]string
 	arguments        *argument
 	secrets          []secret
 	args             []string // after Parse
@@ -67,6 +68,9 @@ func (f *Flags) Group(title string) { f.groups = append(f.groups, flagGroup{titl
 
 // Command mentions a command of the program in the help. The program itself chooses by its first argument.
 func (f *Flags) Command(name, usage string) { f.commands = append(f.commands, [2]string{name, usage}) }
+
+// Example shows in the help how the command is used: what is typed, and what that does.
+func (f *Flags) Example(typed, what string) { f.examples = append(f.examples, [2]string{typed, what}) }
 
 // Arguments allows min to max arguments after the flags; without it none are taken.
 func (f *Flags) Arguments(name, usage string, min, max int) {
@@ -237,6 +241,9 @@ func (f *Flags) help(w io.Writer) {
 	if f.arguments != nil {
 		tail += " " + f.arguments.name
 	}
+	if len(f.commands) > 0 && len(f.groups) == 0 {
+		tail = " command [flags]"
+	}
 	fmt.Fprintf(w, "%s\n\nUsage: %s%s\n", wrap(f.summary, 0), f.command, tail)
 	if f.arguments != nil {
 		fmt.Fprintf(w, "\n  %-28s%s\n", f.arguments.name, wrap(f.arguments.usage, helpIndent))
@@ -251,6 +258,12 @@ func (f *Flags) help(w io.Writer) {
 		fmt.Fprintf(w, "\n%s:\n", g.title)
 		for _, name := range g.names {
 			helpFlag(w, f.set.Lookup(name))
+		}
+	}
+	if len(f.examples) > 0 {
+		fmt.Fprintln(w, "\nExamples:")
+		for _, e := range f.examples {
+			fmt.Fprintf(w, "  %s\n      %s\n", e[0], wrap(e[1], 6))
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", wrap("Every flag is also an environment variable: --some-name is "+EnvPrefix+"SOME_NAME. The command line wins.", 0))

@@ -20,18 +20,28 @@ const together = time.Second
 
 // Main runs a program and ends the process. SIGTERM and SIGINT cancel run's context; a second one a while later, or
 // [EndWithin] after the first, ends the process at once. The exit status is 0 after success and help, 2 after
-// an [ErrUsage], 1 after any other error, which is printed.
+// an [ErrUsage], that of an [ExitCoder], 1 after any other error, which is printed.
 func Main(run func(ctx context.Context, args []string) error) {
 	os.Exit(exitCode(runWithSignals(run, os.Args[1:])))
 }
 
+// ExitCoder is an error that ends the process with a status of its own, so that scripts can tell it from others.
+type ExitCoder interface {
+	error
+	ExitCode() int
+}
+
 func exitCode(err error) int {
+	var own ExitCoder
 	switch {
 	case err == nil || errors.Is(err, ErrHelp):
 		return 0
 	case errors.Is(err, ErrUsage):
 		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return 2
+	case errors.As(err, &own):
+		fmt.Fprintf(os.Stderr, "%v\n", err)
+		return own.ExitCode()
 	}
 	fmt.Fprintf(os.Stderr, "%v\n", err)
 	return 1
