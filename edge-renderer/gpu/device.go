@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-gl/gl/v4.3-core/gl"
 )
@@ -24,6 +26,7 @@ type Device struct {
 
 	closing sync.Once
 	lost    bool // only on the thread
+	busy    atomic.Int64
 }
 
 type job struct {
@@ -34,19 +37,43 @@ type job struct {
 
 // Open makes a context of OpenGL 4.3 core or newer: on the first GPU that EGL lists, else with Mesa's
 // surfaceless platform, else on the default display. The error wraps ErrNone and names what was tried.
-func Open() (*Device, error) {
+func Open() (*Device, error) { return open(platforms()) }
+
+// List are the devices that EGL lists, GPUs first.
+func List() []Listed {
+	all := devices()
+	out := make([]Listed, len(all))
+	for n, p := range all {
+		out[n] = Listed{Name: p.name, Software: p.software}
+	}
+	return out
+}
+
+// OpenDevice is Open on a device by its place in List. A device may be opened several times.
+func OpenDevice(n int) (*Device, error) {
+	all := devices()
+	if n < 0 || n >= len(all) {
+		return nil, fmt.Errorf("%w: there is no device %d: EGL lists %d, counted from 0", ErrNone, n, len(all))
+	}
+	return open(all[n : n+1])
+}
+
+func open(on []platform) (*Device, error) {
 	d := &Device{quit: make(chan struct{}), done: make(chan struct{})}
 	for p := range d.queues {
 		d.queues[p] = make(chan *job, queueLength)
 	}
 	started := make(chan error, 1)
-	go d.run(started)
+	go d.run(on, started)
 	if err := <-started; err != nil {
 		<-d.done
 		return nil, err
 	}
 	return d, nil
 }
+
+// Busy is for how long the thread has worked in all.
+func (d *Device) Busy() time.Duration { return time.Duration(d.busy.Load()) }
 
 // Info describes the device.
 func (d *Device) Info() Info { return d.info }
@@ -83,11 +110,11 @@ func (d *Device) Close() error {
 }
 
 // run owns the context.
-func (d *Device) run(started chan<- error) {
+func (d *Device) run(on []platform, started chan<- error) {
 	defer close(d.done)
 	// The thread is not unlocked, so that it ends with this goroutine and takes the driver's state with it.
 	runtime.LockOSThread()
-	c, err := openEGL()
+	c, err := openEGL(on)
 	if err != nil {
 		started <- err
 		return
@@ -128,7 +155,9 @@ func (d *Device) do(j *job) {
 		j.done <- j.ctx.Err()
 		return
 	}
+	began := time.Now()
 	err := j.work()
+	d.busy.Add(int64(time.Since(began)))
 	if e := drain(); err == nil {
 		err = e
 	}

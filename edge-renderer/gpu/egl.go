@@ -68,6 +68,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -87,10 +88,11 @@ var displays = struct {
 	users map[C.EGLDisplay]int
 }{users: map[C.EGLDisplay]int{}}
 
-// openEGL makes a context and makes it current on the calling thread.
-func openEGL() (*eglContext, error) {
+// openEGL makes a context on the first of some platforms where that can be done, and makes it current on the calling
+// thread.
+func openEGL(on []platform) (*eglContext, error) {
 	tried := []error{}
-	for _, p := range platforms() {
+	for _, p := range on {
 		c, err := openPlatform(p)
 		if err == nil {
 			return c, nil
@@ -102,33 +104,45 @@ func openEGL() (*eglContext, error) {
 
 // platform is a way to a display.
 type platform struct {
-	name    string
-	display func() C.EGLDisplay
+	name     string
+	software bool // a device that is emulated on the processor
+	display  func() C.EGLDisplay
 }
 
+// platforms are all ways, best first.
 func platforms() []platform {
+	list := devices()
+	first := slices.IndexFunc(list, func(p platform) bool { return p.software })
+	if first < 0 {
+		first = len(list)
+	}
+	surfaceless := platform{name: "EGL surfaceless", display: func() C.EGLDisplay {
+		return C.platform_display(C.EGL_PLATFORM_SURFACELESS_MESA, nil)
+	}}
+	return append(slices.Insert(list, first, surfaceless), platform{name: "EGL default display", display: func() C.EGLDisplay {
+		return C.default_display()
+	}})
+}
+
+// devices are those that EGL lists (EGL_EXT_device_enumeration), GPUs first.
+func devices() []platform {
 	var hardware, software []platform
 	extensions := C.GoString(C.client_extensions())
 	if strings.Contains(extensions, "EGL_EXT_platform_device") || strings.Contains(extensions, "EGL_EXT_platform_base") {
 		var list [16]C.EGLDeviceEXT
 		for n := range int(C.devices(&list[0], C.EGLint(len(list)))) {
 			device := list[n]
-			p := platform{fmt.Sprintf("EGL device %d", n), func() C.EGLDisplay {
+			p := platform{name: fmt.Sprintf("EGL device %d", n), display: func() C.EGLDisplay {
 				return C.platform_display(C.EGL_PLATFORM_DEVICE_EXT, unsafe.Pointer(device))
 			}}
-			if strings.Contains(C.GoString(C.device_extensions(device)), "EGL_MESA_device_software") {
+			if p.software = strings.Contains(C.GoString(C.device_extensions(device)), "EGL_MESA_device_software"); p.software {
 				software = append(software, p)
 			} else {
 				hardware = append(hardware, p)
 			}
 		}
 	}
-	surfaceless := platform{"EGL surfaceless", func() C.EGLDisplay {
-		return C.platform_display(C.EGL_PLATFORM_SURFACELESS_MESA, nil)
-	}}
-	return append(append(append(hardware, surfaceless), software...), platform{"EGL default display", func() C.EGLDisplay {
-		return C.default_display()
-	}})
+	return append(hardware, software...)
 }
 
 func openPlatform(p platform) (*eglContext, error) {

@@ -36,3 +36,9 @@ type Info struct {
 	// MaxTexture3D is the largest side of a 3D texture, MaxTexels the most texels of a texture buffer.
 	MaxTexture3D, MaxTexels int
 }
+
+// Listed is a device that can be opened.
+type Listed struct {
+	Name     string // for example "EGL device 0"
+	Software bool   // it is emulated on the processor
+}

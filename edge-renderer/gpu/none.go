@@ -5,6 +5,7 @@ package gpu
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Device is an OpenGL context; there is none in this build.
@@ -14,6 +15,15 @@ type Device struct{}
 func Open() (*Device, error) {
 	return nil, fmt.Errorf("%w: this program was built without OpenGL (build tag egl)", ErrNone)
 }
+
+// List is empty in this build.
+func List() []Listed { return nil }
+
+// OpenDevice always fails in this build.
+func OpenDevice(int) (*Device, error) { return Open() }
+
+// Busy is 0 in this build.
+func (d *Device) Busy() time.Duration { return 0 }
 
 // Info describes nothing in this build.
 func (d *Device) Info() Info { return Info{} }

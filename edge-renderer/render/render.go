@@ -91,3 +91,9 @@ type Renderer interface {
 	// Close releases everything and waits for what runs.
 	Close() error
 }
+
+// Preparer is a Renderer whose volumes can be brought to it ahead of the first picture.
+type Preparer interface {
+	// Prepare brings a volume that was loaded to where it is rendered, or says by name why that cannot be done.
+	Prepare(ctx context.Context, v Volume) error
+}

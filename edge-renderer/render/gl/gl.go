@@ -56,10 +56,24 @@ var _ render.Renderer = (*Renderer)(nil)
 
 // Open makes a renderer on a device of its own, with all its shaders compiled. The error wraps gpu.ErrNone
 // where there is no OpenGL that can be used.
-func Open() (render.Renderer, error) { return open() }
+func Open() (render.Renderer, error) { return made(gpu.Open()) }
 
-func open() (*Renderer, error) {
-	d, err := gpu.Open()
+// OpenDevice is Open on a device by its place in gpu.List.
+func OpenDevice(n int) (render.Renderer, error) { return made(gpu.OpenDevice(n)) }
+
+func open() (*Renderer, error) { return on(gpu.Open()) }
+
+// made keeps a nil pointer out of the interface.
+func made(d *gpu.Device, err error) (render.Renderer, error) {
+	r, err := on(d, err)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// on makes a renderer on a device, unless that could not be opened.
+func on(d *gpu.Device, err error) (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +104,9 @@ func open() (*Renderer, error) {
 func (r *Renderer) Name() string {
 	return fmt.Sprintf("OpenGL %s, %s", r.info.Version, r.info.Renderer)
 }
+
+// Busy is for how long the GPU's thread has worked in all.
+func (r *Renderer) Busy() time.Duration { return r.device.Busy() }
 
 // Software says that OpenGL itself is emulated on the processor here.
 func (r *Renderer) Software() bool { return r.info.Software }
