@@ -13,6 +13,9 @@ import (
 // MaxCandidates bounds the candidates of a claim.
 const MaxCandidates = 256
 
+// claimLease is for how long a reservation holds until its edge must have confirmed, where nothing else is asked for.
+const claimLease = 10 * time.Second
+
 // Claim is a request for a reservation.
 type Claim struct {
 	// Key makes a repeated request safe: the same key, creator and request give the same task and reservation. A
@@ -82,7 +85,7 @@ func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error
 		c.Needs = c.Request.Needs()
 	}
 	if c.Lease == 0 {
-		c.Lease = 10 * time.Second
+		c.Lease = claimLease
 	}
 	w, err := prepare(c.Key, c.Creator, c.Request)
 	if err == nil {
@@ -135,26 +138,26 @@ func joined(nodes []signaling.NodeID) []byte {
 
 // claimed reads the claim script's answer.
 func claimed(answer string, c Claim, attempt signaling.AttemptID) (r signaling.Reservation, err error) {
-	f := strings.SplitN(answer, " ", 11)
+	f := strings.SplitN(answer, " ", 13)
 	if len(f) > 1 {
 		r.Task = signaling.TaskID(f[1])
 	}
 	switch {
-	case f[0] == "ok" && len(f) == 4:
-		r.Attempt = signaling.Attempt{ID: attempt, Node: signaling.NodeID(f[2]), Fencing: number(f[3])}
+	case f[0] == "ok" && len(f) == 5:
+		r.Attempt = attemptOf(string(attempt), f[2], f[3], f[4])
 		r.Resources, r.LeaseMs = c.Needs, c.Lease.Milliseconds()
 		return r, nil
-	case f[0] == "again" && len(f) >= 7:
-		r.Attempt = signaling.Attempt{ID: signaling.AttemptID(f[2]), Node: signaling.NodeID(f[3]), Fencing: number(f[4])}
-		if len(f) == 7 {
+	case f[0] == "again" && len(f) >= 8:
+		r.Attempt = attemptOf(f[2], f[3], f[4], f[5])
+		if f[7] == "" {
 			return r, nil // not held any more
 		}
-		// The record: task, node, fencing token, confirmed, amounts.
-		if len(f) != 11 {
+		// The record: task, node, fencing token, confirmed, GPU, amounts.
+		if len(f) != 13 {
 			break
 		}
-		r.LeaseMs, r.Confirmed = number(f[5]), f[9] == "1"
-		r.Resources, err = decodeAmounts(f[10])
+		r.LeaseMs, r.Confirmed = number(f[6]), f[10] == "1"
+		r.Resources, err = decodeAmounts(f[12])
 		return r, err
 	case f[0] == "none":
 		return r, ErrNoneFits
@@ -166,13 +169,17 @@ func claimed(answer string, c Claim, attempt signaling.AttemptID) (r signaling.R
 	return r, fmt.Errorf("the script answered %.70q", answer)
 }
 
-// decodeAttempt reads a task's field at.
+// decodeAttempt reads a task's fields at and standby.
 func decodeAttempt(at string) (signaling.Attempt, error) {
 	f := strings.Fields(at)
-	if len(f) != 3 {
-		return signaling.Attempt{}, fmt.Errorf("attempt %.70q: id, node and fencing token", at)
+	if len(f) != 4 {
+		return signaling.Attempt{}, fmt.Errorf("attempt %.70q: id, node, fencing token and GPU", at)
 	}
-	return signaling.Attempt{ID: signaling.AttemptID(f[0]), Node: signaling.NodeID(f[1]), Fencing: number(f[2])}, nil
+	return attemptOf(f[0], f[1], f[2], f[3]), nil
+}
+
+func attemptOf(id, node, fencing, gpu string) signaling.Attempt {
+	return signaling.Attempt{ID: signaling.AttemptID(id), Node: signaling.NodeID(node), Fencing: number(fencing), GPU: int(number(gpu))}
 }
 
 // Confirm notes that the edge has the attempt in its ledger: the task is reserved, and from now on the edge's
@@ -184,28 +191,43 @@ func (p *Pool) Confirm(ctx context.Context, attempt signaling.AttemptID) error {
 	return nil
 }
 
-// Update notes what an edge reports of an attempt: that it is reserved, runs, or has ended with what it really
-// used, which releases it. ErrNotFound where the attempt is not held. An ended attempt may be reported again.
+// Update is UpdateFrom for a report that may be of any node.
 func (p *Pool) Update(ctx context.Context, u signaling.Update) error { return p.UpdateFrom(ctx, "", u) }
 
-// UpdateFrom is Update for a report that came from a certain node: another node's attempts are ErrNotFound.
+// UpdateFrom is Report for callers whose tasks have no standby.
 func (p *Pool) UpdateFrom(ctx context.Context, node signaling.NodeID, u signaling.Update) error {
+	_, err := p.Report(ctx, node, u)
+	return err
+}
+
+// Report notes what an edge reports of an attempt: that it is reserved, runs, or has ended with what it really used,
+// which releases it. ErrNotFound where the attempt is not held, or is of another node than node (any where node is
+// empty). An ended attempt may be reported again. Where a task ends that has a standby, that is released too and
+// returned, so that its edge can be told.
+func (p *Pool) Report(ctx context.Context, node signaling.NodeID, u signaling.Update) (*signaling.Attempt, error) {
 	err := checkName("task", string(u.Task))
 	if err == nil && u.State != signaling.TaskReserved && u.State != signaling.TaskRunning && !u.State.Ended() {
 		err = fmt.Errorf("state %.20q: reserved, running, finished, failed or expired", string(u.State))
 	}
-	var usage string
+	var usage, answer string
 	if err == nil {
 		usage, err = encodeUsage(u.Usage)
 	}
 	if err == nil {
-		err = p.flag(ctx, ErrNotFound, updateScript, string(u.Attempt), string(u.Task), string(u.State), clip(u.Reason, maxReason),
-			usage, p.o.Lease.Milliseconds(), p.o.HistoryLimit, string(node))
+		answer, err = p.run(ctx, updateScript, string(u.Attempt), string(u.Task), string(u.State), clip(u.Reason, maxReason),
+			usage, p.o.Lease.Milliseconds(), p.o.HistoryLimit, string(node)).Text()
+	}
+	if err == nil && answer == "" {
+		err = ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("update attempt %.70q: %w", string(u.Attempt), err)
+		return nil, fmt.Errorf("update attempt %.70q: %w", string(u.Attempt), err)
 	}
-	return nil
+	if f := strings.Fields(answer); len(f) == 4 {
+		standby := attemptOf(f[1], f[2], f[3], "0")
+		return &standby, nil
+	}
+	return nil, nil
 }
 
 // Release ends an attempt by the broker's will and gives its resources back: with state placing its task waits
@@ -246,21 +268,25 @@ func encodeUsage(u *signaling.Usage) (string, error) {
 
 // Released is what Sweep has freed.
 type Released struct {
-	Task    signaling.TaskID
-	Attempt signaling.Attempt // empty for a task that waited for a place
-	// State is how the task ended; empty where it goes on with another attempt.
+	Task signaling.TaskID
+	// Attempt is empty for a task that waited for a place. Its Fencing overrules it: what its edge is told.
+	Attempt signaling.Attempt
+	// State is what the task is now: failed or expired, placing where its standby waits to be promoted (Promote), empty
+	// where it goes on with another attempt or this was a standby.
 	State  signaling.TaskState
 	Reason string
 }
 
 // Sweep frees what nobody renews: reservations whose lease is past, nodes whose heartbeats have stopped (they are
-// lost, and return by registering), waiting tasks that nobody puts again, nodes that were lost long ago. Each
-// kind is bounded by limit; brokers call it every few seconds, and any number of them may.
+// lost, and return by registering), waiting tasks that nobody awaits, nodes that were lost long ago; and what still
+// runs on a node when its drain's deadline is over. Each kind is bounded by limit; brokers call it every few seconds,
+// and any number of them may.
 func (p *Pool) Sweep(ctx context.Context, limit int) (released []Released, lost []signaling.NodeID, err error) {
 	if limit < 1 || limit > 10_000 {
 		return nil, nil, fmt.Errorf("sweep: limit %d: 1 to 10000", limit)
 	}
-	v, err := p.run(ctx, sweepScript, limit, p.o.HistoryLimit, p.o.HeartbeatTTL.Milliseconds(), p.o.ForgetLost.Milliseconds()).Slice()
+	v, err := p.run(ctx, sweepScript, limit, p.o.HistoryLimit, p.o.HeartbeatTTL.Milliseconds(), p.o.ForgetLost.Milliseconds(),
+		p.o.PlacingTTL.Milliseconds(), p.top.Load()).Slice()
 	if err != nil {
 		return nil, nil, fmt.Errorf("sweep: %w", err)
 	}
@@ -277,8 +303,8 @@ func (p *Pool) Sweep(ctx context.Context, limit int) (released []Released, lost 
 	}
 	for ; len(freed) >= 6; freed = freed[6:] {
 		released = append(released, Released{Task: signaling.TaskID(freed[0]),
-			Attempt: signaling.Attempt{ID: signaling.AttemptID(freed[1]), Node: signaling.NodeID(freed[2]), Fencing: number(freed[3])},
-			State:   signaling.TaskState(freed[4]), Reason: freed[5]})
+			Attempt: attemptOf(freed[1], freed[2], freed[3], "0"), State: signaling.TaskState(freed[4]), Reason: freed[5]})
+		p.saw(number(freed[3]))
 	}
 	for _, id := range nodes {
 		lost = append(lost, signaling.NodeID(id))

@@ -189,24 +189,38 @@ func earlier(a, b string) bool {
 // decodeChange reads an entry of the change stream (lua/common.lua).
 func decodeChange(values map[string]any) (placement.Change, error) {
 	text, _ := values["c"].(string)
-	f := strings.SplitN(text, " ", 8)
+	text, doc, put := cut(text, " {")
+	f := strings.SplitN(text, " ", 3)
 	c := placement.Change{Kind: placement.Remove, Node: signaling.Node{ID: signaling.NodeID(f[0])}}
 	if len(f) == 2 && f[1] == "gone" {
 		return c, nil
 	}
-	if len(f) < 7 {
-		return c, fmt.Errorf("%.70q: a node, its state and five amounts", text)
+	if len(f) < 3 {
+		return c, fmt.Errorf("%.70q: a node, its state and amounts", text)
 	}
-	free := strings.Join(f[2:7], " ")
-	if len(f) == 8 {
-		n, err := decodeNode(f[7], f[1], free)
-		return placement.Change{Kind: placement.Put, Node: n}, err
+	volumes, told := values["v"].(string)
+	if told {
+		c.Volumes = strings.Fields(volumes)
+	}
+	if put {
+		n, err := decodeNode(doc, f[1], f[2])
+		c.Kind, c.Node = placement.Put, n
+		return c, err
+	}
+	c.Kind, c.Node.State = placement.Amounts, signaling.NodeState(f[1])
+	if told {
+		c.Kind = placement.Held
 	}
 	var err error
-	c.Kind, c.Node.State = placement.Amounts, signaling.NodeState(f[1])
-	c.Node.Free, err = decodeAmounts(free)
-	if volumes, ok := values["v"].(string); ok {
-		c.Kind, c.Volumes = placement.Held, strings.Fields(volumes)
-	}
+	c.Node.Free, c.Node.FreeGPUs, err = decodeFree(f[2])
 	return c, err
+}
+
+// cut parts text before an opening brace.
+func cut(text, before string) (head, doc string, found bool) {
+	i := strings.Index(text, before)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+1:], true
 }

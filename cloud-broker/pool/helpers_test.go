@@ -81,9 +81,9 @@ func edge(id string) signaling.Node {
 
 func (f fixture) register(n signaling.Node, epoch int64, ledger ...signaling.LedgerEntry) []signaling.AttemptID {
 	f.t.Helper()
-	ended, err := f.Register(f.ctx, n, epoch, ledger)
+	in, err := f.Register(f.ctx, n, epoch, ledger)
 	f.must(err)
-	return ended
+	return in.Ended
 }
 
 func rendering() signaling.TaskRequest {

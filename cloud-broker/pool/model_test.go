@@ -319,9 +319,9 @@ func (s *steps) register() {
 }
 
 func (s *steps) registerAll(node signaling.Node, ledger []signaling.LedgerEntry) []signaling.AttemptID {
-	ended, err := s.Register(s.ctx, node, s.top, ledger)
+	in, err := s.Register(s.ctx, node, s.top, ledger)
 	s.must(err)
-	return ended
+	return in.Ended
 }
 
 func (s *steps) heartbeat() {

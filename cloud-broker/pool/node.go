@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,55 +21,113 @@ const (
 	maxFencing = 1 << 52
 	// maxLedger bounds a ledger, so that the script that reads it stays short.
 	maxLedger = 4096
+	// maxIdle is the longest time without input that is told apart, milliseconds: about a year.
+	maxIdle = 1 << 35
 )
 
-// Register brings a node into the pool, or back into it, with the state and the capacity that it names (Free
-// and SeenAt are ignored; an empty State is starting). epoch is the highest fencing token that the edge has seen;
-// the counter is raised above it and above the ledger's. What the ledger has is held again; it returns the
-// attempts of the ledger that a newer token has overruled, which the edge must end. What the pool held for the
-// node, confirmed, and the ledger does not have any more, fails.
-func (p *Pool) Register(ctx context.Context, node signaling.Node, epoch int64, ledger []signaling.LedgerEntry) ([]signaling.AttemptID, error) {
+// Registration is what became of a registration.
+type Registration struct {
+	// Ended are the attempts of the ledger that a newer fencing token has overruled: the edge must end them.
+	Ended []signaling.AttemptID
+	// Node is the node as an operator has it, without State, Free and SeenAt: as it registered, where there is no override.
+	Node signaling.Node
+}
+
+// Register brings a node into the pool, or back into it, with the state and the capacity that it names, or that an
+// operator has set instead (SetOverride), and stays cordoned or draining where an operator had it so (Free and SeenAt
+// are ignored; an empty State is starting). epoch is the highest fencing token that the edge has seen; the counter is
+// raised above it and above the ledger's. What the ledger has is held again, with its request, so that it can move
+// on, and standbys as standbys. What the pool held for the node, confirmed, and the ledger does not have any more,
+// fails.
+func (p *Pool) Register(ctx context.Context, node signaling.Node, epoch int64, ledger []signaling.LedgerEntry) (Registration, error) {
 	if node.State == "" {
 		node.State = signaling.NodeStarting
 	}
 	if err := checkRegistration(&node, epoch, ledger); err != nil {
-		return nil, fmt.Errorf("register node: %w", err)
+		return Registration{}, fmt.Errorf("register node: %w", err)
 	}
 	p.saw(epoch)
+	entries, err := p.ledgerArgs(ledger)
+	if err != nil {
+		return Registration{}, fmt.Errorf("register node %s: %w", node.ID, err)
+	}
 	state := node.State
-	node.State, node.Free, node.SeenAt = "", signaling.Resources{}, time.Time{}
-	doc, err := json.Marshal(node)
-	if err != nil {
-		return nil, fmt.Errorf("register node %s: %w", node.ID, err)
-	}
-	types := ","
-	for _, t := range node.Types {
-		types += string(t) + ","
-	}
-	args := []any{string(node.ID), doc, string(state), types, encodeAmounts(node.Capacity), epoch, p.o.Lease.Milliseconds(),
-		p.o.HistoryLimit, rand.Text()}
-	for _, e := range ledger {
-		p.saw(e.Attempt.Fencing)
-		// The edge keeps no request: what it knows of it is the type and what it takes.
-		req, err := json.Marshal(asked{clip(e.Creator, maxCreator), signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}})
+	node = bare(node)
+	var override string // most have none: the script says where that is wrong
+	for range overrideTries {
+		effective, err := overridden(node, override)
 		if err != nil {
-			return nil, fmt.Errorf("register node %s: ledger: %w", node.ID, err)
+			return Registration{}, fmt.Errorf("register node %s: %w", node.ID, err)
 		}
-		args = append(args, string(e.Attempt.ID), string(e.Task), e.Attempt.Fencing, string(e.State), req, encodeAmounts(e.Resources))
+		doc, own, err := encodeDocs(&effective, &node)
+		if err != nil {
+			return Registration{}, fmt.Errorf("register node %s: %w", node.ID, err)
+		}
+		args := append([]any{string(node.ID), doc, string(state), encodeTypes(effective.Types), encodeCapacity(&effective), epoch,
+			p.o.Lease.Milliseconds(), p.o.HistoryLimit, rand.Text(), override, own, p.o.PlacingTTL.Milliseconds()}, entries...)
+		v, err := p.run(ctx, registerScript, args...).Result()
+		if err != nil {
+			return Registration{}, fmt.Errorf("register node %s: %w", node.ID, err)
+		}
+		answer, err := texts(v)
+		if err != nil {
+			return Registration{}, fmt.Errorf("register node %s: %w", node.ID, err)
+		}
+		if answer[0] == "override" {
+			override = answer[1]
+			continue
+		}
+		r := Registration{Node: effective}
+		for _, id := range answer[1:] {
+			r.Ended = append(r.Ended, signaling.AttemptID(id))
+		}
+		return r, nil
 	}
-	v, err := p.run(ctx, registerScript, args...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("register node %s: %w", node.ID, err)
+	return Registration{}, fmt.Errorf("register node %s: its override changes all the time", node.ID)
+}
+
+// maxLedgerRequest bounds a request of a ledger as JSON. What is larger is rebuilt without.
+const maxLedgerRequest = 16 << 10
+
+// ledgerArgs are the entries of a ledger as the register script takes them.
+func (p *Pool) ledgerArgs(ledger []signaling.LedgerEntry) ([]any, error) {
+	args := make([]any, 0, 8*len(ledger))
+	for i, e := range ledger {
+		p.saw(e.Attempt.Fencing)
+		// Of an edge that kept no request, what is known is the type and what it takes.
+		rebuilt := signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}
+		if e.Request != nil && e.Request.Type == e.Type {
+			rebuilt = *e.Request
+		}
+		req, err := json.Marshal(asked{clip(e.Creator, maxCreator), rebuilt})
+		if err != nil || len(req) > maxLedgerRequest {
+			req, err = json.Marshal(asked{clip(e.Creator, maxCreator), signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger[%d]: %w", i, err)
+		}
+		shadow := ""
+		if e.Shadow {
+			shadow = "1"
+		}
+		args = append(args, string(e.Attempt.ID), string(e.Task), e.Attempt.Fencing, string(e.State), req, encodeAmounts(e.Resources),
+			e.Attempt.GPU, shadow)
 	}
-	ids, err := texts(v)
-	if err != nil {
-		return nil, fmt.Errorf("register node %s: %w", node.ID, err)
+	return args, nil
+}
+
+// bare is a node as its registration is kept: what changes all the time is elsewhere.
+func bare(n signaling.Node) signaling.Node {
+	n.State, n.Free, n.FreeGPUs, n.SeenAt = "", signaling.Resources{}, nil, time.Time{}
+	return n
+}
+
+func encodeTypes(types []signaling.TaskType) string {
+	text := ","
+	for _, t := range types {
+		text += string(t) + ","
 	}
-	var ended []signaling.AttemptID
-	for _, id := range ids {
-		ended = append(ended, signaling.AttemptID(id))
-	}
-	return ended, nil
+	return text
 }
 
 func checkRegistration(node *signaling.Node, epoch int64, ledger []signaling.LedgerEntry) error {
@@ -96,6 +155,8 @@ func checkRegistration(node *signaling.Node, epoch int64, ledger []signaling.Led
 			err = fmt.Errorf("attempt %s appears twice", e.Attempt.ID)
 		case e.Attempt.Node != node.ID:
 			err = fmt.Errorf("attempt %s is of node %.70q", e.Attempt.ID, string(e.Attempt.Node))
+		case e.Attempt.GPU < 0 || e.Attempt.GPU >= signaling.MaxGPUs:
+			err = fmt.Errorf("GPU %d: 0 to %d", e.Attempt.GPU, signaling.MaxGPUs-1)
 		case e.Attempt.Fencing < 0 || e.Attempt.Fencing > maxFencing:
 			err = fmt.Errorf("fencing %d: 0 to %d", e.Attempt.Fencing, int64(maxFencing))
 		case !e.Type.Valid():
@@ -122,7 +183,8 @@ func checkState(s signaling.NodeState) error {
 	return fmt.Errorf("state %.20q: starting, ready or draining", string(s))
 }
 
-// Heartbeat keeps a node in the pool, renews the leases of its attempts, and notes which volumes it holds.
+// Heartbeat keeps a node in the pool, renews the leases of its attempts, and notes which volumes it holds and which
+// sessions have no input. Its state counts as far as no operator says otherwise.
 // ErrUnknownNode says that the edge must register: the pool does not know it, had given it up, or does not hold one
 // of its attempts.
 func (p *Pool) Heartbeat(ctx context.Context, id signaling.NodeID, h signaling.Heartbeat) error {
@@ -136,7 +198,14 @@ func (p *Pool) Heartbeat(ctx context.Context, id signaling.NodeID, h signaling.H
 	args := []any{string(id), string(h.State), fmt.Sprintf("%d %d %d %d", l.GPUMilli, l.CPUMilli, l.MemoryMB, l.Sessions),
 		p.o.Lease.Milliseconds(), encodeVolumes(h.Volumes)}
 	for _, a := range h.Attempts {
-		args = append(args, string(a))
+		if err := checkName("attempt", string(a)); err != nil {
+			return fmt.Errorf("heartbeat of %s: %w", id, err)
+		}
+		entry := string(a)
+		if ms := h.Idle[a]; ms > 0 {
+			entry += " " + strconv.FormatInt(min(ms, maxIdle), 10)
+		}
+		args = append(args, entry)
 	}
 	v, err := p.run(ctx, heartbeatScript, args...).Result()
 	if err != nil {
@@ -166,8 +235,8 @@ func encodeVolumes(names []string) string {
 // volumeKey is what signaling.VolumeKey makes.
 var volumeKey = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
-// SetState changes whether a node takes work, until its next heartbeat says otherwise. ErrUnknownNode where the
-// pool does not know it or has given it up.
+// SetState changes whether a node takes work, as if it had said so itself, until its next heartbeat says otherwise.
+// ErrUnknownNode where the pool does not know it or has given it up.
 func (p *Pool) SetState(ctx context.Context, id signaling.NodeID, state signaling.NodeState) error {
 	err := checkState(state)
 	if err == nil {
@@ -179,21 +248,47 @@ func (p *Pool) SetState(ctx context.Context, id signaling.NodeID, state signalin
 	return nil
 }
 
-// Remove takes a node out of the pool; the tasks there fail. Where it is alive it will register again.
+// Remove takes a node out of the pool, with what operators said of it and what was learnt of it; the tasks there fail.
+// Where it is alive it will register again, as a new one.
 func (p *Pool) Remove(ctx context.Context, id signaling.NodeID) error {
-	if err := p.flag(ctx, ErrUnknownNode, removeScript, string(id), p.o.HistoryLimit); err != nil {
+	args := []any{string(id), p.o.HistoryLimit, p.o.PlacingTTL.Milliseconds()}
+	for _, t := range signaling.TaskTypes {
+		args = append(args, string(t))
+	}
+	if err := p.flag(ctx, ErrUnknownNode, removeScript, args...); err != nil {
 		return fmt.Errorf("remove node %s: %w", id, err)
 	}
 	return nil
 }
 
-// NodeStatus is a node with what only its heartbeats tell.
+// NodeStatus is a node with what its heartbeats and its operators tell.
 type NodeStatus struct {
 	signaling.Node
-	Load    signaling.Load `json:"load"`
-	Volumes int            `json:"volumes" doc:"series that it has loaded, in memory or on disk"`
+	Load         signaling.Load      `json:"load"`
+	Volumes      int                 `json:"volumes" doc:"series that it has loaded, in memory or on disk"`
+	Reservations int                 `json:"reservations" doc:"attempts that hold resources there"`
+	Cordoned     bool                `json:"cordoned,omitempty" doc:"an operator keeps new tasks away"`
+	Draining     bool                `json:"draining,omitempty" doc:"an operator has it finish what runs and take nothing new"`
+	DrainUntil   *time.Time          `json:"drainUntil,omitempty" doc:"when what still runs there is released"`
+	Override     *signaling.Override `json:"override,omitempty" doc:"what an operator says of it"`
 
 	volumes []string // each as signaling.VolumeKey names it
+}
+
+// statusFields are the fields of a node's record that are read for its status; each is there or not, and every other
+// one is a reservation (lua/common.lua).
+var statusFields = []string{"doc", "state", "load", "f", "volumes", "op", "until", "over", "own", "said", "types", "cap"}
+
+// Node returns one node, ErrUnknownNode where there is none of this id.
+func (p *Pool) Node(ctx context.Context, id signaling.NodeID) (NodeStatus, error) {
+	nodes, err := p.statuses(ctx, []string{string(id)})
+	if err == nil && len(nodes) == 0 {
+		err = ErrUnknownNode
+	}
+	if err != nil {
+		return NodeStatus{}, fmt.Errorf("read node %.70q: %w", string(id), err)
+	}
+	return nodes[0], nil
 }
 
 // Nodes returns up to limit nodes in the order of their ids, beginning behind after (empty: from the first), read
@@ -210,43 +305,55 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 	if err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
+	nodes, err := p.statuses(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read nodes: %w", err)
+	}
+	return nodes, nil
+}
+
+// statuses reads those nodes that are there, in order.
+func (p *Pool) statuses(ctx context.Context, ids []string) ([]NodeStatus, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	records := make([]*redis.SliceCmd, len(ids))
+	sizes := make([]*redis.IntCmd, len(ids))
 	beats := make([]*redis.FloatCmd, len(ids))
 	// A node without a heartbeat (lost) answers redis.Nil; each command's own error is looked at below.
-	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
-			records[i] = pipe.HMGet(ctx, p.key("node", id), "doc", "state", "load", "f", "volumes")
+			records[i] = pipe.HMGet(ctx, p.key("node", id), statusFields...)
+			sizes[i] = pipe.HLen(ctx, p.key("node", id))
 			beats[i] = pipe.ZScore(ctx, p.key("beats"), id)
 		}
 		return nil
 	})
 	if err != nil && err != redis.Nil {
-		return nil, fmt.Errorf("read nodes: %w", err)
+		return nil, err
 	}
 	nodes := make([]NodeStatus, 0, len(ids))
 	for i, id := range ids {
 		v, err := records[i].Result()
 		if err != nil {
-			return nil, fmt.Errorf("read node %s: %w", id, err)
+			return nil, fmt.Errorf("node %s: %w", id, err)
 		}
 		f := make([]string, len(v))
+		rest := int(sizes[i].Val())
 		for k := range v {
-			f[k], _ = v[k].(string) // nil where it has gone since it was listed
+			var there bool
+			if f[k], there = v[k].(string); there {
+				rest--
+			}
 		}
-		if f[0] == "" {
+		if f[0] == "" { // gone since it was listed
 			continue
 		}
-		n, err := decodeNode(f[0], f[1], f[3])
+		s, err := decodeStatus(f)
 		if err != nil {
-			return nil, fmt.Errorf("read node %s: %w", id, err)
+			return nil, fmt.Errorf("node %s: %w", id, err)
 		}
-		s := NodeStatus{Node: n, volumes: strings.Fields(f[4])}
-		s.Volumes = len(s.volumes)
-		// Written by Heartbeat; a node that has sent none yet has an empty load.
-		_, _ = fmt.Sscanf(f[2], "%d %d %d %d", &s.Load.GPUMilli, &s.Load.CPUMilli, &s.Load.MemoryMB, &s.Load.Sessions)
+		s.Reservations = max(rest, 0)
 		if ms, err := beats[i].Result(); err == nil {
 			s.SeenAt = time.UnixMilli(int64(ms)).UTC()
 		}
@@ -255,11 +362,30 @@ func (p *Pool) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]
 	return nodes, nil
 }
 
+// decodeStatus reads statusFields.
+func decodeStatus(f []string) (s NodeStatus, err error) {
+	if s.Node, err = decodeNode(f[0], f[1], f[3]); err != nil {
+		return s, err
+	}
+	s.volumes = strings.Fields(f[4])
+	s.Volumes = len(s.volumes)
+	// Written by Heartbeat; a node that has sent none yet has an empty load.
+	_, _ = fmt.Sscanf(f[2], "%d %d %d %d", &s.Load.GPUMilli, &s.Load.CPUMilli, &s.Load.MemoryMB, &s.Load.Sessions)
+	s.Cordoned, s.Draining, s.DrainUntil = f[5] == "cordoned", f[5] == "draining", instant(f[6])
+	if f[7] != "" {
+		s.Override = new(signaling.Override)
+		if err := json.Unmarshal([]byte(f[7]), s.Override); err != nil {
+			return s, fmt.Errorf("override: %w", err)
+		}
+	}
+	return s, nil
+}
+
 func decodeNode(doc, state, free string) (n signaling.Node, err error) {
 	if err := json.Unmarshal([]byte(doc), &n); err != nil {
 		return n, fmt.Errorf("registration: %w", err)
 	}
 	n.State = signaling.NodeState(state)
-	n.Free, err = decodeAmounts(free)
+	n.Free, n.FreeGPUs, err = decodeFree(free)
 	return n, err
 }

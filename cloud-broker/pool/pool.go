@@ -35,6 +35,10 @@ var (
 	ErrHeld = errors.New("the task holds a reservation")
 	// ErrFull: as many tasks wait for a place as the pool keeps.
 	ErrFull = errors.New("too many tasks wait for a place")
+	// ErrShare: as many tasks of one creator wait for a place as may.
+	ErrShare = errors.New("too many tasks of this user wait for a place")
+	// ErrElsewhere: the task has another place, or its idempotency key belongs to another task.
+	ErrElsewhere = errors.New("the task is elsewhere already")
 )
 
 // Options are the settings of a pool. All brokers of a pool use the same.
@@ -42,10 +46,11 @@ type Options struct {
 	Prefix       string        // leads all keys; with a hash tag. "{tomocast}" when empty
 	Lease        time.Duration // how long a confirmed reservation holds without a heartbeat. 30 s when 0
 	HeartbeatTTL time.Duration // a node that is silent for longer is lost. 15 s when 0
-	PlacingTTL   time.Duration // how long a waiting task is kept unless PutTask renews it. 1 min when 0
+	PlacingTTL   time.Duration // how long a waiting task is kept unless Await or PutTask renews it. 15 s when 0
 	ForgetLost   time.Duration // when a lost node is forgotten. 1 h when 0
 	HistoryLimit int           // how many ended tasks are kept. 10,000 when 0
 	MaxPlacing   int           // how many tasks may wait at a time. 10,000 when 0
+	MaxWaiting   int           // how many tasks of one creator may wait in the queue at a time. 100 when 0
 	Logger       *slog.Logger  // slog.Default when nil
 	OnChange     func()        // called by Follow after changes to the snapshot; must not block. May be nil
 }
@@ -63,7 +68,7 @@ func (o *Options) fill() error {
 		usual time.Duration
 	}{
 		{"lease", &o.Lease, 30 * time.Second}, {"heartbeat limit", &o.HeartbeatTTL, 15 * time.Second},
-		{"placing limit", &o.PlacingTTL, time.Minute}, {"time to forget lost nodes", &o.ForgetLost, time.Hour},
+		{"placing limit", &o.PlacingTTL, 15 * time.Second}, {"time to forget lost nodes", &o.ForgetLost, time.Hour},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual
@@ -75,9 +80,13 @@ func (o *Options) fill() error {
 	for _, n := range []struct {
 		name  string
 		value *int
-	}{{"history limit", &o.HistoryLimit}, {"limit of waiting tasks", &o.MaxPlacing}} {
+		usual int
+	}{
+		{"history limit", &o.HistoryLimit, 10_000}, {"limit of waiting tasks", &o.MaxPlacing, 10_000},
+		{"limit of a user's waiting tasks", &o.MaxWaiting, 100},
+	} {
 		if *n.value == 0 {
-			*n.value = 10_000
+			*n.value = n.usual
 		}
 		if *n.value < 1 || *n.value > 1_000_000 {
 			return fmt.Errorf("%s is %d: 1 to 1000000", n.name, *n.value)
@@ -100,7 +109,7 @@ type Pool struct {
 }
 
 // layout is the version of the keys' meaning. It is raised when older brokers could not read them.
-const layout = "1"
+const layout = "2"
 
 // Open checks that the server can run the scripts and that the pool has this program's layout. It does not
 // take over rdb: the caller closes it after the pool.
@@ -155,37 +164,47 @@ func (p *Pool) saw(fencing int64) {
 //go:embed lua/*.lua
 var sources embed.FS
 
-// The scripts. claim, publish and unlink stand alone; the others begin with common.lua.
+// The scripts. publish and unlink stand alone, claim has the short prelude (shared.lua), the others both.
 var (
-	claimScript     = script("claim", false)
-	publishScript   = script("publish", false)
-	unlinkScript    = script("unlink", false)
-	registerScript  = script("register", true)
-	heartbeatScript = script("heartbeat", true)
-	stateScript     = script("state", true)
-	removeScript    = script("remove", true)
-	confirmScript   = script("confirm", true)
-	updateScript    = script("update", true)
-	releaseScript   = script("release", true)
-	putScript       = script("put", true)
-	sweepScript     = script("sweep", true)
+	claimScript      = script("shared", "claim")
+	publishScript    = script("publish")
+	unlinkScript     = script("unlink")
+	registerScript   = script("shared", "common", "register")
+	heartbeatScript  = script("shared", "common", "heartbeat")
+	stateScript      = script("shared", "common", "state")
+	cordonScript     = script("shared", "common", "cordon")
+	overrideScript   = script("shared", "common", "override")
+	removeScript     = script("shared", "common", "remove")
+	confirmScript    = script("shared", "common", "confirm")
+	updateScript     = script("shared", "common", "update")
+	releaseScript    = script("shared", "common", "release")
+	putScript        = script("shared", "common", "put")
+	awaitScript      = script("shared", "common", "await")
+	sweepScript      = script("shared", "common", "sweep")
+	adoptScript      = script("shared", "common", "adopt")
+	standbyScript    = script("shared", "common", "standby")
+	promoteScript    = script("shared", "common", "promote")
+	unshadowScript   = script("shared", "common", "unshadow")
+	viewScript       = script("shared", "common", "view")
+	idleScript       = script("shared", "common", "idle")
+	experienceScript = script("shared", "common", "experience")
+	pingsScript      = script("shared", "common", "pings")
+	auditScript      = script("shared", "common", "audit")
 
 	scripts []*redis.Script
 )
 
-func script(name string, common bool) *redis.Script {
-	read := func(name string) string {
+// script joins files of lua/ into one.
+func script(names ...string) *redis.Script {
+	var src strings.Builder
+	for _, name := range names {
 		b, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err) // it is embedded: only a wrong name in this file gets here
 		}
-		return string(b)
+		src.Write(b)
 	}
-	src := read(name)
-	if common {
-		src = read("common") + src
-	}
-	s := redis.NewScript(src)
+	s := redis.NewScript(src.String())
 	scripts = append(scripts, s)
 	return s
 }
@@ -234,18 +253,29 @@ func number(s string) int64 {
 
 // decodeAmounts reads five numbers parted by spaces, as the scripts keep resources.
 func decodeAmounts(s string) (signaling.Resources, error) {
-	var v [5]int64
+	r, gpus, err := decodeFree(s)
+	if err == nil && gpus != nil {
+		err = fmt.Errorf("amounts %.70q: five numbers", s)
+	}
+	return r, err
+}
+
+// decodeFree reads a node's amounts: five numbers, and two more for each of several GPUs.
+func decodeFree(s string) (r signaling.Resources, gpus []signaling.GPU, err error) {
 	f := strings.Fields(s)
-	ok := len(f) == len(v)
+	v := make([]int64, len(f))
+	ok := len(f) >= 5 && len(f)%2 == 1 && len(f) <= 5+2*signaling.MaxGPUs
 	for i := 0; i < len(v) && ok; i++ {
-		var err error
 		v[i], err = strconv.ParseInt(f[i], 10, 64)
 		ok = err == nil
 	}
 	if !ok {
-		return signaling.Resources{}, fmt.Errorf("amounts %.70q: five numbers", s)
+		return r, nil, fmt.Errorf("amounts %.70q: five numbers, and two for each of several GPUs", s)
 	}
-	return signaling.Resources{GPUMemoryMB: v[0], GPUMilli: v[1], EncoderSessions: v[2], CPUMilli: v[3], MemoryMB: v[4]}, nil
+	for i := 5; i < len(v); i += 2 {
+		gpus = append(gpus, signaling.GPU{MemoryMB: v[i], Milli: v[i+1]})
+	}
+	return signaling.Resources{GPUMemoryMB: v[0], GPUMilli: v[1], EncoderSessions: v[2], CPUMilli: v[3], MemoryMB: v[4]}, gpus, nil
 }
 
 func encodeAmounts(r signaling.Resources) []byte {
@@ -255,6 +285,16 @@ func encodeAmounts(r signaling.Resources) []byte {
 			b = append(b, ' ')
 		}
 		b = strconv.AppendInt(b, v, 10)
+	}
+	return b
+}
+
+// encodeCapacity is a node's capacity as decodeFree reads it.
+func encodeCapacity(n *signaling.Node) []byte {
+	b := encodeAmounts(n.Capacity)
+	for _, g := range n.GPUs {
+		b = strconv.AppendInt(append(b, ' '), g.MemoryMB, 10)
+		b = strconv.AppendInt(append(b, ' '), g.Milli, 10)
 	}
 	return b
 }

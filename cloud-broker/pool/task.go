@@ -16,20 +16,29 @@ import (
 //	state     signaling.TaskState
 //	req       asked as JSON, without parameters larger than bigParameters
 //	created   ms
-//	at        "attempt node fencing": its present attempt, or its last
+//	at        "attempt node fencing gpu": its present attempt, or its last
+//	standby   the same of an attempt that is kept ready to take over
 //	fence     a newer token given for it: attempts with older ones are overruled
+//	dropped   the token of a standby that was released: it and older ones do not come back
 //	reason    why it ended or waits
 //	key       hash of its idempotency key
+//	q         "class creator tag", while it waits in the fair queue
+//	turn      the tag with which it left the queue
 //	big       large parameters, until it ends
 //	started, ended   ms
 //	usage     signaling.Usage as JSON
 
-// PutTask records a task that holds nothing: one that waits for a place (placing), which must be put again
+// PutTask records a task that holds nothing: one that waits for a place (placing), which must be put again or awaited
 // within Options.PlacingTTL or is swept as expired, or one that ended without a place. Only ID, State,
 // Reason, Request and Creator are taken; the time is Redis'. key is an idempotency key as in Claim, or empty. It
 // returns the id of the task that is recorded, which is another one when the key is known. Errors: ErrKeyReused,
 // ErrFull, ErrHeld, ErrEnded.
 func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signaling.TaskID, error) {
+	return p.put(ctx, key, t, "")
+}
+
+// put is PutTask, and Enqueue where a class of the queue is given.
+func (p *Pool) put(ctx context.Context, key string, t signaling.Task, class string) (signaling.TaskID, error) {
 	w, err := prepare(key, t.Creator, t.Request)
 	if err == nil {
 		err = checkName("task", string(t.ID))
@@ -41,7 +50,8 @@ func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signa
 		return "", fmt.Errorf("put task %.70q: %w", string(t.ID), err)
 	}
 	v, err := p.run(ctx, putScript, w.key, w.digest, string(t.ID), string(t.State), clip(t.Reason, maxReason),
-		w.request, w.big, p.o.PlacingTTL.Milliseconds(), p.o.HistoryLimit, p.o.MaxPlacing).Result()
+		w.request, w.big, p.o.PlacingTTL.Milliseconds(), p.o.HistoryLimit, p.o.MaxPlacing,
+		class, creatorHash(t.Creator), p.o.MaxWaiting).Result()
 	if err != nil {
 		return "", fmt.Errorf("put task %s: %w", t.ID, err)
 	}
@@ -54,6 +64,8 @@ func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signa
 			err = ErrKeyReused
 		case "full":
 			err = ErrFull
+		case "share":
+			err = ErrShare
 		case "held":
 			err = ErrHeld
 		case "ended":
@@ -65,7 +77,11 @@ func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signa
 	return "", fmt.Errorf("put task %s: %w", t.ID, err)
 }
 
-// Task returns a task, ErrNotFound where there is none or it has left the history.
+// creatorHash stands for who asked where nobody is to be named.
+func creatorHash(creator string) string { return digest("creator", creator) }
+
+// Task returns a task, with its place in the queue where it waits there. ErrNotFound where there is none or it has left
+// the history.
 func (p *Pool) Task(ctx context.Context, id signaling.TaskID) (signaling.Task, error) {
 	tasks, err := p.read(ctx, []string{string(id)})
 	if err != nil {
@@ -74,7 +90,13 @@ func (p *Pool) Task(ctx context.Context, id signaling.TaskID) (signaling.Task, e
 	if len(tasks) == 0 {
 		return signaling.Task{}, fmt.Errorf("task %.70q: %w", string(id), ErrNotFound)
 	}
-	return tasks[0], nil
+	t := tasks[0]
+	if t.State == signaling.TaskPlacing && t.Attempt == nil {
+		if q, err := p.stand(ctx, id, 0); err == nil && q.Position > 0 { // else it has got a place since
+			t.Queue = &q
+		}
+	}
+	return t, nil
 }
 
 // Tasks returns up to limit tasks, live and ended, the newest first. A task is listed from when its edge has
@@ -148,6 +170,13 @@ func decodeTask(id string, f map[string]string) (signaling.Task, error) {
 		}
 		t.Attempt = &at
 	}
+	if f["standby"] != "" {
+		standby, err := decodeAttempt(f["standby"])
+		if err != nil {
+			return t, err
+		}
+		t.Shadow = &standby
+	}
 	if f["usage"] != "" {
 		t.Usage = new(signaling.Usage)
 		if err := json.Unmarshal([]byte(f["usage"]), t.Usage); err != nil {
@@ -203,7 +232,7 @@ func (p *Pool) History(ctx context.Context, limit int) ([]HistoryEntry, error) {
 			e.Series = digest("series", s.Source, s.StudyInstanceUID, s.SeriesInstanceUID)
 		}
 		if t.Creator != "" {
-			e.Creator = digest("creator", t.Creator)
+			e.Creator = creatorHash(t.Creator)
 		}
 		if t.Attempt != nil {
 			e.Node = t.Attempt.Node

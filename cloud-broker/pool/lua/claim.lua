@@ -2,10 +2,10 @@
 -- ARGV: 1 attempt, 2 task, 3 type as ",type,", 4 needs (five numbers), 5 lease ms, 6 floor of the fencing token,
 -- 7 request, 8 candidates, parted by spaces, and where they are given 9 large parameters or '', 10 idempotency key,
 -- 11 digest of the request.
--- Returns one text, which costs less than a list: "ok <task> <node> <fencing>", "again <task> <at> <lease ms left>
+-- Returns one text, which costs less than a list: "ok <task> <node> <fencing> <gpu>", "again <task> <at> <lease ms left>
 -- <attempt's record>" (the record is empty where it is not held any more), "none <task>", "reused" or
 -- "ended <task>".
--- It is the hot path: it shares no prelude, and every call and argument in it was weighed.
+-- It is the hot path: it has the short prelude only, and every call and argument in it was weighed.
 local P, A, call, match = KEYS[1], ARGV, redis.call, string.match
 local task, key, known = A[2], A[10], false
 
@@ -21,7 +21,7 @@ local function refuse(why)
 end
 
 local taskKey = P .. ':task:' .. task
-local t = call('HMGET', taskKey, 'state', 'at')
+local t = call('HMGET', taskKey, 'state', 'at', 'q')
 if t[1] then
   local present = t[2] and match(t[2], '^%S+')
   if present and (known or present == A[1]) then -- asked again, by the same key or by a client that lost the answer
@@ -38,36 +38,43 @@ for node in string.gmatch(A[8], '%S+') do
   local nodeKey = P .. ':node:' .. node
   local n = call('HMGET', nodeKey, 'state', 'types', 'f')
   if n[1] == 'ready' and string.find(n[2], A[3], 1, true) then
-    local f1, f2, f3, f4, f5 = match(n[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+    local f1, f2, f3, f4, f5, gpus = match(n[3], '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$')
     f1, f2, f3, f4, f5 = f1 - n1, f2 - n2, f3 - n3, f4 - n4, f5 - n5
     if f1 >= 0 and f2 >= 0 and f3 >= 0 and f4 >= 0 and f5 >= 0 then
-      local fencing, floor = call('INCR', P .. ':fencing'), tonumber(A[6])
-      if fencing <= floor then
-        fencing = floor + 1
-        call('SET', P .. ':fencing', string.format('%d', fencing))
+      local free, gpu = string.format('%d %d %d %d %d', f1, f2, f3, f4, f5), 0
+      if gpus ~= '' then
+        gpu, gpus = choose(gpus, n1, n2)
+        if gpu then free = free .. ' ' .. gpus end
       end
-      local token = string.format('%d', fencing)
-      local free = string.format('%d %d %d %d %d', f1, f2, f3, f4, f5)
-      -- The entry's name begins with the server's time in ms: one call to TIME less. The stream is trimmed by
-      -- whatever ends the reservation, which makes an entry too.
-      local ms = match(call('XADD', P .. ':changes', '*', 'c', node .. ' ready ' .. free), '^%d+')
-      call('HSET', nodeKey, 'f', free, 'a:' .. A[1], '')
-      call('SET', P .. ':attempt:' .. A[1], task .. ' ' .. node .. ' ' .. token .. ' 0 ' .. A[4])
-      call('ZADD', P .. ':leases', ms + A[5], A[1])
-      local at = A[1] .. ' ' .. node .. ' ' .. token
-      if t[1] then
-        call('HSET', taskKey, 'at', at)
-        if key and not known then call('HSET', taskKey, 'key', key) end
-        call('ZREM', P .. ':placing', task)
-      else
-        if key then
-          call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms, 'key', key)
-        else
-          call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
+      if gpu then
+        local fencing, floor = call('INCR', P .. ':fencing'), tonumber(A[6])
+        if fencing <= floor then
+          fencing = floor + 1
+          call('SET', P .. ':fencing', string.format('%d', fencing))
         end
-        if A[9] and A[9] ~= '' then call('HSET', taskKey, 'big', A[9]) end
+        local place = ' ' .. node .. string.format(' %d ', fencing)
+        -- The entry's name begins with the server's time in ms: one call to TIME less. The stream is trimmed by
+        -- whatever ends the reservation, which makes an entry too.
+        local ms = match(call('XADD', P .. ':changes', '*', 'c', node .. ' ready ' .. free), '^%d+')
+        call('HSET', nodeKey, 'f', free, 'a:' .. A[1], '')
+        call('SET', P .. ':attempt:' .. A[1], task .. place .. '0 ' .. gpu .. ' ' .. A[4])
+        call('ZADD', P .. ':leases', ms + A[5], A[1])
+        local at = A[1] .. place .. gpu
+        if t[1] then
+          call('HSET', taskKey, 'at', at)
+          if key and not known then call('HSET', taskKey, 'key', key) end
+          call('ZREM', P .. ':placing', task)
+          if t[3] then unqueue(task, t[3], true) end
+        else
+          if key then
+            call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms, 'key', key)
+          else
+            call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
+          end
+          if A[9] and A[9] ~= '' then call('HSET', taskKey, 'big', A[9]) end
+        end
+        return 'ok ' .. task .. place .. gpu
       end
-      return 'ok ' .. task .. ' ' .. node .. ' ' .. token
     end
   end
 end

@@ -1,28 +1,35 @@
 -- Keeps a node in the pool and renews the leases of its reservations.
--- ARGV: 1 node, 2 state, 3 load, 4 lease ms, 5 volumes that it holds, with spaces, 6... attempts of its ledger.
+-- ARGV: 1 node, 2 state, 3 load, 4 lease ms, 5 volumes that it holds, with spaces, 6... attempts of its ledger, each with
+-- for how long it has had no input, ms, behind it where that is long.
 -- Returns {'ok'}, {'unknown'} where the node must register, or {'attempts', ...} with those that are not held.
 local id = ARGV[1]
 local node = P .. ':node:' .. id
-local before = redis.call('HMGET', node, 'state', 'volumes')
-local state = before[1]
-if not state or state == 'lost' then return {'unknown'} end
-local ms = clock()
+local before = redis.call('HMGET', node, 'state', 'volumes', 'op')
+local was = before[1]
+if not was or was == 'lost' then return {'unknown'} end
+local ms, new = clock(), state(ARGV[2], before[3])
 redis.call('ZADD', P .. ':beats', ms, id)
-redis.call('HSET', node, 'state', ARGV[2], 'load', ARGV[3])
+redis.call('HSET', node, 'state', new, 'said', ARGV[2], 'load', ARGV[3])
 if (before[2] or '') ~= ARGV[5] then
   redis.call('HSET', node, 'volumes', ARGV[5])
   note(id, ARGV[5])
-elseif state ~= ARGV[2] then
+elseif was ~= new then
   note(id)
 end
 local answer = {'ok'}
 for i = 6, #ARGV do
-  local a = held(ARGV[i])
+  local attempt, idle = string.match(ARGV[i], '^(%S+) ?(%S*)$')
+  local a = held(attempt)
   if a and a[2] == id then
-    confirm(ARGV[i], a, ms + ARGV[4])
+    confirm(attempt, a, ms + ARGV[4])
+    if idle ~= '' then
+      redis.call('ZADD', P .. ':idle', ms - idle, attempt)
+    else
+      redis.call('ZREM', P .. ':idle', attempt)
+    end
   else
     answer[1] = 'attempts'
-    answer[#answer + 1] = ARGV[i]
+    answer[#answer + 1] = attempt
   end
 end
 return answer

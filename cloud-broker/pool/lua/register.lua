@@ -1,25 +1,39 @@
 -- Brings a node into the pool and makes the pool agree with its ledger.
--- ARGV: 1 node, 2 doc, 3 state, 4 types, 5 capacity (five numbers), 6 epoch, 7 lease ms, 8 history, 9 a new
--- generation, 10... six for each entry of the ledger: attempt, task, fencing, state, request, resources.
--- Returns the attempts of the ledger that a newer fencing token has overruled.
-local id, keep = ARGV[1], tonumber(ARGV[8])
+-- ARGV: 1 node, 2 doc as an operator has it, 3 state, 4 types, 5 capacity as the field cap, 6 epoch, 7 lease ms,
+-- 8 history, 9 a new generation, 10 the override that is in doc, or '', 11 doc as registered, or '' where it is the
+-- same, 12 how long a task may be placing, ms, 13... eight for each entry of the ledger: attempt, task, fencing, state,
+-- request, resources, GPU, and '1' for a standby.
+-- Returns {'override', override} where another one is in force and nothing was done, else {'ok', ...} with the attempts of
+-- the ledger that a newer fencing token has overruled.
+local id, keep, ttl = ARGV[1], tonumber(ARGV[8]), ARGV[12]
 local node, ms = P .. ':node:' .. id, clock()
 local expiry = ms + ARGV[7]
+local FIRST, EACH = 13, 8
+
+local override = redis.call('HGET', P .. ':overrides', id) or ''
+if override ~= ARGV[10] then return {'override', override} end
 
 local top = tonumber(ARGV[6])
-for i = 10, #ARGV, 6 do top = math.max(top, tonumber(ARGV[i + 2])) end
+for i = FIRST, #ARGV, EACH do top = math.max(top, tonumber(ARGV[i + 2])) end
 if tonumber(redis.call('GET', P .. ':fencing') or '0') < top then
   redis.call('SET', P .. ':fencing', string.format('%.0f', top))
 end
 redis.call('SET', P .. ':generation', ARGV[9], 'NX')
 
+local function reserve(attempt, task, fencing, gpu, amounts)
+  redis.call('SET', P .. ':attempt:' .. attempt, task .. ' ' .. id .. ' ' .. fencing .. ' 1 ' .. gpu .. ' ' .. amounts)
+  redis.call('HSET', node, 'a:' .. attempt, '')
+  redis.call('ZADD', P .. ':leases', expiry, attempt)
+end
+
 -- adopt takes an entry of the ledger into the pool and returns true, or false where it is overruled.
-local function adopt(attempt, task, fencing, state, request, amounts)
+local function adopt(attempt, task, fencing, said, request, amounts, gpu)
   local tkey, a = P .. ':task:' .. task, held(attempt)
-  local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'created', 'started')
+  local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'created', 'started', 'q')
   local current, _, given = present(t[2])
   if a then
     if a[1] ~= task or a[2] ~= id then return false end
+    if tonumber(a[3]) > tonumber(fencing) then fencing = a[3] end
   else
     local newest = math.max(tonumber(t[3] or '0'), tonumber(given or '0'))
     if newest > tonumber(fencing) then return false end
@@ -27,50 +41,83 @@ local function adopt(attempt, task, fencing, state, request, amounts)
     if current and current ~= attempt then drop(current) end
     current = attempt
   end
-  redis.call('SET', P .. ':attempt:' .. attempt, task .. ' ' .. id .. ' ' .. fencing .. ' 1 ' .. amounts)
-  redis.call('HSET', node, 'a:' .. attempt, '')
-  redis.call('ZADD', P .. ':leases', expiry, attempt)
+  reserve(attempt, task, fencing, gpu, amounts)
   if current ~= attempt then return true end -- the task has gone on to another one, and this one is still held
-  redis.call('HSET', tkey, 'state', state, 'at', attempt .. ' ' .. id .. ' ' .. fencing)
+  redis.call('HSET', tkey, 'state', said, 'at', attempt .. ' ' .. id .. ' ' .. fencing .. ' ' .. gpu)
   if not t[4] then redis.call('HSET', tkey, 'created', ms, 'req', request) end
-  if state == 'running' and not t[5] then redis.call('HSET', tkey, 'started', ms) end
+  if said == 'running' and not t[5] then redis.call('HSET', tkey, 'started', ms) end
   if ended(t[1]) then
     redis.call('HDEL', tkey, 'ended', 'reason', 'usage')
     redis.call('ZREM', P .. ':ended', task)
   end
   redis.call('ZREM', P .. ':placing', task)
+  if t[6] then unqueue(task, t[6], true) end
   list(task)
   return true
 end
 
-local inLedger, overruled = {}, {}
-for i = 10, #ARGV, 6 do
-  if adopt(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]) then
+-- standby is adopt for an attempt that is kept ready to take over. Of a task that the pool does not know, as after a loss
+-- of Redis, it is all there is until the task's own edge registers: the task is placing meanwhile.
+local function standby(attempt, task, fencing, said, request, amounts, gpu)
+  local tkey, a = P .. ':task:' .. task, held(attempt)
+  local t = redis.call('HMGET', tkey, 'state', 'at', 'standby', 'dropped')
+  if a then
+    if a[1] ~= task or a[2] ~= id then return false end
+    if present(t[2]) == attempt then -- it was promoted, and its edge has not heard of it
+      return adopt(attempt, task, fencing, t[1] == 'running' and 'running' or 'reserved', request, amounts, gpu)
+    end
+    if present(t[3]) ~= attempt then return false end
+  else
+    if ended(t[1]) or present(t[2]) == attempt or tonumber(t[4] or '0') >= tonumber(fencing) then return false end
+    local other, _, given = present(t[3])
+    if other and tonumber(given) > tonumber(fencing) then return false end
+    if other then drop(other) end
+  end
+  reserve(attempt, task, fencing, gpu, amounts)
+  redis.call('HSET', tkey, 'standby', attempt .. ' ' .. id .. ' ' .. fencing .. ' ' .. gpu)
+  if not t[1] then
+    redis.call('HSET', tkey, 'state', 'placing', 'reason', 'only its standby is known so far', 'created', ms, 'req', request)
+    redis.call('ZADD', P .. ':placing', ms + ttl, task)
+    list(task)
+  end
+  return true
+end
+
+local inLedger, answer = {}, {'ok'}
+for i = FIRST, #ARGV, EACH do
+  local take = ARGV[i + 7] == '1' and standby or adopt
+  if take(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]) then
     inLedger[ARGV[i]] = true
   else
-    overruled[#overruled + 1] = ARGV[i]
+    answer[#answer + 1] = ARGV[i]
   end
 end
 
 -- What the pool holds there and the ledger does not: confirmed once, so the node has lost it; else its
 -- instruction may still be on the way, and its lease decides.
-local free = {string.match(ARGV[5], AMOUNTS)}
 for _, attempt in ipairs(holds(id)) do
   local a = held(attempt)
-  if a and (inLedger[attempt] or a[4] == '0') then
-    for k = 1, 5 do free[k] = free[k] - a[4 + k] end
-  else
+  if not a then
     redis.call('HDEL', node, 'a:' .. attempt)
-    if drop(attempt) then fail(attempt, a[1], 'node ' .. id .. ' came back without it', ms, keep) end
+  elseif not inLedger[attempt] and a[4] == '1' then
+    drop(attempt)
+    fail(attempt, a[1], 'node ' .. id .. ' came back without it', ms, keep, ttl)
   end
 end
+local free = amounts(ARGV[5])
+for _, attempt in ipairs(holds(id)) do add(free, held(attempt), -1) end
 
-for k = 1, 5 do free[k] = string.format('%.0f', tonumber(free[k])) end
-local f = table.concat(free, ' ')
-redis.call('HSET', node, 'doc', ARGV[2], 'state', ARGV[3], 'types', ARGV[4], 'f', f)
+local op = redis.call('HGET', node, 'op')
+if not op and redis.call('ZSCORE', P .. ':cordons', id) then op = 'cordoned' end
+if op then redis.call('HSET', node, 'op', op) end
+local new, f = state(ARGV[3], op), encode(free)
+redis.call('HSET', node, 'doc', ARGV[2], 'state', new, 'said', ARGV[3], 'types', ARGV[4], 'cap', ARGV[5], 'f', f)
+for field, value in pairs({over = ARGV[10], own = ARGV[11]}) do
+  if value ~= '' then redis.call('HSET', node, field, value) else redis.call('HDEL', node, field) end
+end
 redis.call('HDEL', node, 'volumes') -- its first heartbeat names them
 redis.call('ZADD', P .. ':nodes', 0, id)
 redis.call('ZADD', P .. ':beats', ms, id)
 redis.call('ZREM', P .. ':lost', id)
-change(id .. ' ' .. ARGV[3] .. ' ' .. f .. ' ' .. ARGV[2])
-return overruled
+change(id .. ' ' .. new .. ' ' .. f .. ' ' .. ARGV[2])
+return answer

@@ -2,9 +2,9 @@
 -- ARGV: 1 task, 2 attempt or '' for the present one, 3 state, 4 reason, 5 usage, 6 floor of the fencing token,
 -- 7 history, 8 how long it may be placing, ms.
 -- Returns the fencing token that overrules the attempt, or '' where the task is unknown.
-local task, id, state = ARGV[1], ARGV[2], ARGV[3]
+local task, id, new = ARGV[1], ARGV[2], ARGV[3]
 local tkey = P .. ':task:' .. task
-local t = redis.call('HMGET', tkey, 'state', 'at', 'fence')
+local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'q')
 if not t[1] then return '' end
 local current, _, given = present(t[2])
 if id == '' then id = current or '' end
@@ -15,12 +15,13 @@ local fence = token(ARGV[6])
 if id ~= (current or '') then return fence end
 redis.call('HSET', tkey, 'fence', fence)
 local ms = clock()
-if state == 'placing' then
-  redis.call('HSET', tkey, 'state', state, 'reason', ARGV[4])
+if new == 'placing' then
+  redis.call('HSET', tkey, 'state', new, 'reason', ARGV[4])
   redis.call('HDEL', tkey, 'at')
   redis.call('ZADD', P .. ':placing', ms + ARGV[8], task)
   list(task)
 else
-  finish(task, state, ARGV[4], ARGV[5], ms, tonumber(ARGV[7]))
+  if a then freed(ms) end
+  finish(task, new, ARGV[4], ARGV[5], ms, tonumber(ARGV[7]))
 end
 return fence

@@ -1,0 +1,24 @@
+-- Makes a task's standby its attempt, with a fencing token above all others; what the attempt before it held is released.
+-- ARGV: 1 task, 2 floor of the fencing token. Returns "ok <attempt> <node> <fencing> <gpu>", "ended", or "none" where the
+-- task is unknown or has no standby that its edge has confirmed.
+local task = ARGV[1]
+local tkey = P .. ':task:' .. task
+local t = redis.call('HMGET', tkey, 'state', 'at', 'standby', 'q')
+if ended(t[1]) then return 'ended' end
+local id, node, _, gpu = present(t[3])
+local s = id and held(id)
+if not s or s[4] ~= '1' then return 'none' end
+local old = present(t[2])
+if old then drop(old) end
+s[3] = token(ARGV[2])
+hold(id, s)
+local at = id .. ' ' .. node .. ' ' .. s[3] .. ' ' .. gpu
+redis.call('HSET', tkey, 'at', at, 'fence', s[3], 'reason', '')
+redis.call('HDEL', tkey, 'standby')
+if t[1] == 'placing' then
+  redis.call('HSET', tkey, 'state', 'reserved')
+  redis.call('ZREM', P .. ':placing', task)
+  if t[4] then unqueue(task, t[4], true) end
+end
+list(task)
+return 'ok ' .. at
