@@ -23,7 +23,8 @@ type MedianParameters struct {
 // beams (Kak and Slaney, Principles of Computerized Tomographic Imaging, 3.3). Its input is the line integrals as
 // little-endian float32, the detector cell varying the fastest, then the projection, then the slice. The projection at an
 // angle measures along x cos + y sin, where x grows with the columns of the image, y with its rows, and the axis of rotation
-// is in the middle of detector and image. The result is a NRRD file of float32, values per millimetre.
+// is in the middle of detector and image. The result is a NRRD file of float32, values per millimetre, 0 beyond the circle that
+// all projections see.
 type ReconstructionParameters struct {
 	Detectors   int `json:"detectors" jsonschema:"minimum=2,maximum=8192,description=cells of the detector"`
 	Projections int `json:"projections" jsonschema:"minimum=1,maximum=8192"`

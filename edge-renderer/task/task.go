@@ -11,6 +11,9 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/task/computation"
 	"github.com/tomocast/tomocast/edge-renderer/task/operation"
+	"github.com/tomocast/tomocast/edge-renderer/task/processing"
+	"github.com/tomocast/tomocast/edge-renderer/task/reconstruction"
+	"github.com/tomocast/tomocast/edge-renderer/task/training"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -22,7 +25,10 @@ type Operation struct {
 }
 
 var operations = map[signaling.TaskType]map[string]Operation{
-	signaling.DataComputation: {"histogram": {Run: computation.Histogram}},
+	signaling.ImageProcessing:     {"gaussian": {Run: processing.Gaussian}, "median": {Run: processing.Median}},
+	signaling.ImageReconstruction: {"filtered-back-projection": {Run: reconstruction.BackProjection, Data: true}},
+	signaling.DataComputation:     {"histogram": {Run: computation.Histogram}, "statistics": {Run: computation.Statistics}},
+	signaling.Training:            {"tissue-mixture": {Run: training.Mixture}},
 }
 
 // Lookup finds an operation, or says which there are.

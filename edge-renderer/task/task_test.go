@@ -10,7 +10,7 @@ import (
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/task"
-	"github.com/tomocast/tomocast/edge-renderer/task/operation"
+	"github.com/tomocast/tomocast/edge-renderer/task/tasktest"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -33,27 +33,9 @@ func testVolume(t *testing.T, f volume.Format, slope, intercept float64) *volume
 	return v
 }
 
-// do runs an operation on three resident workers and returns its result.
-func do(t *testing.T, kind signaling.TaskType, name string, v *volume.Volume, data []byte, parameters any) (operation.Result, error) {
-	t.Helper()
-	w := task.NewWorkers(3)
-	defer w.Close()
-	op, err := task.Lookup(kind, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := json.Marshal(parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &signaling.TaskRequest{Type: kind, Operation: name, Parameters: raw}
-	out, _, err := w.Do(t.Context(), task.Order{Request: r, Operation: op, Volume: v, Data: data, Tell: func(signaling.Event) {}})
-	return out, err
-}
-
 func run(t *testing.T, v *volume.Volume, p any) (signaling.Histogram, error) {
 	t.Helper()
-	out, err := do(t, signaling.DataComputation, "histogram", v, nil, p)
+	out, err := tasktest.Run(t, 3, signaling.DataComputation, "histogram", v, nil, p)
 	if err != nil {
 		return signaling.Histogram{}, err
 	}
@@ -136,6 +118,15 @@ func TestBadParametersAreNamed(t *testing.T) {
 	} {
 		if _, err := run(t, v, p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+// All four kinds of compute tasks have operations.
+func TestA1EveryComputeTypeHasOperations(t *testing.T) {
+	for _, kind := range signaling.TaskTypes {
+		if got := slices.Contains(task.Types(), kind); got != (kind != signaling.Rendering) {
+			t.Errorf("%s: %v", kind, got)
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"context"
 
+	"github.com/tomocast/tomocast/edge-renderer/geom"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
+	"github.com/tomocast/tomocast/internal/research"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -113,16 +115,39 @@ func (w Work) Slices(b Box, from, to float64, slice func(i int, rows func(each f
 	})
 }
 
-// Values puts n values of the volume from index first on, after the modality transform, into dst.
-func (w Work) Values(dst []float64, first, n int) {
+// Float32s puts values of the volume, from index first on, after the modality transform into dst.
+func (w Work) Float32s(dst []float32, first int) {
 	v := w.Volume
 	if v.Format == volume.Float32 {
-		for i, s := range v.Float32s()[first : first+n] {
-			dst[i] = float64(s)*v.Slope + v.Intercept
+		for i, s := range v.Float32s()[first : first+len(dst)] {
+			dst[i] = float32(float64(s)*v.Slope + v.Intercept)
 		}
 		return
 	}
-	for i, s := range v.Int16s()[first : first+n] {
-		dst[i] = float64(s)*v.Slope + v.Intercept
+	for i, s := range v.Int16s()[first : first+len(dst)] {
+		dst[i] = float32(float64(s)*v.Slope + v.Intercept)
 	}
+}
+
+// MaxVoxels bounds the voxels of a result.
+const MaxVoxels = 1 << 27
+
+// Fits refuses results with more than MaxVoxels.
+func Fits(size [3]int) error {
+	if n := size[0] * size[1] * size[2]; n > MaxVoxels {
+		return &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "The result would be too large",
+			Detail: fmt.Sprintf("It would have %dx%dx%d voxels, %d are the most: choose a smaller box", size[0], size[1], size[2], MaxVoxels)}
+	}
+	return nil
+}
+
+// Scratch is memory for float32 samples outside the heap, all zero. The caller frees the volume that holds it.
+func Scratch(size [3]int) (*volume.Volume, error) {
+	return volume.New(volume.Geometry{Size: size, Axes: [3]geom.Vec{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}, volume.Float32, 1, 0)
+}
+
+// Grid is where the voxels of a box lie.
+func (b Box) Grid(v *volume.Volume) research.Grid {
+	first := v.Patient(geom.Vec{float64(b[0][0]), float64(b[0][1]), float64(b[0][2])})
+	return research.Grid{Size: b.Size(), Origin: first, Axes: [3][3]float64{v.Axes[0], v.Axes[1], v.Axes[2]}}
 }
