@@ -1,185 +1,230 @@
 package placement
 
 import (
-	"fmt"
-	"net/netip"
+	"cmp"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/tomocast/tomocast/signaling"
 )
-
-// Request is what a search needs to know of a task.
-type Request struct {
-	Type          signaling.TaskType
-	Needs         signaling.Resources
-	MaxDistanceMs float64            // 0: any distance (A7). The cloud tier is the fallback at any distance
-	Exclude       []signaling.NodeID // nodes not to take, for example because they refused
-	// Volume is the series that the task shows, as signaling.VolumeKey names it; empty for none. Nodes that hold it
-	// come first, up to nearEnoughMs behind the nearest.
-	Volume string
-	// Zone is where the terminal stands, empty where that is not known; Address its network address, zero where unknown.
-	Zone    string
-	Address netip.Addr
-	// Measured are the round trips to nodes that the terminal measured itself.
-	Measured []signaling.Ping
-	// Within are the zones that the data must not leave; nil is anywhere. It is stronger than distance and than the
-	// cloud as fallback.
-	Within []string
-}
-
-// query is a Request made ready for comparing.
-type query struct {
-	needs   amounts
-	far     float64
-	exclude []signaling.NodeID
-}
-
-func (q *query) tooFar(distance float64) bool { return q.far > 0 && distance > q.far }
 
 // Candidate is a node that fits, by what the snapshot knows.
 type Candidate struct {
 	Node       signaling.NodeID
 	Tier       signaling.Tier
 	DistanceMs float64
-	Holds      bool     // it has the volume that was asked for
-	Reasons    []string // why this node at this place in the order, in words
-	Basis      signaling.Basis
+	Basis      signaling.Basis  // how the distance is known
+	Holds      bool             // it has the volume that was asked for
 	Terms      []signaling.Term // what it was ordered by: the sum is its cost
+	Reasons    []string         // why this node at this place in the order, in words
 }
 
-// Explanation counts why nodes that were looked at are no candidates. Each node is counted once.
-type Explanation struct {
-	Type     signaling.TaskType
-	Needs    signaling.Resources
-	Nodes    int // in the snapshot
-	Fit      int // candidates found
-	NotType  int // do not take tasks of this type
-	NotReady int // starting, draining or lost
-	TooFar   int // beyond MaxDistanceMs
-	Excluded int // would fit, but are excluded
-	// Complete says that all nodes were looked at. A search that found as many candidates as it was asked for
-	// stops early.
-	Complete bool
-
-	lacking [kinds]int
+// choice is a node on its way to a Candidate.
+type choice struct {
+	it             *item
+	distance, cost micros
+	basis          signaling.Basis
+	preferred      bool // since it holds the volume
+	passed         int  // nodes that were looked at before and do not fit
 }
 
-// Lacking is the number of nodes on which some resource is short.
-func (e *Explanation) Lacking() int {
-	n := 0
-	for _, v := range e.lacking {
-		n += v
+// before orders the choices of a tier.
+func (c *choice) before(o *choice) int {
+	if d := cmp.Compare(c.cost, o.cost); d != 0 {
+		return d
 	}
-	return n
-}
-
-// String says it in a sentence without a full stop, fit for a refusal, for example "of 3 nodes 1 takes no
-// rendering tasks and 2 have less than one video encoder free".
-func (e Explanation) String() string {
-	if e.Nodes == 0 {
-		return "no node has registered"
-	}
-	var parts []string
-	add := func(n int, one, many string) {
-		if n == 1 {
-			parts = append(parts, "1 "+one)
-		} else if n > 1 {
-			parts = append(parts, strconv.Itoa(n)+" "+many)
+	if c.preferred != o.preferred {
+		if c.preferred {
+			return -1
 		}
+		return 1
 	}
-	add(e.Fit, "fits", "fit")
-	add(e.NotType, "takes no "+string(e.Type)+" tasks", "take no "+string(e.Type)+" tasks")
-	add(e.NotReady, "is not ready", "are not ready")
-	add(e.TooFar, "is too far away", "are too far away")
-	needs := amountsOf(e.Needs)
-	for k, n := range e.lacking {
-		less := "less than " + describe(k, needs[k]) + " free"
-		add(n, "has "+less, "have "+less)
+	return cmp.Compare(c.it.ID, o.it.ID)
+}
+
+// search is the state of one search. It is used again, since a broker makes thousands a second.
+type search struct {
+	q      query
+	m      merge
+	counts [filters]int
+	// apart are the nodes that do not stand where the lists have them for this terminal: their distance is known better, or they hold
+	// the volume. They are judged one by one.
+	apart map[*item]filter
+	items []*item
+	side  [len(tiers)][]choice // those of them that fit, best first
+	out   []choice
+}
+
+var searches = sync.Pool{New: func() any { return &search{apart: map[*item]filter{}} }}
+
+func (s *search) reset() {
+	clear(s.apart)
+	clear(s.items)
+	clear(s.out)
+	clear(s.m.cursors[:cap(s.m.cursors)])
+	for i := range s.side {
+		clear(s.side[i])
+		s.side[i] = s.side[i][:0]
 	}
-	add(e.Excluded, "has refused or is excluded", "have refused or are excluded")
-	nodes := "nodes"
-	if e.Nodes == 1 {
-		nodes = "node"
-	}
-	if len(parts) > 1 {
-		last := len(parts) - 1
-		parts = append(parts[:last-1], parts[last-1]+" and "+parts[last])
-	}
-	return fmt.Sprintf("of %d %s %s", e.Nodes, nodes, strings.Join(parts, ", "))
+	s.items, s.out, s.m.cursors = s.items[:0], s.out[:0], s.m.cursors[:0]
+	s.counts, s.q, s.m.q, s.m.counts = [filters]int{}, query{}, nil, nil
 }
 
 // Candidates returns up to limit nodes for r in the order in which they are to be claimed: edges before the
-// cloud tier; in each, first those that hold the volume already and are hardly farther than the nearest, then by
-// distance, then by name. A cloud node is behind every edge that fits, so it is taken only when none of them is free
-// any more (A8).
+// cloud tier, in each tier by cost, which is the sum of their terms, and where that is equal by name. A cloud node is
+// behind every edge that fits, so it is taken only when none of them is free any more (A8).
+//
+// The terms are the distance from the terminal (A3), the history of the node with tasks of this type (A10), and 20 ms in favour of nodes
+// that hold the volume. Those are the nodes of which pings or a common network tell the distance, and the 64 nearest others by configuration.
 func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
-	q := query{needs: amountsOf(r.Needs), far: r.MaxDistanceMs, exclude: r.Exclude}
-	for i, v := range q.needs {
-		q.needs[i] = max(v, 0)
-	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	why := Explanation{Type: r.Type, Needs: r.Needs, Nodes: len(s.nodes)}
-	byTier := s.lists[r.Type]
-	if byTier == nil {
-		why.NotType, why.Complete = len(s.nodes), true
-		return nil, why
+	if kindOf(r.Type) < 0 {
+		return nil, Explanation{Type: r.Type, Needs: r.Needs, Nodes: len(s.ix.nodes), NotType: len(s.ix.nodes), Complete: true}
 	}
 	if limit <= 0 {
-		return nil, why
+		return nil, Explanation{Type: r.Type, Needs: r.Needs, Nodes: len(s.ix.nodes)}
 	}
-	why.NotType = len(s.nodes)
-	for i := range byTier {
-		why.NotType -= byTier[i].n
-	}
-	cands := make([]Candidate, 0, min(limit, 16))
-	why.Complete = true
-	for i := range byTier {
-		edges := len(cands) // when the cloud's turn comes
-		ended := byTier[i].search(&q, &why, func(e *entry) bool {
-			c := Candidate{Node: e.id, Tier: tiers[i], DistanceMs: e.distance}
-			c.Reasons = reasons(&r, &c, len(cands)-edges, edges, &why)
-			cands = append(cands, c)
-			why.Fit++
-			return len(cands) < limit
-		})
-		cands = s.holdersFirst(cands, edges, tiers[i], &r, &q, limit)
-		if !ended {
-			why.Complete = false
+	run := searches.Get().(*search)
+	defer func() {
+		run.reset()
+		searches.Put(run)
+	}()
+	run.q = s.query(&r)
+	run.m.q, run.m.counts = &run.q, &run.counts
+	run.setApart(s.ix)
+	run.counts[notType] = len(s.ix.nodes) - s.ix.takes[run.q.kind]
+	complete := true
+	for tier := range tiers {
+		if complete = run.tier(s.ix, tier, limit); !complete {
 			break
 		}
 	}
-	return slices.Clip(cands), why
+	return run.candidates(s.ix), run.explanation(s.ix, complete)
 }
 
-// reasons says why c was chosen: rank is its place within its tier, edges the number of candidates among the
-// edges, and passed what the search has passed before it.
-func reasons(r *Request, c *Candidate, rank, edges int, passed *Explanation) []string {
-	away := strconv.FormatFloat(c.DistanceMs, 'f', -1, 64) + " ms away"
-	first := ""
+// setApart finds and judges the nodes that do not stand where the lists have them.
+func (s *search) setApart(ix *index) {
+	q := &s.q
+	for i := range q.Measured {
+		if it := ix.nodes[q.Measured[i].Node]; it != nil {
+			s.items = append(s.items, it)
+		}
+	}
+	for id := range q.remembered {
+		if it := ix.nodes[id]; it != nil {
+			s.items = append(s.items, it)
+		}
+	}
+	for _, p := range q.lans {
+		s.items = append(s.items, ix.networks.nodes[p]...)
+	}
+	known := len(s.items)
+	if q.byVolume {
+		s.items = ix.held.nearest(q.volume, &q.row, s.items)
+	}
+	for i, it := range s.items {
+		if _, again := s.apart[it]; again || it.tier < 0 || !it.takes(q.kind) {
+			continue
+		}
+		d, basis := q.distance(it)
+		f := q.judge(it, d)
+		s.apart[it] = f
+		if f != fits {
+			continue
+		}
+		c := choice{it: it, distance: d, cost: d + it.history(q.kind), basis: basis}
+		if c.preferred = i >= known || q.byVolume && it.holds(q.volume); c.preferred {
+			c.cost -= nearEnough
+		}
+		s.side[it.tier] = append(s.side[it.tier], c)
+	}
+	for i := range s.side {
+		slices.SortFunc(s.side[i], func(a, b choice) int { return a.before(&b) })
+	}
+}
+
+// tier appends the choices of a tier, up to limit in all, and reports whether it has looked at all its nodes.
+func (s *search) tier(ix *index, tier, limit int) bool {
+	s.m.open(ix, tier)
+	side := s.side[tier]
+	for len(s.out) < limit {
+		bound := unlimited
+		if len(side) > 0 {
+			if bound = side[0].cost; !side[0].preferred {
+				bound++ // one of the same cost may have a lesser name
+			}
+		}
+		e, offset, ok := s.m.next(bound)
+		switch {
+		case ok:
+			c := choice{it: e.it, distance: offset + micros(e.distance), cost: offset + micros(e.cost), basis: signaling.BasisConfigured}
+			if _, apart := s.apart[c.it]; apart {
+				s.m.take()
+				continue
+			}
+			if len(side) > 0 && side[0].before(&c) < 0 {
+				s.add(side[0])
+				side = side[1:]
+				continue
+			}
+			s.add(c)
+			s.m.take()
+		case len(side) > 0:
+			s.add(side[0])
+			side = side[1:]
+		default:
+			s.recount(ix, tier)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *search) add(c choice) {
+	for f := tooFar; int(f) < filters; f++ {
+		if f != excluded {
+			c.passed += s.counts[f]
+		}
+	}
+	s.out = append(s.out, c)
+}
+
+// recount corrects the counts of a tier that was looked at whole: the lists were counted with the nodes that are judged apart where
+// the lists have them.
+func (s *search) recount(ix *index, tier int) {
+	for it, f := range s.apart {
+		if it.tier != tier {
+			continue
+		}
+		if counted := s.m.reckon(it); counted != fits {
+			s.counts[counted]--
+		}
+		if f != fits {
+			s.counts[f]++
+		}
+	}
+}
+
+// reckon is how the merge has counted a node.
+func (m *merge) reckon(it *item) filter {
+	if m.q.leaves(it.Zone) {
+		return stays
+	}
+	l := &it.zone.lists[m.q.kind][it.tier]
+	own := it.entry(m.q.kind)
+	bi, ei, _ := l.find(&own)
+	e := &l.blocks[bi].entries[ei]
+	offset, _ := m.q.row.to(it.Zone)
+	f, whole := m.q.block(l.blocks[bi], offset, m.cloud)
 	switch {
-	case rank > 0:
-		first = "number " + strconv.Itoa(rank+1) + " by distance of the free " + tierName(c.Tier) + " nodes, " + away
-	case c.Tier == signaling.TierEdge:
-		first = "nearest free edge, " + away
-	case edges == 0:
-		first = "no edge is free: nearest free cloud node, " + away
-	default:
-		first = "nearest free cloud node, if no edge is free any more, " + away
+	case whole && f < lacking:
+		return f
+	case whole && e.free.open():
+		return f
 	}
-	out := make([]string, 0, 3)
-	out = append(out, first, "takes "+string(r.Type)+" tasks and has what this one needs free")
-	if n := passed.NotReady + passed.Lacking() + passed.TooFar; n > 0 {
-		out = append(out, strconv.Itoa(n)+" before it in the order are full, too far or not ready")
+	if f := m.q.reach(offset+micros(e.distance), m.cloud); f != fits {
+		return f
 	}
-	return out
-}
-
-func tierName(t signaling.Tier) string {
-	if t == signaling.TierCloud {
-		return "cloud"
-	}
-	return "edge"
+	return m.q.room(it, &e.free)
 }

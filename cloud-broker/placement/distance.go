@@ -1,10 +1,6 @@
 package placement
 
-import (
-	"math"
-
-	"github.com/tomocast/tomocast/signaling"
-)
+import "math"
 
 // micros is a time in microseconds. Distances and costs are added up in whole microseconds, so that their sums do not
 // depend on the order of adding and equal costs are equal on every broker.
@@ -72,7 +68,7 @@ func (d *Distances) Between(a, b string) (ms float64, ok bool) {
 
 // Cloud is the round trip from a zone to the cloud, milliseconds.
 func (d *Distances) Cloud(zone string) (ms float64, ok bool) {
-	if d == nil {
+	if d == nil || zone == "" {
 		return 0, false
 	}
 	v, ok := d.cloud[zone]
@@ -105,17 +101,4 @@ func (r *row) to(zone string) (micros, bool) {
 		return v, true
 	}
 	return r.elsewhere, r.elsewhere > 0
-}
-
-// basisOf says in words how a distance is known.
-func basisOf(b signaling.Basis) string {
-	switch b {
-	case signaling.BasisMeasured:
-		return "by the terminal's own ping"
-	case signaling.BasisRemembered:
-		return "by pings from the terminal's zone"
-	case signaling.BasisNetwork:
-		return "in the terminal's own network"
-	}
-	return "as configured"
 }

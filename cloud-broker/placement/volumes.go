@@ -1,23 +1,21 @@
 package placement
 
 import (
+	"cmp"
 	"encoding/hex"
 	"slices"
-	"strconv"
+	"sort"
 
 	"github.com/tomocast/tomocast/signaling"
 )
 
 const (
-	// nearEnoughMs is how much farther than the nearest node that fits one may be that holds the volume already.
-	// Loading a series takes a second or more where it is not there; 20 ms more of round trip are hardly felt in a
-	// session's moves, and twice that would be.
-	nearEnoughMs = 20
-	// maxHolders bounds how many holders of one volume a search looks at, so that a series that the whole fleet holds
-	// costs no more than another one: those looked at are the nearest.
+	// nearEnough is how much farther one may be that holds the volume already. Loading a series takes a second or more
+	// where it is not there; 20 ms more of round trip are hardly felt in a session's moves, and twice that would be.
+	nearEnough = 20 * millisecond
+	// maxHolders bounds how many holders of one volume are preferred, so that a series that the whole fleet holds costs
+	// no more than another one: the nearest by configuration, and those of which the distance is known better.
 	maxHolders = 64
-	// maxPreferred bounds how many of them come first: when all of these refuse, distance decides again.
-	maxPreferred = 4
 )
 
 // volume is a signaling.VolumeKey as a number: its 12 hexadecimal digits.
@@ -39,22 +37,13 @@ func volumeOf(key string) (volume, bool) {
 	return v, true
 }
 
-// holdings is which nodes hold which volumes, found from either side.
-type holdings struct {
-	holders map[volume][]key // nearest first
-	volumes map[signaling.NodeID][]volume
-}
-
-func newHoldings() holdings {
-	return holdings{holders: map[volume][]key{}, volumes: map[signaling.NodeID][]volume{}}
-}
-
 // read makes volumes of names, sorted and each once, at most signaling.MaxVolumes. What is no key is left out: a
 // newer edge may name more than this broker understands.
 func read(names []string) []volume {
-	if len(names) > signaling.MaxVolumes {
-		names = names[:signaling.MaxVolumes]
+	if len(names) == 0 {
+		return nil
 	}
+	names = names[:min(len(names), signaling.MaxVolumes)]
 	out := make([]volume, 0, len(names))
 	for _, name := range names {
 		if v, ok := volumeOf(name); ok {
@@ -62,104 +51,113 @@ func read(names []string) []volume {
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Clip(slices.Compact(out))
 }
 
-// load notes what a node holds that held nothing so far; sort puts the holders in order when all are loaded.
-func (h *holdings) load(k key, names []string) {
-	list := read(names)
-	if len(list) == 0 {
-		return
-	}
-	h.volumes[k.id] = list
-	for _, v := range list {
-		h.holders[v] = append(h.holders[v], k)
+// holdings is which nodes hold which volumes. The other direction is item.volumes.
+type holdings struct {
+	holders map[volume][]*item // by zone, and in each the nearest first
+}
+
+func newHoldings() holdings { return holdings{map[volume][]*item{}} }
+
+func byZone(a, b *item) int {
+	return cmp.Or(cmp.Compare(a.zone.number, b.zone.number), cmp.Compare(a.distance, b.distance), cmp.Compare(a.ID, b.ID))
+}
+
+// load notes what a node holds that is not noted yet; sort puts the holders in order when all are loaded.
+func (h *holdings) load(it *item) {
+	for _, v := range it.volumes {
+		h.holders[v] = append(h.holders[v], it)
 	}
 }
 
 func (h *holdings) sort() {
-	for _, keys := range h.holders {
-		slices.SortFunc(keys, key.compare)
+	for v, items := range h.holders {
+		slices.SortFunc(items, byZone)
+		h.holders[v] = slices.Clip(items)
 	}
 }
 
 // set notes what a node holds now. Only what differs from before costs anything.
-func (h *holdings) set(k key, names []string) {
-	before, now := h.volumes[k.id], read(names)
+func (h *holdings) set(it *item, now []volume) {
+	before := it.volumes
 	for _, v := range before {
 		if _, still := slices.BinarySearch(now, v); !still {
-			h.drop(v, k)
+			h.drop(v, it)
 		}
 	}
 	for _, v := range now {
 		if _, had := slices.BinarySearch(before, v); !had {
-			at, _ := slices.BinarySearchFunc(h.holders[v], k, key.compare)
-			h.holders[v] = slices.Insert(h.holders[v], at, k)
+			at, _ := slices.BinarySearchFunc(h.holders[v], it, byZone)
+			h.holders[v] = slices.Insert(h.holders[v], at, it)
 		}
 	}
-	if len(now) == 0 {
-		delete(h.volumes, k.id)
-	} else {
-		h.volumes[k.id] = now
-	}
+	it.volumes = now
 }
 
-func (h *holdings) drop(v volume, k key) {
-	keys := h.holders[v]
-	at, found := slices.BinarySearchFunc(keys, k, key.compare)
+func (h *holdings) drop(v volume, it *item) {
+	items := h.holders[v]
+	at, found := slices.BinarySearchFunc(items, it, byZone)
 	if !found {
 		return
 	}
-	if len(keys) == 1 {
+	if len(items) == 1 {
 		delete(h.holders, v)
 		return
 	}
-	h.holders[v] = slices.Delete(keys, at, at+1)
+	h.holders[v] = slices.Delete(items, at, at+1)
 }
 
-// holdersFirst puts those of a tier that hold the request's volume, fit, and are near enough in front of the tier's
-// other candidates, which begin at cands[from]. No more than limit candidates stay.
-func (s *Snapshot) holdersFirst(cands []Candidate, from int, tier signaling.Tier, r *Request, q *query, limit int) []Candidate {
-	v, ok := volumeOf(r.Volume)
-	if !ok || len(cands) == from {
-		return cands
+// nearest appends to out the maxHolders holders of a volume that are nearest by configuration as row has it, in no order.
+func (h *holdings) nearest(v volume, row *row, out []*item) []*item {
+	items := h.holders[v]
+	if len(items) <= maxHolders {
+		return append(out, items...)
 	}
-	nearest := cands[from].DistanceMs
-	first := make([]Candidate, 0, maxPreferred)
-	for i, k := range s.held.holders[v] {
-		if i == maxHolders || len(first) == maxPreferred || k.distance > nearest+nearEnoughMs || q.tooFar(k.distance) {
-			break
+	// The runs of the zones, merged until there are enough.
+	type run struct {
+		items  []*item
+		offset micros
+	}
+	var runs []run
+	for len(items) > 0 {
+		z := items[0].zone
+		n := sort.Search(len(items), func(i int) bool { return items[i].zone.number > z.number })
+		offset, _ := row.to(z.name)
+		runs = append(runs, run{items[:n], offset})
+		items = items[n:]
+	}
+	before := func(a, b *run) bool {
+		return cmp.Or(cmp.Compare(a.offset+a.items[0].distance, b.offset+b.items[0].distance), cmp.Compare(a.items[0].ID, b.items[0].ID)) < 0
+	}
+	down := func(i int) {
+		for {
+			least := i
+			for c := 2*i + 1; c <= 2*i+2 && c < len(runs); c++ {
+				if before(&runs[c], &runs[least]) {
+					least = c
+				}
+			}
+			if least == i {
+				return
+			}
+			runs[i], runs[least] = runs[least], runs[i]
+			i = least
 		}
-		n := s.nodes[k.id]
-		if n.Tier != tier || n.State != signaling.NodeReady || !slices.Contains(n.Types, r.Type) || slices.Contains(q.exclude, k.id) {
-			continue
+	}
+	for i := len(runs)/2 - 1; i >= 0; i-- {
+		down(i)
+	}
+	for range maxHolders {
+		out = append(out, runs[0].items[0])
+		if runs[0].items = runs[0].items[1:]; len(runs[0].items) == 0 {
+			runs[0] = runs[len(runs)-1]
+			if runs = runs[:len(runs)-1]; len(runs) == 0 {
+				break
+			}
 		}
-		free := amountsOf(n.Free)
-		if q.needs.lacks(&free) >= 0 {
-			continue
-		}
-		first = append(first, Candidate{Node: k.id, Tier: tier, DistanceMs: k.distance, Holds: true,
-			Reasons: holderReasons(r, k.distance, nearest, tier, len(first))})
+		down(0)
 	}
-	if len(first) == 0 {
-		return cands
-	}
-	rest := slices.DeleteFunc(cands[from:], func(c Candidate) bool {
-		return slices.ContainsFunc(first, func(f Candidate) bool { return f.Node == c.Node })
-	})
-	ordered := append(first, rest...)
-	return append(cands[:from:from], ordered[:min(len(ordered), limit-from)]...)
-}
-
-// holderReasons says why a node that holds the volume comes first.
-func holderReasons(r *Request, distance, nearest float64, tier signaling.Tier, rank int) []string {
-	text := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) + " ms away" }
-	why := "has this series loaded already, " + text(distance)
-	if rank > 0 {
-		why = "number " + strconv.Itoa(rank+1) + " of those that have this series loaded already, " + text(distance)
-	}
-	if distance > nearest {
-		why += "; the nearest free " + tierName(tier) + " node is " + text(nearest)
-	}
-	return []string{why, "takes " + string(r.Type) + " tasks and has what this one needs free"}
+	return out
 }
