@@ -1,16 +1,18 @@
-// The pages: a list of studies at /, and a study at /viewer. Files may be dropped on both.
+// The pages: a list of studies at /, a study at /viewer, and the pool for operators at /ops. Files may be dropped on them.
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { BrokerHTTP } from "../client/http.js";
 import { StudiesAPI } from "../client/studies.js";
+import { whoAmI } from "../client/who.js";
 import { holdsFiles, type Picked, pickedByDrop } from "../files/picked.js";
 import { defineTomocastViewer } from "../index.js";
+import { frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
 import { OpenFiles, tellPicked } from "../parts/open-files.js";
 import { PresetList } from "../parts/presets.js";
 import { Scrubber } from "../parts/scrubber.js";
 import { StandardViews } from "../parts/standard-views.js";
 import { StatsPanel } from "../parts/stats-panel.js";
-import { theme } from "../parts/theme.js";
+import { buttons, theme } from "../parts/theme.js";
 import { Thumbnail } from "../parts/thumbnail.js";
 import { WhyPanel } from "../parts/why-panel.js";
 import { WindowPanel } from "../parts/window-panel.js";
@@ -26,6 +28,8 @@ import { ViewerPage } from "./viewer-page.js";
 export class TomocastApp extends LitElement {
   static override readonly styles = [
     theme,
+    buttons,
+    frameStyles,
     css`
       :host > * {
         height: 100%;
@@ -78,14 +82,19 @@ export class TomocastApp extends LitElement {
       }
     `,
   ];
-  static override readonly properties = { path: { state: true }, picked: { state: true }, dragging: { state: true }, refusal: { state: true } };
+  static override readonly properties = { path: { state: true }, picked: { state: true }, dragging: { state: true }, refusal: { state: true }, operator: { state: true }, unloaded: { state: true } };
 
   declare private path: string;
   declare private picked: Picked | undefined;
   declare private dragging: boolean;
   /** refusal says why what was dropped cannot be opened. */
   declare private refusal: string;
-  readonly #api = new StudiesAPI(new BrokerHTTP(""));
+  declare private operator: boolean;
+  /** unloaded says that a page's own code did not come. */
+  declare private unloaded: boolean;
+  #ops: Promise<void> | undefined;
+  readonly #http = new BrokerHTTP("");
+  readonly #api = new StudiesAPI(this.#http);
   #detach = new AbortController();
   /** turn counts what was opened, so that files dropped on files open anew. */
   #turn = 0;
@@ -95,6 +104,8 @@ export class TomocastApp extends LitElement {
     this.path = location.pathname + location.search;
     this.dragging = false;
     this.refusal = "";
+    this.operator = false;
+    this.unloaded = false;
   }
 
   override connectedCallback(): void {
@@ -105,6 +116,7 @@ export class TomocastApp extends LitElement {
     globalThis.addEventListener("dragleave", (event) => { if (event.relatedTarget === null) this.dragging = false; }, options);
     globalThis.addEventListener("drop", (event) => { this.#drop(event); }, options);
     globalThis.addEventListener("popstate", () => { this.#went(); }, options);
+    if (location.pathname === "/") whoAmI(this.#http, this.#detach.signal).then(({ operator }) => { this.operator = operator; }, () => undefined);
     this.addEventListener("picked", (event) => { this.#open((event as CustomEvent<Picked>).detail); }, options);
     this.addEventListener("unpicked", (event) => { this.#refuse((event as CustomEvent<unknown>).detail); }, options);
   }
@@ -124,7 +136,13 @@ export class TomocastApp extends LitElement {
 
   #page(): TemplateResult {
     const url = new URL(this.path, location.origin);
-    if (url.pathname.replace(/\/$/, "") !== "/viewer") return html`<tc-study-list .api=${this.#api}></tc-study-list>`;
+    const page = url.pathname.replace(/\/$/, "");
+    if (page === "/ops") {
+      // Only operators load what is for them.
+      this.#ops ??= import("../ops/define.js").then(({ defineOps }) => { defineOps(); }, () => { this.unloaded = true; });
+      return this.unloaded ? stranded("This page could not be loaded", "The broker is out of reach, or has been renewed meanwhile. Load the page again.") : html`<tc-ops-page></tc-ops-page>`;
+    }
+    if (page !== "/viewer") return html`<tc-study-list .api=${this.#api} ?operator=${this.operator}></tc-study-list>`;
     return html`<tc-viewer-page .api=${this.#api} .query=${url.search} .picked=${this.picked} .turn=${this.#turn}></tc-viewer-page>`;
   }
 

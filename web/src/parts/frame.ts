@@ -1,5 +1,5 @@
 // The frame of the pages that are no viewer: whose they are, and what they are not for.
-import { css, html, type TemplateResult } from "lit";
+import { css, html, nothing, type TemplateResult } from "lit";
 import { icons, logo } from "./icons.js";
 
 export const frameStyles = css`
@@ -32,6 +32,9 @@ export const frameStyles = css`
     font-weight: 600;
     letter-spacing: -0.01em;
     text-decoration: none;
+  }
+  .links {
+    margin: 0 16px 0 auto;
   }
   .disclaimer {
     color: #ffd9a0;
@@ -75,11 +78,12 @@ export const frameStyles = css`
   }
 `;
 
-/** framed is a page's content in the frame. */
-export function framed(content: TemplateResult): TemplateResult {
+/** framed is a page's content in the frame, with links to other pages in its head. */
+export function framed(content: TemplateResult, links: TemplateResult | typeof nothing = nothing): TemplateResult {
   return html`<div class="page"><div class="within">
     <header>
       <a class="brand" href="/" aria-label="Tomocast, list of studies">${logo}<span>Tomocast</span></a>
+      <nav class="links" aria-label="Pages">${links}</nav>
       <span class="disclaimer">Not for diagnostic use</span>
     </header>
     <main>${content}</main>

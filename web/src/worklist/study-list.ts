@@ -24,6 +24,7 @@ export class StudyListPage extends LitElement {
   static override readonly styles = [theme, buttons, frameStyles, dialogStyles, listStyles];
   static override readonly properties = {
     api: { attribute: false },
+    operator: { type: Boolean },
     filters: { state: true },
     sources: { state: true },
     open: { state: true },
@@ -32,6 +33,8 @@ export class StudyListPage extends LitElement {
   };
 
   declare api: StudiesAPI;
+  /** operator says that the user may see the pool. */
+  declare operator: boolean;
   declare private filters: Filters;
   declare private sources: Source[];
   /** open are the keys of the rows whose contents are shown. */
@@ -45,6 +48,7 @@ export class StudyListPage extends LitElement {
 
   constructor() {
     super();
+    this.operator = false;
     this.filters = noFilters;
     this.sources = [];
     this.open = new Set();
@@ -90,7 +94,7 @@ export class StudyListPage extends LitElement {
       <tc-filters .filters=${this.filters} .sources=${this.sources} @filters=${(event: CustomEvent<Filters>) => { this.#show(event.detail); }}></tc-filters>
       ${this.#banner()}
       ${this.#content()}
-    `)} ${this.#deleteDialog()}`;
+    `, this.operator ? html`<a class="button plain" href="/ops">Operations</a>` : nothing)} ${this.#deleteDialog()}`;
   }
 
   /** banner is what the sources lack: one in a line, several in a line that opens. */

@@ -1,0 +1,179 @@
+// The part of the broker's HTTP API for operators: the pool, its nodes, the queue.
+import type { BrokerHTTP } from "../client/http.js";
+import { type ServerEvent, serverEvents } from "../client/server-events.js";
+import type { Attempt, Node, Override, Queue, Resources, Task, TaskRequest, Term, Usage } from "../contract.js";
+
+export type NodeState = Node["state"];
+export type TaskType = TaskRequest["type"];
+
+/** Overview is the pool at a glance. */
+export interface Overview {
+  /** nodes counts those in each state. */
+  nodes: Partial<Record<NodeState, number>>;
+  edges: number;
+  cloud: number;
+  /** capacity is of the nodes that are ready, cordoned or draining; free is what those that are ready have left. */
+  capacity: Resources;
+  free: Resources;
+  sessions: number;
+  queue: number;
+  desired: number;
+}
+
+/** NodeStatus is a node with what only its heartbeats tell. */
+export interface NodeStatus extends Node {
+  load: { gpuMilli: number; cpuMilli: number; memoryMB: number; sessions: number };
+  volumes: number;
+}
+
+/** NodePage is a part of the list of nodes, in the order of their ids. */
+export interface NodePage {
+  nodes: NodeStatus[];
+  /** next is where the next page begins; absent where there is none. */
+  next?: string;
+}
+
+/** NodeTask is what runs on a node, without whose it is and on what it works. */
+export interface NodeTask {
+  task: string;
+  type: TaskType;
+  operation?: string;
+  state: Task["state"];
+  attempt: Attempt;
+  resources: Resources;
+  createdAt: string;
+  shadow?: boolean;
+}
+
+/** NodeDetail is a node with what runs there and what an operator says of it. */
+export interface NodeDetail extends NodeStatus {
+  override?: Override;
+  tasks: NodeTask[];
+}
+
+/** Waiting is a task in the queue, without on what it works. */
+export interface Waiting {
+  task: string;
+  type: TaskType;
+  operation?: string;
+  creator?: string;
+  zone?: string;
+  needs: Resources;
+  urgent?: boolean;
+  since: string;
+  reason?: string;
+  queue?: Queue;
+}
+
+/** Ended is a task that has ended; who asked and on what it worked are hashes. */
+export interface Ended {
+  task: string;
+  type: TaskType;
+  operation?: string;
+  node?: string;
+  state: Task["state"];
+  reason?: string;
+  createdAt: string;
+  startedAt?: string;
+  endedAt: string;
+  usage?: Usage;
+}
+
+/** Verdict is what speaks for and against a node. */
+export interface Verdict {
+  node: string;
+  tier: Node["tier"];
+  state: NodeState;
+  zone?: string;
+  fits: boolean;
+  rejected?: string;
+  distanceMs: number;
+  basis: "configured" | "network" | "remembered" | "measured";
+  terms: Term[];
+  costMs: number;
+}
+
+/** Explained is why a request would be placed as it would, now. */
+export interface Explained {
+  site?: string;
+  zone?: string;
+  maxDistanceMs?: number;
+  whenFull: "queue" | "refuse";
+  within?: string[];
+  needs: Resources;
+  summary: string;
+  nodes: Verdict[];
+}
+
+/** NodeFilters narrow the list at the broker; empty fields do not count. */
+export interface NodeFilters {
+  search: string;
+  state: NodeState | "";
+  tier: Node["tier"] | "";
+  type: TaskType | "";
+  zone: string;
+}
+
+export const everyNode: NodeFilters = { search: "", state: "", tier: "", type: "", zone: "" };
+
+/** OpsAPI asks one broker as an operator. */
+export class OpsAPI {
+  readonly #http: BrokerHTTP;
+
+  constructor(http: BrokerHTTP) {
+    this.#http = http;
+  }
+
+  /** watch are the pool's events: overview, nodes, queue and problem. */
+  watch(filters: NodeFilters, limit: number, stop: AbortSignal): AsyncGenerator<ServerEvent> {
+    return serverEvents((signal) => this.#http.stream(`/pool/events?${queryOf(filters, limit)}`, signal), stop);
+  }
+
+  async nodes(filters: NodeFilters, limit: number, after = "", stop?: AbortSignal): Promise<NodePage> {
+    return (await this.#http.ask("GET", `/nodes?${queryOf(filters, limit, after)}`, { signal: stop })) as NodePage;
+  }
+
+  async node(id: string, stop?: AbortSignal): Promise<NodeDetail> {
+    return (await this.#http.ask("GET", path(id), { signal: stop })) as NodeDetail;
+  }
+
+  /** history are the tasks that ended last. */
+  async history(limit: number, stop?: AbortSignal): Promise<Ended[]> {
+    return ((await this.#http.ask("GET", `/history?limit=${limit}`, { signal: stop })) as { tasks: Ended[] }).tasks;
+  }
+
+  async cordon(id: string, on: boolean): Promise<void> {
+    await this.#http.ask("POST", `${path(id)}/${on ? "cordon" : "uncordon"}`);
+  }
+
+  /** drain lets a node take nothing new; within minutes what runs there ends, or never where that is 0. */
+  async drain(id: string, withinMinutes: number): Promise<void> {
+    await this.#http.ask("POST", `${path(id)}/drain${withinMinutes > 0 ? `?within=${withinMinutes}m` : ""}`);
+  }
+
+  async forget(id: string): Promise<void> {
+    await this.#http.ask("DELETE", path(id));
+  }
+
+  /** override says what a node offers in place of what it registered with; nothing takes that back. */
+  async override(id: string, override: Override | undefined): Promise<void> {
+    if (override === undefined) await this.#http.ask("DELETE", `${path(id)}/override`);
+    else await this.#http.ask("PUT", `${path(id)}/override`, { body: override });
+  }
+
+  /** explain tries where a request would be placed; nothing is claimed. */
+  async explain(request: TaskRequest, address: string, stop?: AbortSignal): Promise<Explained> {
+    const body = { request, ...(address === "" ? {} : { address }) };
+    return (await this.#http.ask("POST", "/explain", { body, signal: stop })) as Explained;
+  }
+}
+
+function path(id: string): string {
+  return `/nodes/${encodeURIComponent(id)}`;
+}
+
+function queryOf(filters: NodeFilters, limit: number, after = ""): string {
+  const query = new URLSearchParams({ limit: String(limit) });
+  for (const [name, value] of Object.entries({ ...filters, after })) if (value !== "") query.set(name, value);
+  return query.toString();
+}

@@ -1,0 +1,32 @@
+// What waits for a place, the next first.
+import { html, type TemplateResult } from "lit";
+import { icons } from "../parts/icons.js";
+import { sentence } from "../text/amount.js";
+import type { Waiting } from "./api.js";
+import { amount, kinds, lasted, typeName } from "./rows.js";
+
+/** queueTable is the head of the queue; who waits is named, on what they work is not. */
+export function queueTable(queue: readonly Waiting[], known: boolean, now: number): TemplateResult {
+  if (!known) return html`<div class="ghosts" aria-busy="true"><i></i><i></i></div>`;
+  if (queue.length === 0) {
+    return html`<div class="nothing">${icons.done}<h3>Nobody waits</h3><p>Every task that asked for a place has one.</p></div>`;
+  }
+  return html`<div class="scroll"><table aria-label="Queue">
+    <thead><tr><th scope="col" class="right">Place</th><th scope="col">Task</th><th scope="col">Who</th><th scope="col">Zone</th><th scope="col">Needs</th>
+      <th scope="col" class="right">Waits since</th><th scope="col">Why</th></tr></thead>
+    <tbody>${queue.map((task, i) => row(task, i + 1, now))}</tbody>
+  </table></div>`;
+}
+
+function row({ task, type, operation = "", creator = "", zone = "", needs, urgent = false, since, reason = "", queue }: Waiting, place: number, now: number): TemplateResult {
+  const needed = kinds.filter(([kind]) => (needs[kind] ?? 0) > 0).map(([kind, name]) => `${name.toLowerCase()} ${amount(needs[kind] ?? 0, kind)}`);
+  return html`<tr>
+    <td data-label="Place" class="right number place">${queue?.position ?? place}</td>
+    <th scope="row">${typeName(type)}${operation === "" ? "" : `, ${operation}`}${urgent || queue?.urgent === true ? html` <span class="chip draining">Urgent</span>` : ""}<small>${task}</small></th>
+    <td data-label="Who">${creator === "" ? html`<span class="quiet">unknown</span>` : creator}</td>
+    <td data-label="Zone">${zone === "" ? html`<span class="quiet">unknown</span>` : zone}</td>
+    <td data-label="Needs" class="wide">${needed.join(", ")}</td>
+    <td data-label="Waits since" class="right number nowrap">${lasted(now - Date.parse(since))}</td>
+    <td data-label="Why" class="wide">${sentence(reason)}</td>
+  </tr>`;
+}
