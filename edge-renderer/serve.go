@@ -12,19 +12,19 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/agent"
-	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/compute"
 	"github.com/tomocast/tomocast/edge-renderer/gpu"
 	"github.com/tomocast/tomocast/edge-renderer/local"
 	"github.com/tomocast/tomocast/edge-renderer/session"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/edge-renderer/task"
+	"github.com/tomocast/tomocast/internal/lan"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -44,6 +44,9 @@ type serveFlags struct {
 	volumeMemory, gpuMemory, cacheDisk                *int64
 	cacheDir                                          *string
 	studies                                           *[]string
+	brokerPublic, gpus                                *string
+	types, handling                                   *[]string
+	mdns, alone                                       *bool
 	window, version                                   *bool
 	logger                                            func() (*slog.Logger, error)
 }
@@ -56,32 +59,38 @@ func parseServe(args []string) (*serveFlags, error) {
 	var s serveFlags
 	f.Group("Pool")
 	s.broker = f.String("broker", "http://127.0.0.1:8080", "`URL` of the broker")
+	s.brokerPublic = f.String("broker-public-url", "", "`URL` where terminals reach the broker, where it is not that of --broker")
 	s.brokerCA = f.String("broker-ca", "", "PEM `file` of the authority that signed the broker's certificate, where the system does not know it")
 	s.secret = f.Secret("edge-secret", "`file` with this edge's credential for the broker")
 	s.id = f.String("id", "", "`name` of this edge in the pool; the host's name where empty")
 	s.tier = f.String("tier", "edge", "`edge`, or cloud for a renderer beside the broker that works when no edge is free")
 	s.zone = f.String("zone", "", "`name` of the site or zone this edge stands in")
 	s.distance = f.Float64("distance", 0, "round trip to its terminals in `milliseconds`; the nearest free edge is chosen")
+	s.mdns = f.Bool("mdns", false, "announce this edge in the local network (DNS-SD), so that terminals find it without the broker; needs --direct-url")
 	f.Group("Work")
+	s.types = f.Strings("types", "task `types` to take, with commas or repeated; all that this edge can do where none is given")
+	s.handling = f.Strings("handling", "`TYPE=MODE`: how tasks of a type are handled: resident, allocate, defer or ask; may be repeated")
 	s.backend = f.String("backend", "auto", "`auto`, gl or cpu; auto renders with OpenGL on a GPU, and on the processor where there is none")
+	s.gpus = f.String("gpus", "", "`list` of GPUs to render on, by their numbers from 0 with commas, or all; the first one where empty")
 	s.sessions = f.Int("max-sessions", 4, "`number` of sessions at a time")
 	s.workers = f.Int("workers", 0, "`number` of resident compute workers; 0 is one less than the processors")
 	s.volumeMemory = f.Int64("volume-memory", 4096, "`MiB` of memory for volumes, which stay until it is needed")
 	s.cacheDir = f.String("volume-cache-dir", "", "`folder` of this edge alone (0700) where volumes stay over a restart, patients' data among them; none where empty")
 	s.cacheDisk = f.Int64("volume-cache-disk", 0, "`MiB` of that folder to use, least recently used volumes make room; 0 empties it")
 	s.studies = f.Strings("local-source", "`NAME=DIR`: the studies of the source of this name lie in this folder too, and are read from there; may be repeated")
-	s.gpuMemory = f.Int64("gpu-memory", 8192, "`MiB` of GPU memory to offer")
+	s.alone = f.Bool("alone", false, "show studies of local sources also while the broker cannot be reached, to every terminal with a token of the broker's, whatever study it may see")
+	s.gpuMemory = f.Int64("gpu-memory", 8192, "`MiB` of memory to offer of each GPU")
 	s.window = f.Bool("window", false, "show the pictures in a window on this machine too (needs the build tag glfw)")
 	f.Group("Media")
 	s.udpPort = f.Int("udp-port", 0, "UDP `port` for media; 0 takes free ones")
 	s.tcpPort = f.Int("tcp-port", 0, "TCP `port` for media where UDP is blocked; 0 is none")
 	s.publicAddress = f.String("public-address", "", "`IP` address under which a 1:1 NAT shows this machine")
 	f.Group("HTTP")
-	s.listen = f.String("listen", "127.0.0.1:8090", "`address` for /healthz, /readyz, /metrics and direct signalling")
-	s.directURL = f.String("direct-url", "", "`URL` of this edge, like wss://edge.example.org:8090, where terminals reach its signalling without the broker")
+	s.listen = f.String("listen", "127.0.0.1:8090", "`address` for /healthz, /readyz, /metrics, task requests, pings and direct signalling")
+	s.directURL = f.String("direct-url", "", "`URL` of this edge, like wss://edge.example.org:8090, where terminals ask it first and reach its signalling without the broker")
 	s.tlsCert = f.String("tls-cert", "", "PEM `file` of this edge's certificate")
 	s.tlsKey = f.String("tls-key", "", "PEM `file` of its key")
-	s.origins = f.Strings("allowed-origins", "`origin` of a page that may signal directly; may be repeated")
+	s.origins = f.Strings("allowed-origins", "`origin` of a page that may signal directly; may be repeated; any where none is given, for who comes shows a token")
 	logger := service.LogFlags(f)
 	f.Group("Other")
 	s.version = f.Bool("version", false, "print the version and end")
@@ -133,12 +142,16 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	renderer, fallback, err := openRenderer(*s.backend, log)
+	public, err := publicURL(*s.brokerPublic, broker)
 	if err != nil {
 		return err
 	}
-	defer renderer.Close()
-	node, err := s.node(renderer.Name())
+	renderers, err := openGPUs(*s.backend, *s.gpus, log)
+	if err != nil {
+		return err
+	}
+	defer renderers.Close()
+	node, err := s.node(renderers.Name(), renderers.count, broker.Hostname())
 	if err != nil {
 		return err
 	}
@@ -148,9 +161,12 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer transport.Close()
-	workers := task.NewWorkers(*s.workers)
+	if *s.mdns && node.URL == "" {
+		return fmt.Errorf("%w: --mdns announces where terminals reach this edge: give --direct-url", service.ErrUsage)
+	}
+	workers := task.New(task.Config{Resident: *s.workers, Handling: func(t signaling.TaskType) signaling.Handling { return node.Handling[t] }})
 	defer workers.Close()
-	volumes, err := cache.New(cache.Config{Renderer: renderer, MaxBytes: *s.volumeMemory << 20, Dir: *s.cacheDir, MaxDiskBytes: *s.cacheDisk << 20,
+	volumes, err := cache.New(cache.Config{Renderer: renderers, MaxBytes: *s.volumeMemory << 20, Dir: *s.cacheDir, MaxDiskBytes: *s.cacheDisk << 20,
 		PreviewAfter: previewAfter, Logger: log})
 	if err != nil {
 		return err
@@ -177,17 +193,24 @@ func serve(ctx context.Context, args []string) error {
 		}
 	}
 	registry := service.NewMetrics()
-	rendering := session.Config{Node: node.ID, Renderer: renderer, Fallback: fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
+	rendering := session.Config{Node: node.ID, Fallback: renderers.fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
 		Workers: workers, Show: show, Metrics: session.NewMetrics(registry), Logger: log}
-	begin := func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
-		c := rendering
-		c.Instruction, c.Changed = i, changed
-		return session.Start(c)
-	}
-	a := agent.New(agent.Config{
-		Broker: broker, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(), Logger: log,
+	computing := compute.Config{Node: node.ID, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers, Logger: log}
+	var a *agent.Agent
+	a = agent.New(agent.Config{
+		Broker: broker, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Logger: log,
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},
-		Begin:   begin,
+		Alone:   func(r signaling.SeriesRef) bool { return *s.alone && sources.Has(r.Source) },
+		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
+			if i.Request.Type != signaling.Rendering {
+				c := computing
+				c.Instruction, c.Changed = i, changed
+				return compute.Start(c)
+			}
+			c := rendering
+			c.Instruction, c.Changed, c.Renderer, c.Viewed = i, changed, renderers.on(i.Attempt.GPU), a.View
+			return session.Start(c)
+		},
 	})
 	health := &service.Health{}
 	health.Check("broker", func(context.Context) error { return a.Linked() })
@@ -196,11 +219,26 @@ func serve(ctx context.Context, args []string) error {
 	mux.HandleFunc("GET /readyz", health.Readiness)
 	mux.Handle("GET /metrics", s.guarded(service.MetricsHandler(registry)))
 	mux.Handle("GET "+agent.SignalPath, a.ServeSignal(s.originAllowed))
+	mux.HandleFunc("GET "+agent.PingPath, agent.ServePing)
+	mux.HandleFunc("POST "+agent.TasksPath, a.ServeTasks)
+	for _, path := range []string{agent.PingPath, agent.TasksPath} {
+		mux.HandleFunc("OPTIONS "+path, agent.ServePreflight)
+	}
 	server := &service.Server{Addr: *s.listen, Handler: mux, CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log,
 		Listening: func(at net.Addr) { log.Info("edge listens", "address", at.String()) }}
 	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "broker", broker.Host)
-	err = service.Run(ctx, service.Part{Name: "http", Run: server.Run}, service.Part{Name: "agent", Run: a.Run},
-		service.Part{Name: "studies", Run: func(ctx context.Context) error { return sources.Rescan(ctx, rescanEvery) }})
+	parts := []service.Part{{Name: "http", Run: server.Run}, {Name: "agent", Run: a.Run},
+		{Name: "studies", Run: func(ctx context.Context) error { return sources.Rescan(ctx, rescanEvery) }}}
+	if *s.mdns {
+		parts = append(parts, service.Part{Name: "mdns", Run: func(ctx context.Context) error {
+			if err := lan.Announce(ctx, lan.Edge{Node: node.ID, URL: node.URL, Pool: public.Host}, nil); err != nil {
+				log.Warn("terminals do not find this edge by themselves", "err", err)
+			}
+			<-ctx.Done()
+			return nil
+		}})
+	}
+	err = service.Run(ctx, parts...)
 	if errors.Is(err, agent.ErrStuck) { // what the sessions use cannot be closed in order
 		log.Error("the edge ends at once", "err", err)
 		os.Exit(1)
@@ -210,6 +248,18 @@ func serve(ctx context.Context, args []string) error {
 
 // rescanEvery is how often new files are looked for in folders of studies.
 const rescanEvery = time.Minute
+
+// publicURL is where terminals reach the broker.
+func publicURL(flag string, broker *url.URL) (*url.URL, error) {
+	if flag == "" {
+		return broker, nil
+	}
+	u, err := url.Parse(flag)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%w: --broker-public-url %.100q is no http or https URL", service.ErrUsage, flag)
+	}
+	return u, nil
+}
 
 // parseStudies takes the folders of --local-source apart.
 func parseStudies(list []string) (map[string]string, error) {
@@ -225,43 +275,6 @@ func parseStudies(list []string) (map[string]string, error) {
 		out[name] = dir
 	}
 	return out, nil
-}
-
-// node is how the edge registers.
-func (s *serveFlags) node(renderer string) (signaling.Node, error) {
-	n := signaling.Node{
-		ID: signaling.NodeID(*s.id), Tier: signaling.Tier(*s.tier), State: signaling.NodeStarting, Version: service.Version(),
-		Zone: *s.zone, DistanceMs: *s.distance, Renderer: renderer,
-		Types: []signaling.TaskType{signaling.Rendering},
-		Capacity: signaling.Resources{GPUMemoryMB: *s.gpuMemory, GPUMilli: max(1000, int64(*s.sessions)*signaling.DefaultResources(signaling.Rendering).GPUMilli), EncoderSessions: int64(*s.sessions),
-			CPUMilli: int64(max(runtime.NumCPU(), (*s.sessions+1)/2)) * 1000, MemoryMB: *s.volumeMemory},
-	}
-	if n.ID == "" {
-		host, err := os.Hostname()
-		if err != nil || !signaling.ValidName(host) {
-			return n, fmt.Errorf("%w: the host's name %.70q cannot name the edge: give --id", service.ErrUsage, host)
-		}
-		n.ID = signaling.NodeID(host)
-	}
-	if *s.directURL != "" {
-		direct, err := url.Parse(*s.directURL)
-		if err != nil || (direct.Scheme != "wss" && direct.Scheme != "ws") || direct.Host == "" || direct.RawQuery != "" || direct.Fragment != "" {
-			return n, fmt.Errorf("%w: --direct-url %.100q: write it like wss://edge.example.org:8090", service.ErrUsage, *s.directURL)
-		}
-		n.DirectURL = direct.JoinPath(agent.SignalPath).String()
-	}
-	for _, info := range encode.Available() {
-		if info.Usable && !slices.Contains(n.Codecs, string(info.Codec)) {
-			n.Codecs = append(n.Codecs, string(info.Codec))
-		}
-	}
-	if len(n.Codecs) == 0 {
-		return n, errors.New("no video encoder opens on this machine: install libopenh264 or libvpx")
-	}
-	if err := n.Validate(); err != nil {
-		return n, fmt.Errorf("%w: this edge cannot register: %w", service.ErrUsage, err)
-	}
-	return n, nil
 }
 
 func brokerTLS(ca string) (*tls.Config, error) {
@@ -296,5 +309,5 @@ func (s *serveFlags) guarded(h http.Handler) http.Handler {
 
 func (s *serveFlags) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	return origin == "" || slices.Contains(*s.origins, origin)
+	return origin == "" || len(*s.origins) == 0 || slices.Contains(*s.origins, origin)
 }

@@ -79,8 +79,14 @@ func (s *Sources) Close() {
 	}
 }
 
-// Find is where the series of a source are read.
+// Has says whether studies of a source lie in a folder of this edge.
+func (s *Sources) Has(name string) bool { return s.folders[name] != nil }
+
+// Find is where the series of a source are read. Without an address that is the folder of its name alone.
 func (s *Sources) Find(access signaling.SourceAccess) (cache.Source, error) {
+	if access.DICOMweb == "" && s.Has(access.Name) {
+		return alone{s.folders[access.Name]}, nil
+	}
 	client, err := dicomweb.NewClient(access)
 	if err != nil {
 		return nil, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The source cannot be used", Detail: err.Error()}
@@ -109,6 +115,25 @@ func (w web) Series(study, series string, all bool) (source.Series, error) {
 		return client.Source(study, series), nil
 	}
 	return w.client.Source(study, series), nil
+}
+
+// alone is a folder whose source cannot be asked.
+type alone struct{ index *folder.Index }
+
+// maxAlone bounds the series of a study that are looked at.
+const maxAlone = 1000
+
+func (a alone) SeriesOf(_ context.Context, study string) ([]source.SeriesInfo, error) {
+	found, _ := a.index.FindSeries(source.Query{StudyUIDs: []string{study}}, maxAlone)
+	out := make([]source.SeriesInfo, len(found))
+	for i := range found {
+		out[i] = *found[i].Series
+	}
+	return out, nil
+}
+
+func (a alone) Series(study, series string, _ bool) (source.Series, error) {
+	return a.index.Source(study, series)
 }
 
 // nearby is a DICOMweb service whose studies lie, all or some, in a folder of this edge.

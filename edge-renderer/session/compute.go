@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/task"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -87,7 +88,7 @@ func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 				SHA256: hex.EncodeToString(sum[:])}, result.Data)
 		}
 		if err != nil {
-			done.event.Problem, done.event.Transfer = asProblem(err), 0
+			done.event.Problem, done.event.Transfer = ending.Problem(err), 0
 		}
 		l.tellTask(ctx, done)
 	})

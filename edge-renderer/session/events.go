@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/ending"
@@ -73,6 +74,12 @@ func (l *loop) take(ctx context.Context, e event) {
 		if l.current(e.from) {
 			l.request(ctx, e.request)
 		}
+	case eventView:
+		if l.shadow {
+			l.follow(ctx, e.view)
+		}
+	case eventPromote:
+		l.promoted(ctx, e.Promote)
 	case eventTask:
 		l.taskTold(e)
 	}
@@ -110,7 +117,10 @@ func (l *loop) newPeer() {
 // connected tells a page that has come, or come back, what is going on.
 func (l *loop) connected() {
 	l.peer.connected = true
-	l.touched = l.s.clock()
+	l.touch(l.s.clock())
+	if l.running != nil && l.running.kind == jobPrepare {
+		l.running.cancel() // what it is for comes now
+	}
 	early := l.early
 	l.early = nil
 	for _, e := range early {
@@ -159,12 +169,18 @@ func (l *loop) peerLost() {
 	l.s.log.Info("terminal is gone", "graceMs", l.s.cfg.Instruction.GraceMs)
 }
 
+// touch notes that the terminal does something.
+func (l *loop) touch(now time.Duration) {
+	l.touched = now
+	l.s.used.Store(int64(max(now, 1)))
+	l.s.cfg.Workers.Touch()
+}
+
 // input takes the newest absolute state of what the hand moves.
 func (l *loop) input(in signaling.Input) {
 	now := l.s.clock()
 	if l.active != in.Active || l.view == nil || in.Seq == 0 || in.Seq > l.view.seq { // not one that is repeated
-		l.touched = now
-		l.s.cfg.Workers.Touch()
+		l.touch(now)
 	}
 	l.active = in.Active
 	l.peer.rtc.Throttle(in.Active)
@@ -189,12 +205,12 @@ func (l *loop) request(ctx context.Context, r signaling.Request) {
 	switch r.Type { // what the page sends by itself is no sign of a user
 	case signaling.RequestDisplayed, signaling.RequestRefresh, signaling.RequestVisibility, signaling.RequestResize:
 	default:
-		l.touched = l.s.clock()
+		l.touch(l.s.clock())
 	}
 	err := l.carryOut(ctx, r)
 	reply := signaling.Event{Type: signaling.EventReply, ID: r.ID}
 	if err != nil {
-		reply.Problem = asProblem(err)
+		reply.Problem = ending.Problem(err)
 	}
 	l.event(reply)
 }
@@ -353,19 +369,4 @@ func (l *loop) refit() error {
 
 func badRequest(detail string) error {
 	return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be carried out", Detail: detail}
-}
-
-// asProblem is what a user is told of an error.
-func asProblem(err error) *signaling.Problem {
-	var p *signaling.Problem
-	if errors.As(err, &p) {
-		return p
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "Cancelled"}
-	case errors.Is(err, ending.ErrExpired), errors.Is(err, ending.ErrFinished):
-		return &signaling.Problem{Code: signaling.ProblemCancelled, Title: "The session has ended", Detail: err.Error()}
-	}
-	return &signaling.Problem{Code: signaling.ProblemInternal, Title: "Something failed on the edge", Detail: err.Error()}
 }

@@ -47,6 +47,9 @@ type loop struct {
 	peer      *peer
 	early     []signaling.Event // replies to a page whose channels are not all open
 	tasks     map[signaling.TaskID]computation
+	shadow    bool                 // kept ready to take over, see shadow.go
+	followed  *signaling.ViewState // the newest view of the session that this one is the shadow of
+	ready     readiness
 	nextID    uint32 // of transfers
 
 	control  controller
@@ -69,6 +72,8 @@ type loop struct {
 
 	// Instants on the session's clock.
 	changed, touched, pictured, repeatAt, lost, endAt time.Duration
+	awaited, reportAt                                 time.Duration // since when the terminal is; when the view may be reported
+	reported                                          uint64        // revision of the view
 	stampedSeq                                        uint64
 	state                                             signaling.TaskState
 	usage                                             signaling.Usage
@@ -88,7 +93,7 @@ func newLoop(s *Session) *loop {
 		width, height = defaultWidth, defaultHeight
 	}
 	return &loop{
-		s: s, width: width, height: height, state: signaling.TaskReserved,
+		s: s, width: width, height: height, state: signaling.TaskReserved, shadow: s.cfg.Instruction.Shadow,
 		tasks: map[signaling.TaskID]computation{}, series: map[string]*held{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}
@@ -163,7 +168,12 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 		}
 		return wait, nil
 	}
-	if l.view == nil || l.peer == nil || !l.peer.connected || l.hidden {
+	wait = l.reportView(now, wait)
+	if l.peer == nil || !l.peer.connected {
+		l.prepare(ctx, now)
+		return wait, nil
+	}
+	if l.view == nil || l.hidden {
 		return wait, nil
 	}
 	until := func(d time.Duration) time.Duration { return min(wait, max(d, time.Millisecond)) }
@@ -205,20 +215,27 @@ func (l *loop) order(ctx context.Context, j job, refines bool) {
 	if !ok {
 		return
 	}
-	j.view, j.seq, j.at = l.view.snapshot(), l.view.seq, l.s.clock()
-	j.series = make(map[string]*held, len(l.series))
-	for key, h := range l.series {
-		j.series[key] = l.hold(h)
-	}
 	j.target = target{l.width, l.height, codec, profile}
 	j.refines = refines
 	if j.kind != jobStill {
 		j.key = l.keyWanted
 	}
+	l.resized = l.resized && j.kind != jobPicture
+	l.give(ctx, j)
+}
+
+// give gives a job on what is shown now to the pipeline, which is idle.
+func (l *loop) give(ctx context.Context, j job) {
+	j.at, j.series = l.s.clock(), make(map[string]*held, len(l.series))
+	if l.view != nil {
+		j.view, j.seq = l.view.snapshot(), l.view.seq
+	}
+	for key, h := range l.series {
+		j.series[key] = l.hold(h)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	o := order{j, ctx, cancel}
 	l.running = &o
-	l.resized = l.resized && j.kind != jobPicture
 	l.orders <- o
 }
 
@@ -233,6 +250,10 @@ func (l *loop) letJob(j job) {
 func (l *loop) finish(ctx context.Context, o outcome) {
 	l.usage.GPUMs += ms(o.render)
 	l.usage.CPUMs += ms(o.convert) + ms(o.encode)
+	if o.job.kind == jobPrepare {
+		l.prepared(o)
+		return
+	}
 	if o.err != nil {
 		l.fault(ctx, o)
 		return
@@ -384,7 +405,11 @@ func (l *loop) expired(now time.Duration) error {
 	switch {
 	case l.endAt > 0 && now >= l.endAt:
 		return l.ending
-	case l.state == signaling.TaskReserved && over(0, i.WaitMs):
+	case l.shadow:
+		if l.failed != nil {
+			return l.failed
+		}
+	case l.state == signaling.TaskReserved && over(l.awaited, i.WaitMs):
 		if l.failed != nil {
 			return l.failed
 		}
@@ -424,7 +449,7 @@ func (l *loop) end(cause error) {
 	}
 	if l.peer != nil {
 		if l.peer.connected && l.endAt == 0 { // it has not been told why
-			l.event(signaling.Event{Type: signaling.EventEnding, Problem: asProblem(cause)})
+			l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
 			<-time.After(farewell)
 		}
 		l.leave(cause)

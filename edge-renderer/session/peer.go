@@ -186,13 +186,18 @@ func (p *peer) codec() (encode.Codec, string, bool) {
 	if !ok {
 		return "", "", false
 	}
-	profile := ""
+	codec, profile := encoded(c)
+	return codec, profile, true
+}
+
+// encoded is a codec as the encoder takes it.
+func encoded(c stream.Codec) (codec encode.Codec, profile string) {
 	for _, field := range strings.Split(c.Fmtp, ";") {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(field), "profile-level-id="); ok {
 			profile = v
 		}
 	}
-	return encode.Codec(strings.TrimPrefix(c.MimeType, "video/")), profile, true
+	return encode.Codec(strings.TrimPrefix(c.MimeType, "video/")), profile
 }
 
 func problem(code signaling.ProblemCode, title, detail string) signaling.Signal {

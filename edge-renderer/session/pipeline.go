@@ -29,6 +29,7 @@ type jobKind uint8
 const (
 	jobPicture jobKind = iota // render the view and encode it
 	jobRepeat                 // encode the last picture again
+	jobPrepare                // open the encoder, and render the view where there is one, so that the first picture comes sooner
 	jobStill                  // render at full quality, or take the last picture if it was, and compress it without loss
 )
 
@@ -104,6 +105,8 @@ func (p *pipeline) do(ctx context.Context, j job) outcome {
 		p.makePicture(ctx, &o)
 	case jobRepeat:
 		p.encodePicture(&o)
+	case jobPrepare:
+		p.prepare(ctx, &o)
 	case jobStill:
 		p.makeStill(ctx, &o)
 	}
@@ -268,15 +271,8 @@ func (p *pipeline) encodePicture(o *outcome) {
 	}
 	start := p.clock()
 	j := &o.job
-	want := target{p.picture.Width, p.picture.Height, j.target.codec, j.target.profile}
-	if p.encoder == nil || p.encodes != want {
-		p.close()
-		p.encoder, o.err = encode.New(encode.Config{Codec: want.codec, Profile: want.profile, Width: want.width,
-			Height: want.height, BitrateBps: j.quality.bitrate, MaxFPS: 60})
-		if o.err != nil {
-			return
-		}
-		p.encodes = want
+	if o.err = p.open(target{p.picture.Width, p.picture.Height, j.target.codec, j.target.profile}, j.quality.bitrate); o.err != nil {
+		return
 	}
 	if o.err = p.encoder.SetBitrate(j.quality.bitrate); o.err != nil {
 		return
@@ -284,6 +280,28 @@ func (p *pipeline) encodePicture(o *outcome) {
 	o.name = p.encoder.Name()
 	o.frame, o.err = p.encoder.Encode(p.picture, j.at, j.key)
 	o.encode = p.clock() - start
+}
+
+// open opens the encoder of a stream, unless it is open.
+func (p *pipeline) open(want target, bitrate int) (err error) {
+	if p.encoder != nil && p.encodes == want {
+		return nil
+	}
+	p.close()
+	p.encoder, err = encode.New(encode.Config{Codec: want.codec, Profile: want.profile, Width: want.width, Height: want.height,
+		BitrateBps: bitrate, MaxFPS: 60})
+	p.encodes = want
+	return err
+}
+
+// prepare does ahead what the first picture would wait for: the encoder, and, with a view, what the renderer makes and keeps
+// for a volume.
+func (p *pipeline) prepare(ctx context.Context, o *outcome) {
+	j := &o.job
+	width, height := rungSize(j.target, j.quality.rung)
+	if o.err = p.open(target{width, height, j.target.codec, j.target.profile}, j.quality.bitrate); o.err == nil && len(j.view.Viewports) > 0 {
+		o.err = p.render(ctx, o, width, height)
+	}
 }
 
 // makeStill compresses the picture at full quality and full size without loss.

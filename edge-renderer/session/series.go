@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/picture"
+	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/study"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/signaling"
@@ -105,6 +107,12 @@ func (l *loop) begin(ctx context.Context, o *opening) {
 				}
 			},
 		})
+		if p, ok := l.s.cfg.Renderer.(render.Preparer); ok && err == nil && series.Loaded != nil {
+			if err = p.Prepare(ctx, series.Loaded); err != nil {
+				series.Release()
+				series = nil
+			}
+		}
 		select {
 		case events <- eventLoaded{o, series, err}:
 		case <-ctx.Done():
@@ -276,9 +284,14 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 		return
 	}
 	l.letKept(e.of)
+	l.usage.DataMB += float64(e.series.Bytes) / (1 << 20)
+	l.usage.TransferMs += ms(e.series.Transfer)
 	l.loading.Stage, l.loading.Preview = "done", false
 	v := l.view.snapshot()
 	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+	if l.shadow {
+		l.step(ctx)
+	}
 	if p := e.of.passed; p != nil {
 		l.notice = &signaling.Problem{Code: p.Code, Title: "Another series is shown", Detail: "The largest one cannot be shown: " + p.Detail}
 		l.tellNotice()
@@ -300,7 +313,7 @@ func (l *loop) openNext(ctx context.Context, o *opening, err error) bool {
 	if errors.As(err, &more) {
 		o.others = more.Series
 	}
-	p := asProblem(err)
+	p := ending.Problem(err)
 	if len(o.others) == 0 || !cache.OfSeries(p) {
 		return false
 	}
@@ -314,7 +327,7 @@ func (l *loop) openNext(ctx context.Context, o *opening, err error) bool {
 }
 
 func (l *loop) notLoaded(o *opening, err error) {
-	p := asProblem(err)
+	p := ending.Problem(err)
 	if o.passed != nil {
 		p = o.passed
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
@@ -45,6 +46,8 @@ type Config struct {
 	Show func(pix []byte, width, height int)
 	// Changed is told every change of state, in order; the last one is an end.
 	Changed func(signaling.Update)
+	// Viewed, where set, is told the view state as Instruction.ViewMs says.
+	Viewed func(signaling.ViewReport)
 }
 
 // Session is a running rendering task. Its methods may be called from several goroutines.
@@ -55,6 +58,8 @@ type Session struct {
 	events chan event
 	stop   context.CancelCauseFunc
 	done   chan struct{}
+	// used is when the terminal did something last, on the session's clock; 0 while none has come.
+	used atomic.Int64
 }
 
 // event is something that the loop must know.
@@ -68,7 +73,9 @@ type (
 		signal     signaling.Signal
 		reply      func(signaling.Signal)
 	}
-	eventGone struct{ connection string }
+	eventGone    struct{ connection string }
+	eventView    struct{ view json.RawMessage } // of the session that this one is the shadow of
+	eventPromote struct{ signaling.Promote }
 )
 
 // Start begins a session: it loads the series and waits for the terminal. The session ends by itself or by
@@ -101,6 +108,24 @@ func (s *Session) Hello(connection string, claims *signaling.TokenClaims, hello 
 // Signal takes in a later message of a connection.
 func (s *Session) Signal(connection string, m signaling.Signal) {
 	s.tell(eventSignal{connection: connection, signal: m})
+}
+
+// View takes the view state of the session that this one is the shadow of.
+func (s *Session) View(v signaling.ViewReport) { s.tell(eventView{v.View}) }
+
+// Promote makes a shadow the session itself, which waits for its terminal from now on.
+func (s *Session) Promote(p signaling.Promote) error {
+	s.tell(eventPromote{p})
+	return nil
+}
+
+// Idle is for how long the terminal has done nothing; 0 while none has come.
+func (s *Session) Idle() time.Duration {
+	used := time.Duration(s.used.Load())
+	if used == 0 {
+		return 0
+	}
+	return s.clock() - used
 }
 
 // Gone says that a terminal's signalling connection is closed, which ends no session.

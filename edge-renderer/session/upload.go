@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tomocast/tomocast/edge-renderer/ending"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/edge-renderer/upload"
@@ -132,7 +133,7 @@ func (u *uploads) drop() {
 func (l *loop) receiving(e eventReceiving) {
 	e.batch.news.Store(false)
 	now := l.s.clock()
-	l.touched = now
+	l.touch(now)
 	p := e.batch.Progress()
 	if l.uploads.under != e.batch || l.opening != nil || now < l.uploads.toldAt+receivingEvery && p.Slices < p.TotalSlices {
 		return
@@ -167,7 +168,7 @@ func (l *loop) received(ctx context.Context, e eventReceived) {
 	u.under = nil
 	if e.err != nil {
 		e.batch.close()
-		l.event(signaling.Event{Type: signaling.EventNotice, Problem: asProblem(e.err)})
+		l.event(signaling.Event{Type: signaling.EventNotice, Problem: ending.Problem(e.err)})
 		return
 	}
 	u.batches = append(u.batches, e.batch)

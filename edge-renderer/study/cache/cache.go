@@ -67,6 +67,7 @@ type entry struct {
 	previewing sync.Mutex // previews are handed out in order; taken before the cache's lock
 
 	ready  chan struct{} // closed when the loading has ended
+	took   time.Duration // to come from its source; 0 from the disk
 	err    error
 	phases *phases
 	info   signaling.SeriesInfo
@@ -111,6 +112,12 @@ func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 		return nil, l.instead(asProblem(err))
 	}
 	e, id := c.join(l, w)
+	came := false
+	select {
+	case <-e.ready: // it was here
+	default:
+		came = true
+	}
 	select {
 	case <-e.ready:
 	case <-ctx.Done():
@@ -128,8 +135,12 @@ func (c *Cache) Open(ctx context.Context, r Request, w Watch) (*Series, error) {
 	delete(e.watch, id)
 	c.mu.Unlock()
 	first := &e.phases.list[0]
-	return &Series{Volume: first.volume, Loaded: first.loaded, Info: e.info, phases: e.phases,
-		release: sync.OnceFunc(func() { c.leave(e, id) })}, nil
+	s := &Series{Volume: first.volume, Loaded: first.loaded, Info: e.info, Bytes: e.phases.bytes(), phases: e.phases,
+		release: sync.OnceFunc(func() { c.leave(e, id) })}
+	if came {
+		s.Transfer = e.took
+	}
+	return s, nil
 }
 
 // Prefetch loads a series, which then stays as long as there is room.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/picture"
 	"github.com/tomocast/tomocast/edge-renderer/study"
@@ -32,6 +33,7 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 	if err := c.makeRoom(ctx, e, total, "The series' voxels"); err != nil {
 		return nil, none, err
 	}
+	began := time.Now()
 	series := &listed{Series: l.series, list: l.list}
 	previews := newLate(c.cfg.PreviewAfter, func(r *study.Result) { c.addPreview(ctx, e, r, l.describe(r)) })
 	defer previews.stop()
@@ -45,6 +47,7 @@ func (c *Cache) fetch(ctx context.Context, e *entry, l *listing) (*phases, signa
 	if err != nil {
 		return nil, none, err
 	}
+	e.took = time.Since(began) // read once ready is closed
 	p := newPhases(c.cfg.Renderer, result)
 	if err := c.makeRoom(ctx, e, p.bytes(), "The series' voxels"); err != nil { // the listing said too little
 		p.free()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/picture"
 	"github.com/tomocast/tomocast/edge-renderer/render"
@@ -23,6 +24,10 @@ type Series struct {
 	Info   signaling.SeriesInfo
 	// Coarse says that it is a preview of the whole extent, with fewer voxels.
 	Coarse bool
+	// Bytes is what the voxels take; 0 for images.
+	Bytes int64
+	// Transfer is how long the series took to come from its source; 0 where it was here, in memory or on the disk.
+	Transfer time.Duration
 
 	phases  *phases
 	release func()
@@ -30,7 +35,7 @@ type Series struct {
 
 // NewSeries is a volume that is kept elsewhere; release is called once.
 func NewSeries(v *volume.Volume, loaded render.Volume, info signaling.SeriesInfo, release func()) *Series {
-	return &Series{Volume: v, Loaded: loaded, Info: info, release: sync.OnceFunc(release)}
+	return &Series{Volume: v, Loaded: loaded, Info: info, Bytes: int64(v.Bytes()), release: sync.OnceFunc(release)}
 }
 
 // Whole is a series made of a result of a source, which it takes over and frees when it is released, or at an error.
