@@ -50,7 +50,8 @@ type search struct {
 	// apart are the nodes that do not stand where the lists have them for this terminal: their distance is known better, or they hold
 	// the volume. They are judged one by one.
 	apart map[*item]filter
-	items []*item
+	seen  []sighting
+	items []*item // holders of the volume
 	side  [len(tiers)][]choice // those of them that fit, best first
 	out   []choice
 }
@@ -59,6 +60,7 @@ var searches = sync.Pool{New: func() any { return &search{apart: map[*item]filte
 
 func (s *search) reset() {
 	clear(s.apart)
+	clear(s.seen)
 	clear(s.items)
 	clear(s.out)
 	clear(s.m.cursors[:cap(s.m.cursors)])
@@ -66,7 +68,7 @@ func (s *search) reset() {
 		clear(s.side[i])
 		s.side[i] = s.side[i][:0]
 	}
-	s.items, s.out, s.m.cursors = s.items[:0], s.out[:0], s.m.cursors[:0]
+	s.seen, s.items, s.out, s.m.cursors = s.seen[:0], s.items[:0], s.out[:0], s.m.cursors[:0]
 	s.counts, s.q, s.m.q, s.m.counts = [filters]int{}, query{}, nil, nil
 }
 
@@ -92,6 +94,8 @@ func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 	}()
 	run.q = s.query(&r)
 	run.m.q, run.m.counts = &run.q, &run.counts
+	run.seen = run.q.sightings(s.ix, run.seen)
+	run.q.setCloud(s.distances, run.seen)
 	run.setApart(s.ix)
 	run.counts[notType] = len(s.ix.nodes) - s.ix.takes[run.q.kind]
 	complete := true
@@ -103,45 +107,43 @@ func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 	return run.candidates(s.ix), run.explanation(s.ix, complete)
 }
 
-// setApart finds and judges the nodes that do not stand where the lists have them.
+// setApart judges the nodes that do not stand where the lists have them.
 func (s *search) setApart(ix *index) {
 	q := &s.q
-	for i := range q.Measured {
-		if it := ix.nodes[q.Measured[i].Node]; it != nil {
-			s.items = append(s.items, it)
-		}
+	for i := range s.seen {
+		n := &s.seen[i]
+		s.judge(n.it, n.distance, n.basis, q.byVolume && n.it.holds(q.volume))
 	}
-	for id := range q.remembered {
-		if it := ix.nodes[id]; it != nil {
-			s.items = append(s.items, it)
-		}
-	}
-	for _, p := range q.lans {
-		s.items = append(s.items, ix.networks.nodes[p]...)
-	}
-	known := len(s.items)
 	if q.byVolume {
 		s.items = ix.held.nearest(q.volume, &q.row, s.items)
 	}
-	for i, it := range s.items {
-		if _, again := s.apart[it]; again || it.tier < 0 || !it.takes(q.kind) {
-			continue
-		}
-		d, basis := q.distance(it)
-		f := q.judge(it, d)
-		s.apart[it] = f
-		if f != fits {
-			continue
-		}
-		c := choice{it: it, distance: d, cost: d + it.history(q.kind), basis: basis}
-		if c.preferred = i >= known || q.byVolume && it.holds(q.volume); c.preferred {
-			c.cost -= nearEnough
-		}
-		s.side[it.tier] = append(s.side[it.tier], c)
+	for _, it := range s.items {
+		offset, _ := q.row.to(it.zone.name)
+		s.judge(it, offset+it.distance, signaling.BasisConfigured, true)
 	}
 	for i := range s.side {
 		slices.SortFunc(s.side[i], func(a, b choice) int { return a.before(&b) })
 	}
+}
+
+// judge sets a node apart, once, and notes it where it fits.
+func (s *search) judge(it *item, d micros, basis signaling.Basis, preferred bool) {
+	if it.tier < 0 || !it.takes(s.q.kind) {
+		return
+	}
+	if _, again := s.apart[it]; again {
+		return
+	}
+	f := s.q.judge(it, d)
+	s.apart[it] = f
+	if f != fits {
+		return
+	}
+	c := choice{it: it, distance: d, cost: d + it.history(s.q.kind), basis: basis, preferred: preferred}
+	if preferred {
+		c.cost -= nearEnough
+	}
+	s.side[it.tier] = append(s.side[it.tier], c)
 }
 
 // tier appends the choices of a tier, up to limit in all, and reports whether it has looked at all its nodes.

@@ -146,6 +146,7 @@ func (s *Snapshot) Scan(r Request, limit int) []Candidate {
 func (s *Snapshot) scan(r *Request, limit int, onlyFit bool) *search {
 	run := &search{q: s.query(r)}
 	q := &run.q
+	q.setCloud(s.distances, q.sightings(s.ix, nil))
 	var preferred []*item
 	if q.byVolume {
 		preferred = s.ix.held.nearest(q.volume, &q.row, nil)

@@ -46,7 +46,7 @@ type query struct {
 // unlimited is more than any cost.
 const unlimited = micros(math.MaxInt32)
 
-// query makes r ready. The type is one that is known.
+// query makes r ready, but for the distance of the cloud.
 func (s *Snapshot) query(r *Request) query {
 	q := query{Request: r, kind: kindOf(r.Type), needs: amountsOf(r.Needs), limit: unlimited, cloud: unlimited, row: s.distances.from(r.Zone)}
 	for i, v := range q.needs {
@@ -60,35 +60,53 @@ func (s *Snapshot) query(r *Request) query {
 		q.remembered = s.remembered[r.Zone]
 	}
 	q.lans = s.ix.networks.of(r.Address)
-	q.cloud = s.toCloud(&q)
 	return q
 }
 
-// toCloud is the terminal's distance from the cloud: that of the nearest cloud node by pings, its own before those of its
-// zone, else that of the cost table. Where none is known no edge is farther.
-func (s *Snapshot) toCloud(q *query) micros {
-	nearest := unlimited
-	consider := func(id signaling.NodeID, ms float64) {
-		if it := s.ix.nodes[id]; it != nil && it.Tier == signaling.TierCloud {
-			nearest = min(nearest, microsOf(ms))
+// sighting is a node of which the distance from the terminal is known better than by configuration.
+type sighting struct {
+	it       *item
+	distance micros
+	basis    signaling.Basis
+}
+
+// sightings appends to out the nodes that the terminal or others of its zone have pinged and those in its own networks, the strongest
+// basis first. Nodes may appear twice, and then the first counts.
+func (q *query) sightings(ix *index, out []sighting) []sighting {
+	for i := range q.Measured {
+		if it := ix.nodes[q.Measured[i].Node]; it != nil {
+			out = append(out, sighting{it, microsOf(q.Measured[i].Ms), signaling.BasisMeasured})
 		}
 	}
-	for _, p := range q.Measured {
-		consider(p.Node, p.Ms)
-	}
-	if nearest < unlimited {
-		return nearest
-	}
 	for id, ms := range q.remembered {
-		consider(id, ms)
+		if it := ix.nodes[id]; it != nil {
+			out = append(out, sighting{it, microsOf(ms), signaling.BasisRemembered})
+		}
 	}
-	if nearest < unlimited {
-		return nearest
+	for _, p := range q.lans {
+		for _, it := range ix.networks.nodes[p] {
+			out = append(out, sighting{it, inLAN, signaling.BasisNetwork})
+		}
 	}
-	if ms, ok := s.distances.Cloud(q.Zone); ok {
-		return microsOf(ms)
+	return out
+}
+
+// setCloud notes how far the cloud is from the terminal: the nearest cloud node by pings, its own before those of its zone, else what the
+// cost table has. Where nothing is known no edge is farther.
+func (q *query) setCloud(d *Distances, seen []sighting) {
+	for _, basis := range []signaling.Basis{signaling.BasisMeasured, signaling.BasisRemembered} {
+		for i := range seen {
+			if s := &seen[i]; s.basis == basis && s.it.Tier == signaling.TierCloud {
+				q.cloud = min(q.cloud, s.distance)
+			}
+		}
+		if q.cloud < unlimited {
+			return
+		}
 	}
-	return unlimited
+	if ms, ok := d.Cloud(q.Zone); ok {
+		q.cloud = microsOf(ms)
+	}
 }
 
 // distance is how far a node is from the terminal, by the strongest basis that there is (A3).

@@ -1,0 +1,224 @@
+// Package bench measures choosing nodes in memory: how long it takes beside scoring every node, with the same answer, and
+// what a snapshot takes in memory.
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/internal/bench"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+const (
+	zones      = 200
+	candidates = 16
+	runs       = bench.Runs
+	chosen     = 400 // requests of a run
+	scanned    = 8   // of them also by a scan
+	volumes    = 8   // that each node holds
+	series     = 5000
+	pings      = 8  // of a request
+	remembered = 64 // pings of each zone
+)
+
+// Result is what was measured. Times are of one request, the medians of the runs' medians.
+type Result struct {
+	Nodes int
+	// Choose is Candidates for 16 nodes, with everything that a request can have: zone, address, pings, and a series that some nodes
+	// hold. Full is the same where nine of ten nodes are full, and Scan the scoring of every node.
+	Choose, Full, Scan time.Duration
+	Ratio              float64       // of Scan to Choose
+	Apply              time.Duration // a change of what one node has free
+	Load               time.Duration // building the snapshot
+	MemoryMB           float64       // that the snapshot takes, MiB
+}
+
+// Run measures a pool of so many nodes in 200 zones. It is an error when choosing and scanning disagree.
+func Run(nodes int) (Result, error) {
+	f := fleet{rand.New(rand.NewPCG(1, uint64(nodes))), nodes}
+	res := Result{Nodes: nodes}
+	before := heap()
+	start := time.Now()
+	s, err := f.snapshot(0)
+	if err != nil {
+		return Result{}, err
+	}
+	res.Load = time.Since(start)
+	res.MemoryMB = float64(heap()-before) / (1 << 20)
+	full, err := f.snapshot(0.9)
+	if err != nil {
+		return Result{}, err
+	}
+	requests := make([]placement.Request, chosen)
+	for i := range requests {
+		requests[i] = f.request()
+	}
+	var choose, busy, scan, ratio, apply []float64
+	for range runs {
+		c, b := measure(s, requests), measure(full, requests)
+		var t []float64
+		for i := range requests[:scanned] {
+			start := time.Now()
+			want := s.Scan(requests[i], candidates)
+			t = append(t, time.Since(start).Seconds())
+			if got, _ := s.Candidates(requests[i], candidates); !slices.EqualFunc(got, want, same) {
+				return Result{}, fmt.Errorf("choosing among %d nodes for %+v gives another answer than scoring them all", nodes, requests[i])
+			}
+			want = full.Scan(requests[i], candidates)
+			if got, _ := full.Candidates(requests[i], candidates); !slices.EqualFunc(got, want, same) {
+				return Result{}, fmt.Errorf("choosing among %d nodes, most of them full, for %+v gives another answer than scoring them all", nodes, requests[i])
+			}
+		}
+		choose, busy, scan = append(choose, c), append(busy, b), append(scan, bench.Median(t))
+		ratio = append(ratio, bench.Median(t)/c)
+		apply = append(apply, f.apply(s))
+	}
+	res.Choose, res.Full, res.Scan, res.Apply = duration(choose), duration(busy), duration(scan), duration(apply)
+	res.Ratio = bench.Median(ratio)
+	runtime.KeepAlive(s)
+	return res, nil
+}
+
+func duration(seconds []float64) time.Duration {
+	return time.Duration(bench.Median(seconds) * float64(time.Second))
+}
+
+func same(a, b placement.Candidate) bool {
+	return a.Node == b.Node && a.DistanceMs == b.DistanceMs && a.Basis == b.Basis && a.Holds == b.Holds
+}
+
+// measure is the median time that a request takes, seconds.
+func measure(s *placement.Snapshot, requests []placement.Request) float64 {
+	t := make([]float64, len(requests))
+	for i := range requests {
+		start := time.Now()
+		s.Candidates(requests[i], candidates)
+		t[i] = time.Since(start).Seconds()
+	}
+	return bench.Median(t)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // what a pool held goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// fleet makes a pool.
+type fleet struct {
+	r *rand.Rand
+	n int
+}
+
+func zone(i int) string { return fmt.Sprintf("zone-%03d", i%zones) }
+
+func id(i int) signaling.NodeID { return signaling.NodeID(fmt.Sprintf("edge-%06d", i)) }
+
+func volume(i int) string {
+	return signaling.VolumeKey(signaling.SeriesRef{Source: "archive", StudyInstanceUID: "1.2", SeriesInstanceUID: fmt.Sprintf("1.2.%d", i%series)})
+}
+
+// node is a node as a broker reads it from Redis: each has its own copies of everything.
+func (f *fleet) node(i int, full float64) (n signaling.Node, err error) {
+	capacity := signaling.Resources{GPUMemoryMB: 24 << 10, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 16_000, MemoryMB: 64 << 10}
+	n = signaling.Node{ID: id(i), Tier: signaling.TierEdge, State: signaling.NodeReady, Version: "v1.2.3", Zone: zone(i),
+		DistanceMs: float64(f.r.IntN(10_000)) / 1000, Renderer: "OpenGL 4.6 (NVIDIA L4/PCIe/SSE2)", Codecs: []string{"h264", "vp8", "vp9"},
+		Types: signaling.TaskTypes, Capacity: capacity, Free: capacity, Networks: []string{fmt.Sprintf("10.%d.%d.0/24", i/zones/256, i/zones%256)},
+		URL: fmt.Sprintf("https://edge-%06d.example.org:8443", i), SeenAt: time.Unix(1_800_000_000, 0).UTC(),
+		Handling: map[signaling.TaskType]signaling.Handling{}}
+	for _, t := range signaling.TaskTypes {
+		n.Handling[t] = signaling.DefaultHandling(t)
+	}
+	if i%20 == 0 {
+		n.Tier = signaling.TierCloud
+	}
+	if i%10 == 1 {
+		g := signaling.GPU{MemoryMB: capacity.GPUMemoryMB / 2, Milli: capacity.GPUMilli / 2}
+		n.GPUs, n.FreeGPUs = []signaling.GPU{g, g}, []signaling.GPU{g, g}
+	}
+	if f.r.Float64() < full {
+		n.Free.EncoderSessions = 0
+	}
+	doc, err := json.Marshal(n)
+	if err != nil {
+		return n, fmt.Errorf("write a node: %w", err)
+	}
+	var own signaling.Node
+	if err := json.Unmarshal(doc, &own); err != nil {
+		return n, fmt.Errorf("read a node: %w", err)
+	}
+	return own, nil
+}
+
+// snapshot makes a pool of which the share full has no encoder free, with a cost table, pings and experience.
+func (f *fleet) snapshot(full float64) (*placement.Snapshot, error) {
+	s := placement.NewSnapshot()
+	nodes, held := make([]signaling.Node, f.n), make(map[signaling.NodeID][]string, f.n)
+	var known []placement.Experience
+	for i := range nodes {
+		var err error
+		if nodes[i], err = f.node(i, full); err != nil {
+			return nil, err
+		}
+		for range volumes {
+			held[nodes[i].ID] = append(held[nodes[i].ID], volume(f.r.IntN(series)))
+		}
+		for _, t := range signaling.TaskTypes[:2] {
+			known = append(known, placement.Experience{Node: nodes[i].ID, Type: t, Runs: int64(f.r.IntN(50)), Failures: int64(f.r.IntN(100) / 98),
+				SpeedMBs: 80 + 40*f.r.Float64(), TransferMBs: 50 + 10*f.r.Float64(), GPUMilli: 200})
+		}
+	}
+	var between []placement.ZoneDistance
+	cloud, pinged := map[string]float64{}, map[string]map[signaling.NodeID]float64{}
+	for a := range zones {
+		for b := range a {
+			between = append(between, placement.ZoneDistance{A: zone(a), B: zone(b), Ms: float64(1000+f.r.IntN(80_000)) / 1000})
+		}
+		cloud[zone(a)] = 45
+		pinged[zone(a)] = map[signaling.NodeID]float64{}
+		for range remembered {
+			pinged[zone(a)][id(f.r.IntN(f.n))] = float64(f.r.IntN(60_000)) / 1000
+		}
+	}
+	s.Replace(nodes, held)
+	s.SetDistances(placement.NewDistances(between, cloud, 0))
+	s.SetRemembered(pinged)
+	s.SetExperience(known)
+	return s, nil
+}
+
+func (f *fleet) request() placement.Request {
+	r := placement.Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering), Zone: zone(f.r.IntN(zones)),
+		Address: netip.AddrFrom4([4]byte{10, 0, byte(f.r.IntN(256)), 9}), MaxDistanceMs: 40, Volume: volume(f.r.IntN(series))}
+	for range pings {
+		r.Measured = append(r.Measured, signaling.Ping{Node: id(f.r.IntN(f.n)), Ms: float64(f.r.IntN(60_000)) / 1000})
+	}
+	return r
+}
+
+// apply is how long a change of what a node has free takes, seconds.
+func (f *fleet) apply(s *placement.Snapshot) float64 {
+	changes := make([]placement.Change, chosen)
+	for i := range changes {
+		n, ok := s.Get(id(f.r.IntN(f.n)))
+		if !ok {
+			continue
+		}
+		n.Free.EncoderSessions = int64(1 + f.r.IntN(4))
+		changes[i] = placement.Change{Kind: placement.Amounts, Node: n}
+	}
+	start := time.Now()
+	for i := range changes {
+		s.Apply(changes[i])
+	}
+	return time.Since(start).Seconds() / float64(len(changes))
+}
