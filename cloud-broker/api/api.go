@@ -66,7 +66,7 @@ type server struct {
 // New returns the handler of everything that the broker serves.
 func New(c Config) http.Handler {
 	s := &server{
-		Config: c, calls: newCallMetrics(c.Metrics, c.Hub), hellos: make(chan struct{}, maxHellos),
+		Config: c, calls: newCallMetrics(c.Metrics, c.Hub, c.Dispatcher), hellos: make(chan struct{}, maxHellos),
 		limits: newLimiter(callsPerSecond, callBurst), pictures: newLimiter(picturesPerSecond, pictureBurst),
 		failures: newLimiter(failuresPerSecond, failureBurst),
 		follows:  newSlots(followsEach, followsAll), watches: newSlots(watchesEach, watchesAll), beatEvery: beatEvery,

@@ -53,8 +53,7 @@ type nodeInput struct {
 type nodeOutput struct {
 	Body struct {
 		pool.NodeStatus
-		Override *signaling.Override `json:"override,omitempty" doc:"What an operator says of it in place of what it registered with."`
-		Tasks    []nodeTask          `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
+		Tasks []nodeTask `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
 	}
 }
 
@@ -72,7 +71,7 @@ type nodeTask struct {
 
 type drainInput struct {
 	Node   string `path:"node" maxLength:"63" doc:"Id of the node."`
-	Within string `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 24h. Without it, it goes on as long as it wants."`
+	Within string `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 168h. Without it, it goes on as long as it wants."`
 }
 
 type overrideInput struct {
@@ -81,7 +80,7 @@ type overrideInput struct {
 }
 
 // maxDrain bounds the time that what runs on a node may be given.
-const maxDrain = 24 * time.Hour
+const maxDrain = 7 * 24 * time.Hour
 
 func (s *server) nodeOperations(a huma.API) {
 	huma.Register(a, operation("list-nodes", http.MethodGet, "/nodes", "List nodes",
@@ -158,8 +157,8 @@ func (in *drainInput) deadline() (time.Duration, error) {
 	d, err := time.ParseDuration(in.Within)
 	if err != nil || d < time.Second || d > maxDrain {
 		return 0, &Problem{Title: "The time cannot be used.", Status: http.StatusBadRequest, Code: signaling.ProblemBadRequest,
-			Detail: fmt.Sprintf("within %.20q: write it like 90s, 10m or 2h; at least 1s, at most 24h.", in.Within),
-			Errors: []*huma.ErrorDetail{{Location: "query.within", Message: "a time like 10m, 1s to 24h"}}}
+			Detail: fmt.Sprintf("within %.20q: write it like 90s, 10m or 2h; at least 1s, at most 168h.", in.Within),
+			Errors: []*huma.ErrorDetail{{Location: "query.within", Message: "a time like 10m, 1s to 168h"}}}
 	}
 	return d, nil
 }

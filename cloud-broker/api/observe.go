@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tomocast/tomocast/cloud-broker/control"
+	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/internal/service"
 )
 
@@ -23,7 +25,7 @@ type callMetrics struct {
 	took  *prometheus.HistogramVec
 }
 
-func newCallMetrics(r *prometheus.Registry, hub *control.Hub) *callMetrics {
+func newCallMetrics(r *prometheus.Registry, hub *control.Hub, d *dispatch.Dispatcher) *callMetrics {
 	m := &callMetrics{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: service.MetricsNamespace, Name: "http_requests_total", Help: "HTTP requests, by route and status.",
@@ -39,7 +41,16 @@ func newCallMetrics(r *prometheus.Registry, hub *control.Hub) *callMetrics {
 	terminals := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: service.MetricsNamespace, Name: "signaling_connections", Help: "Terminals' signalling connections relayed by this broker.",
 	}, func() float64 { return float64(hub.Terminals()) })
-	r.MustRegister(m.total, m.took, edges, terminals)
+	desired := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: service.MetricsNamespace, Name: "pool_desired_nodes", Help: "How many nodes there should be by the buffer policy, for autoscalers.",
+	}, func() float64 {
+		o, err := d.Overview(context.Background())
+		if err != nil {
+			return math.NaN() // unknown: an autoscaler keeps what it has
+		}
+		return float64(o.Desired)
+	})
+	r.MustRegister(m.total, m.took, edges, terminals, desired)
 	return m
 }
 

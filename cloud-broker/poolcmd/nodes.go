@@ -18,10 +18,11 @@ import (
 // node is a node as the API answers it.
 type node struct {
 	signaling.Node
-	Load     signaling.Load      `json:"load"`
-	Volumes  int                 `json:"volumes"`
-	Override *signaling.Override `json:"override,omitempty"`
-	Tasks    []nodeTask          `json:"tasks,omitempty"`
+	Load       signaling.Load      `json:"load"`
+	Volumes    int                 `json:"volumes"`
+	DrainUntil *time.Time          `json:"drainUntil,omitempty"`
+	Override   *signaling.Override `json:"override,omitempty"`
+	Tasks      []nodeTask          `json:"tasks,omitempty"`
 }
 
 type nodeTask struct {
@@ -189,7 +190,14 @@ func (n *node) print(w io.Writer, at moment) {
 			kinds[i] += " (" + string(h) + ")"
 		}
 	}
-	fields(w, "Node", string(n.ID), "State", string(n.State)+", seen "+at.ago(n.SeenAt)+" ago", "Tier", string(n.Tier), "Zone", n.Zone,
+	state := string(n.State)
+	if n.DrainUntil != nil {
+		state += " for " + short(n.DrainUntil.Sub(at.now))
+	}
+	if !n.SeenAt.IsZero() {
+		state += ", seen " + at.ago(n.SeenAt) + " ago"
+	}
+	fields(w, "Node", string(n.ID), "State", state, "Tier", string(n.Tier), "Zone", n.Zone,
 		"Distance", ms(n.DistanceMs), "Version", n.Version, "Renderer", n.Renderer, "Codecs", strings.Join(n.Codecs, ", "),
 		"Tasks", strings.Join(kinds, ", "), "Networks", strings.Join(n.Networks, ", "), "URL", n.URL, "Signalling", n.DirectURL,
 		"Studies", strconv.Itoa(n.Volumes)+" loaded", "Override", overrideText(n.Override))

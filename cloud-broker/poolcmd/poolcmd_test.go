@@ -207,7 +207,7 @@ func TestWrongUsageIsTold(t *testing.T) {
 		"NODE is missing":      {"describe"},
 		"NODE... is missing":   {"drain"},
 		"--within 1ms":         {"drain", "edge-1", "--within", "1ms"},
-		"--within 48h":         {"drain", "edge-1", "--within", "48h"},
+		"--within 200h":        {"drain", "edge-1", "--within", "200h"},
 		"say what the node":    {"override", "edge-1"},
 		"or --clear":           {"override", "edge-1", "--clear", "--zone", "a"},
 		"--distance-ms":        {"override", "edge-1", "--distance-ms", "far"},
