@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tomocast/tomocast/cloud-broker/api"
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/cloud-broker/library"
@@ -48,6 +49,8 @@ type broker struct {
 	identity identity.Authenticator
 	local    *identity.Local // nil where an issuer is configured
 
+	changed chan struct{} // rings when nodes have changed
+
 	// handler answers requests. Until Redis is there it says so.
 	handler atomic.Pointer[http.Handler]
 	pooled  atomic.Pointer[pool.Pool] // nil until handler serves from it
@@ -56,7 +59,8 @@ type broker struct {
 }
 
 func newBroker(c *config, log *slog.Logger) (*broker, error) {
-	b := &broker{config: c, log: log, nodes: placement.NewSnapshot(), health: &service.Health{}, metrics: service.NewMetrics()}
+	b := &broker{config: c, log: log, nodes: placement.NewSnapshot(), health: &service.Health{}, metrics: service.NewMetrics(),
+		changed: make(chan struct{}, 1)}
 	var err error
 	if b.edges, err = identity.NewEdges(c.edgeSecret, c.edgeSecrets); err != nil {
 		return nil, usage("%w", err)
@@ -148,8 +152,9 @@ func (b *broker) serve(ctx context.Context) error {
 	defer p.Close()
 	hub, err := control.NewHub(ctx, control.Config{
 		Pool: p, Snapshot: b.nodes, Edges: b.edges, Keys: b.keys, Heartbeat: heartbeat, Log: b.log,
-		Prepare: func(ctx context.Context) error { return b.keys.Adopt(ctx, rdb) },
-		Refuse:  func(w http.ResponseWriter, _ *http.Request, p *signaling.Problem) { api.Refuse(w, p) },
+		Prepare:   func(ctx context.Context) error { return b.keys.Adopt(ctx, rdb) },
+		Refuse:    func(w http.ResponseWriter, _ *http.Request, p *signaling.Problem) { api.Refuse(w, p) },
+		Overrides: b.overrides(),
 	})
 	if err != nil {
 		return err
@@ -158,8 +163,9 @@ func (b *broker) serve(ctx context.Context) error {
 	defer b.answer(b.starting())
 	d := dispatch.New(dispatch.Config{
 		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Library: b.library, Relays: b.relays,
-		Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
+		Sites: b.sites, Buffer: b.buffer(), Changed: b.changed, Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
 	})
+	hub.Attach(d)
 	thumbnails := thumbnail.NewCache()
 	defer thumbnails.Close()
 	b.answer(api.New(api.Config{
@@ -185,7 +191,7 @@ func (b *broker) connect(ctx context.Context) (redis.UniversalClient, func(), er
 // open opens the pool as soon as Redis answers. It fails only when ctx ends.
 func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Pool, error) {
 	for retry := redisRetryFirst; ; retry = min(2*retry, redisRetryMost) {
-		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log})
+		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log, OnChange: b.ring})
 		if err == nil {
 			err = b.keys.Adopt(ctx, rdb)
 		}
@@ -199,6 +205,30 @@ func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Poo
 		case <-time.After(retry):
 		}
 	}
+}
+
+// ring tells the dispatcher that nodes have changed.
+func (b *broker) ring() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// overrides are what the configuration of sites says of nodes.
+func (b *broker) overrides() map[signaling.NodeID]signaling.Override {
+	if b.sites == nil {
+		return nil
+	}
+	return b.sites.Nodes
+}
+
+// buffer is how many nodes are to be kept free.
+func (b *broker) buffer() capacity.Policy {
+	if b.sites == nil {
+		return capacity.Default
+	}
+	return capacity.Policy{Min: b.sites.Buffer.Min, Share: b.sites.Buffer.Share}
 }
 
 // viewer serves the viewer's files, or says that they were not built.

@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/api"
 	"github.com/tomocast/tomocast/cloud-broker/library"
+	"github.com/tomocast/tomocast/cloud-broker/sites"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
@@ -33,6 +35,7 @@ type config struct {
 	demo                          bool
 
 	redis, pool, tokenKeyFile string
+	sites                     *sites.Config // nil where none is given
 
 	oidcIssuer, oidcAudience  string
 	oidcOperators, oidcUrgent []string
@@ -54,13 +57,14 @@ func parse(args []string) (*config, error) {
 	f := service.NewFlags("cloud-broker", "The broker of Tomocast: serves the viewer, its API and studies, knows which edge renderers are free, "+
 		"and gives each session a place.")
 
+	f.Command("pool", "show the nodes of a running pool and change them: cloud-broker pool --help")
 	f.Group("Studies")
 	studies := f.String("studies", "", "`folder` of studies to serve, with all folders below it: DICOM, NIfTI, NRRD and zip files")
 	demo := f.Bool("demo", false, "serve a demo study that is made at start, where --studies is not given")
 	name := f.String("source", "local", "`name` of the source that --studies or --demo is, as tasks refer to it")
 	sources := f.String("sources", "", "YAML `file` that names more sources: folders, a store for what users keep, and PACS by DICOMweb, "+
 		"each with name, kind (folder, store or pacs), path or url, and for a PACS username, password-file, bearer-file, ca-file, "+
-		"client-cert-file, client-key-file, timeout and writable")
+		"client-cert-file, client-key-file, timeout, writable and site")
 	cache := f.String("cache-dir", "", "`folder` that the index of the studies and the demo study last in (default: tomocast in the user's cache folder)")
 	rescan := f.Duration("rescan", time.Minute, "how often new and changed files are looked for")
 
@@ -90,6 +94,9 @@ func parse(args []string) (*config, error) {
 	redis := f.String("redis", "", "`URL` of Redis: redis://, rediss:// (TLS), redis+sentinel:// or redis+cluster://[user:password@]host[:port]; "+
 		"without it an embedded one serves this broker alone")
 	pool := f.String("pool", "tomocast", "`name` of the pool; brokers of the same Redis and pool work as one")
+
+	places := f.String("sites", "", "YAML `file` that says where terminals and nodes are: sites with their zones, networks, limits of distance and whether "+
+		"their data stays, the distances between zones, what nodes offer in place of what they say, and how many are kept free")
 
 	f.Group("Sessions")
 	wait := f.Duration("session-wait", 30*time.Second, "how long a terminal may take to arrive at its edge")
@@ -135,6 +142,12 @@ func parse(args []string) (*config, error) {
 			return nil, usage("--sources: %w", err)
 		}
 	}
+	if *places != "" {
+		var err error
+		if c.sites, err = sites.Read(*places); err != nil {
+			return nil, usage("--sites: %w", err)
+		}
+	}
 	return c, c.check()
 }
 
@@ -171,6 +184,9 @@ func (c *config) check() error {
 	case c.rescan < time.Second:
 		return usage("--rescan %v: at least 1s", c.rescan)
 	}
+	if err := c.checkSites(); err != nil {
+		return err
+	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -195,6 +211,19 @@ func (c *config) check() error {
 			return usage("--cache-dir is missing, and this user has no cache folder: %w", err)
 		}
 		c.cacheDir = filepath.Join(dir, "tomocast")
+	}
+	return nil
+}
+
+// checkSites refuses sources of sites that are not configured.
+func (c *config) checkSites() error {
+	for _, s := range c.sources {
+		if s.Site == "" {
+			continue
+		}
+		if c.sites == nil || !slices.ContainsFunc(c.sites.Sites, func(p sites.Site) bool { return p.Name == s.Site }) {
+			return usage("--sources: source %s is of the site %s, which --sites does not have", s.Name, s.Site)
+		}
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func TestMetricsAreForWhoMayReadThem(t *testing.T) {
 	b.join(newNode("near"))
 	b.submit()
 	r := b.do("GET", "/metrics", "", "Authorization", "Bearer for-the-collector")
-	for _, want := range []string{"tomocast_edges_linked 1", "tomocast_nodes 1", `tomocast_grants_total{answer="edge-assigned"} 1`,
+	for _, want := range []string{"tomocast_edges_linked 1", "tomocast_nodes{state=\"ready\"} 1", `tomocast_grants_total{answer="edge-assigned",type="rendering"} 1`,
 		`tomocast_http_requests_total{route="POST /api/v1/tasks",status="201"} 1`} {
 		if !strings.Contains(string(r.body), want) {
 			t.Errorf("no %q in %d %.200s", want, r.status, r.body)

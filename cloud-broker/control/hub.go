@@ -35,6 +35,8 @@ type Config struct {
 	// Refuse answers a request that gets no link.
 	Refuse func(http.ResponseWriter, *http.Request, *signaling.Problem)
 	Log    *slog.Logger
+	// Overrides are what the operator's configuration says of nodes, in place of what they register with.
+	Overrides map[signaling.NodeID]signaling.Override
 }
 
 // Hub holds the links of the edges. It is an http.Handler: the endpoint that edges open.
@@ -42,6 +44,8 @@ type Hub struct {
 	Config
 	name     string // leads the names of this broker's instructions and terminal connections
 	upgrader websocket.Upgrader
+	desk     Desk
+	refused  seldom
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -52,6 +56,8 @@ type Hub struct {
 	gone      map[signaling.NodeID]time.Time // when the link ended here
 	waiting   map[string]waiter
 	terminals map[string]*terminal
+	contests  map[string]chan bool // answers about links at other brokers
+	answering chan struct{}        // one for each contest that is being answered
 }
 
 // waiter waits for the answer of node to one message.
@@ -64,7 +70,8 @@ type waiter struct {
 func NewHub(ctx context.Context, c Config) (*Hub, error) {
 	h := &Hub{
 		Config: c, name: signaling.NewID("b"), links: map[signaling.NodeID]*link{}, gone: map[signaling.NodeID]time.Time{},
-		waiting: map[string]waiter{}, terminals: map[string]*terminal{},
+		waiting: map[string]waiter{}, terminals: map[string]*terminal{}, contests: map[string]chan bool{},
+		answering: make(chan struct{}, contestsAtOnce),
 	}
 	h.upgrader = websocket.Upgrader{
 		HandshakeTimeout: 10 * time.Second, ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10,
@@ -170,6 +177,24 @@ func (h *Hub) Thumbnail(ctx context.Context, node signaling.NodeID, f signaling.
 			Detail: fmt.Sprintf("A thumbnail is one of %s of at most %d bytes.", strings.Join(thumbnailFormats, ", "), signaling.MaxThumbnail)}
 	}
 	return *i, nil
+}
+
+// Promote has node make a shadow the session. Errors are as those of Instruct.
+func (h *Hub) Promote(ctx context.Context, node signaling.NodeID, p signaling.Promote) error {
+	_, err := h.ask(ctx, node, signaling.Control{Type: signaling.ControlPromote, Promote: &p}, signaling.ControlConfirm)
+	return err
+}
+
+// View tells the edge of a shadow the session's view state.
+func (h *Hub) View(ctx context.Context, node signaling.NodeID, v signaling.ViewReport) error {
+	_, err := h.send(ctx, node, signaling.Control{Type: signaling.ControlView, View: &v})
+	return err
+}
+
+// Configure tells an edge how an operator has it from now on.
+func (h *Hub) Configure(ctx context.Context, n signaling.Node) error {
+	_, err := h.send(ctx, n.ID, signaling.Control{Type: signaling.ControlConfigure, Node: &n})
+	return err
 }
 
 // ask sends a message to node over whichever broker has its link, and waits for the answer of type want. Any other

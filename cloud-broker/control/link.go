@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,10 @@ const (
 
 // link is the connection of one edge.
 type link struct {
-	hub  *Hub
-	node signaling.NodeID
-	conn *signaling.Conn
+	hub      *Hub
+	node     signaling.NodeID
+	instance string // of the edge's program; empty where it names none
+	conn     *signaling.Conn
 	// registered is closed when the edge has been told so; nothing else is sent before.
 	registered chan struct{}
 	// ended is closed when the link has ended and nothing of it changes the pool any more.
@@ -41,6 +43,10 @@ type link struct {
 
 	reports reports
 	strayed bool // the last heartbeat named an attempt that the pool does not hold; owned by keepReports
+
+	views     views
+	questions chan struct{} // one for each question that is being answered
+	asking    sync.WaitGroup
 }
 
 // ServeHTTP takes an edge's link: its credential, then its registration, then messages until it ends.
@@ -65,7 +71,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer ended()
 	l, no := h.register(conn, credential)
 	if no != nil {
-		h.Log.Warn("edge refused", "code", no.Problem.Code, "reason", no.Title)
+		if h.refused.first(no.Title, time.Now()) { // it tries again and again
+			h.Log.Warn("edge refused", "code", no.Problem.Code, "reason", no.Title)
+		}
 		_ = conn.Send(signaling.Control{Type: signaling.ControlError, Problem: no.Problem})
 		conn.Close(no.code, no.Title)
 		return
@@ -73,10 +81,12 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Log.Info("edge connected", "node", l.node)
 	var keeper sync.WaitGroup
 	keeper.Go(l.keepReports)
+	keeper.Go(l.keepViews)
 	err = l.read()
 	h.Log.Info("edge disconnected", "node", l.node, "reason", err)
 	conn.Close(websocket.CloseNormalClosure, "")
 	keeper.Wait()
+	l.asking.Wait()
 	l.end()
 }
 
@@ -102,17 +112,21 @@ func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*l
 		return nil, no
 	}
 	r := *c.Register
-	l := &link{hub: h, node: r.Node.ID, conn: conn, registered: make(chan struct{}), ended: make(chan struct{}),
-		foreign: map[string]bool{}, reports: newReports()}
+	l := &link{hub: h, node: r.Node.ID, instance: r.Instance, conn: conn, registered: make(chan struct{}), ended: make(chan struct{}),
+		foreign: map[string]bool{}, reports: newReports(), views: newViews(), questions: make(chan struct{}, questionsAtOnce)}
 	if no := h.take(l); no != nil {
 		return nil, no
 	}
-	ctx, cancel := context.WithTimeout(h.ctx, poolWithin)
+	ctx, cancel := context.WithTimeout(h.ctx, 2*poolWithin) // with another broker's answer in it
 	defer cancel()
-	var ended []signaling.AttemptID
+	if h.livesElsewhere(ctx, l.node, l.instance) {
+		h.drop(l)
+		return nil, conflict(l.node)
+	}
+	var in pool.Registration
 	away, err := h.settle(ctx, func() error {
 		var err error
-		ended, err = h.enroll(ctx, r)
+		in, err = h.enroll(ctx, r)
 		return err
 	})
 	if err != nil {
@@ -124,9 +138,12 @@ func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*l
 		return nil, refuse(websocket.CloseTryAgainLater, signaling.ProblemUnavailable, "Redis is out of reach for the broker; try again")
 	}
 	keys := h.Keys.Public()
-	registered := signaling.Registered{HeartbeatMs: h.Heartbeat.Milliseconds(), Ended: ended}
+	registered := signaling.Registered{HeartbeatMs: h.Heartbeat.Milliseconds(), Ended: in.Ended}
 	for _, k := range keys {
 		registered.TokenKeys = append(registered.TokenKeys, k)
+	}
+	if differs(in.Node, r.Node) {
+		registered.Node = &in.Node
 	}
 	if err := conn.Send(signaling.Control{Type: signaling.ControlRegistered, ID: c.ID, Registered: &registered}); err != nil {
 		h.drop(l)
@@ -156,7 +173,7 @@ func (h *Hub) check(c signaling.Control, credential identity.Credential) *refusa
 	return nil
 }
 
-// take makes l the link of its node. Where the node has a link already, that one must fail to show that it lives.
+// take makes l the link of its node. Where the node has a link already, that one must make room.
 func (h *Hub) take(l *link) *refusal {
 	for {
 		h.mu.Lock()
@@ -168,21 +185,27 @@ func (h *Hub) take(l *link) *refusal {
 			return nil
 		}
 		h.mu.Unlock()
-		if old.conn.Probe(probeWithin) {
-			return refuse(signaling.CloseConflict, signaling.ProblemUnavailable,
-				fmt.Sprintf("another edge is connected as %s; give each a node id of its own", l.node))
+		if !h.yields(old, l.instance) {
+			return conflict(l.node)
 		}
-		h.Log.Warn("a dead link is replaced by a new one of the same node", "node", l.node)
-		old.conn.Close(websocket.CloseGoingAway, "replaced")
-		<-old.ended
 	}
+}
+
+// conflict refuses a second edge of one name while the first has a link.
+func conflict(node signaling.NodeID) *refusal {
+	return refuse(signaling.CloseConflict, signaling.ProblemBadRequest,
+		fmt.Sprintf("id: another edge is connected as %s; give each a node id of its own", node))
 }
 
 // drop removes l, which has ended.
 func (h *Hub) drop(l *link) {
 	h.mu.Lock()
 	delete(h.links, l.node)
-	h.gone[l.node] = time.Now()
+	select {
+	case <-l.registered:
+		h.gone[l.node] = time.Now()
+	default: // it was never taken
+	}
 	for node, at := range h.gone { // nodes that never came back
 		if time.Since(at) > forgetGone {
 			delete(h.gone, node)
@@ -193,16 +216,25 @@ func (h *Hub) drop(l *link) {
 }
 
 // enroll puts the node into the pool, with this broker as the one that has its link.
-func (h *Hub) enroll(ctx context.Context, r signaling.Register) ([]signaling.AttemptID, error) {
+func (h *Hub) enroll(ctx context.Context, r signaling.Register) (pool.Registration, error) {
 	if h.Prepare != nil {
 		if err := h.Prepare(ctx); err != nil {
-			return nil, err
+			return pool.Registration{}, err
 		}
 	}
 	if err := h.Pool.Link(ctx, r.Node.ID, h.name); err != nil {
-		return nil, err
+		return pool.Registration{}, err
+	}
+	if o, ok := h.Overrides[r.Node.ID]; ok {
+		r.Node = o.Apply(r.Node)
 	}
 	return h.Pool.Register(ctx, r.Node, r.Epoch, r.Ledger)
+}
+
+// differs says whether an operator has a node otherwise than it says of itself.
+func differs(has, says signaling.Node) bool {
+	return has.ID != "" && (has.State != says.State || has.Capacity != says.Capacity || has.Zone != says.Zone || has.DistanceMs != says.DistanceMs ||
+		!slices.Equal(has.Types, says.Types))
 }
 
 // read takes the edge's messages until the link ends, and returns why.
@@ -235,6 +267,12 @@ func (l *link) handle(c signaling.Control) {
 		l.hub.answered(l.node, c)
 	case c.Type == signaling.ControlRelay && c.Relay != nil:
 		l.hub.answered(l.node, c)
+	case c.Type == signaling.ControlAccept && c.Accept != nil:
+		l.accepted(c.ID, *c.Accept)
+	case c.Type == signaling.ControlForward && c.Forward != nil:
+		l.forwarded(c.ID, *c.Forward)
+	case c.Type == signaling.ControlView && c.View != nil:
+		l.views.put(*c.View)
 	case c.Type == signaling.ControlError && c.Problem != nil:
 		l.hub.Log.Warn("an edge reports a problem", "node", l.node, "code", c.Problem.Code, "title", c.Problem.Title)
 	default:

@@ -15,6 +15,8 @@ import (
 type letter struct {
 	From    signaling.NodeID  `json:"from,omitempty"`
 	Control signaling.Control `json:"control"`
+	// Contest is set where it is about the link itself.
+	Contest *contest `json:"contest,omitempty"`
 }
 
 // post sends a message to whichever broker has node's link.
@@ -59,9 +61,14 @@ func (h *Hub) receive(mail *pool.Subscription) {
 				h.Log.Warn("a message of another broker could not be read", "error", err)
 				continue
 			}
-			if m.Node == "" {
+			switch {
+			case l.Contest != nil && m.Node == "":
+				h.contested(l.From, *l.Contest)
+			case l.Contest != nil:
+				h.contested(m.Node, *l.Contest)
+			case m.Node == "":
 				h.deliver(l.From, l.Control)
-			} else {
+			default:
 				h.pass(m.Node, l.Control)
 			}
 		}

@@ -103,7 +103,12 @@ func (l *link) flush() {
 
 // update says whether an update is done with: kept by the pool, or of no use to it.
 func (l *link) update(ctx context.Context, u signaling.Update) bool {
-	away, err := l.hub.settle(ctx, func() error { return l.hub.Pool.UpdateFrom(ctx, l.node, u) })
+	var standby *signaling.Attempt
+	away, err := l.hub.settle(ctx, func() error {
+		var err error
+		standby, err = l.hub.Pool.Report(ctx, l.node, u)
+		return err
+	})
 	switch {
 	case away:
 		l.hub.Log.Warn("update waits for Redis", "node", l.node, "task", u.Task, "error", err)
@@ -112,6 +117,9 @@ func (l *link) update(ctx context.Context, u signaling.Update) bool {
 		l.hub.Log.Info("update ignored", "node", l.node, "task", u.Task, "state", u.State, "reason", err)
 	default:
 		l.hub.Log.Debug("update", "node", l.node, "task", u.Task, "state", u.State)
+		if u.State.Ended() {
+			l.hub.desk.Ended(ctx, l.node, u, standby)
+		}
 	}
 	return true
 }

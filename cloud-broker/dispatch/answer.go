@@ -3,6 +3,8 @@ package dispatch
 import (
 	"net/netip"
 
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
+	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -34,6 +36,7 @@ type Explained struct {
 	Within        []string            `json:"within,omitempty" doc:"zones that its data must not leave"`
 	Needs         signaling.Resources `json:"needs" doc:"what it takes"`
 	Summary       string              `json:"summary" doc:"how many nodes fit, and why the others do not"`
+	Verdicts      []placement.Verdict `json:"verdicts" nullable:"false" doc:"nodes with what speaks for and against them, the best first"`
 }
 
 // Overview is the pool at a glance.
@@ -46,4 +49,5 @@ type Overview struct {
 	Sessions int64                       `json:"sessions" doc:"video encoders that are held: one for each session"`
 	Queue    int                         `json:"queue" doc:"tasks that wait for a place"`
 	Desired  int                         `json:"desired" doc:"how many nodes the buffer policy asks for"`
+	Plan     capacity.Plan               `json:"plan" doc:"how that comes about"`
 }

@@ -9,10 +9,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/cloud-broker/sites"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
@@ -43,7 +45,11 @@ type Config struct {
 	Edges    *control.Hub
 	Keys     *control.Keys
 	Library  *library.Library
+	Sites    *sites.Config // nil knows none
+	Buffer   capacity.Policy
 	Relays   identity.Relays
+	// Changed tells that nodes have changed (pool.Options.OnChange).
+	Changed <-chan struct{}
 	// Wait is how long a terminal may take to arrive, Idle ends a session without input, and Grace is how long a
 	// session waits for a terminal that is gone.
 	Wait, Idle, Grace time.Duration
@@ -54,39 +60,32 @@ type Config struct {
 // Dispatcher places tasks.
 type Dispatcher struct {
 	Config
-	granted *prometheus.CounterVec
-	refused *prometheus.CounterVec
-	took    prometheus.Histogram
-	busy    busy // with thumbnails
+	metrics  *metrics
+	queue    *queue
+	shadows  *shadows
+	forwards forwards
+	glance   glance
+	pings    chan measured // to be noted
+	busy     busy          // with thumbnails
 }
 
 // New returns a Dispatcher. Its Run must run for it to know the nodes.
 func New(c Config) *Dispatcher {
-	d := &Dispatcher{
-		Config: c, busy: newBusy(),
-		granted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: service.MetricsNamespace, Name: "grants_total", Help: "Grants given, by kind of answer.",
-		}, []string{"answer"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: service.MetricsNamespace, Name: "requests_refused_total", Help: "Requests for a place that got none, by problem code.",
-		}, []string{"code"}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: service.MetricsNamespace, Name: "grant_seconds", Help: "Time from a request to its grant.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}),
-	}
-	nodes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: service.MetricsNamespace, Name: "nodes", Help: "Nodes in the pool, in any state.",
-	}, func() float64 { return float64(c.Snapshot.Len()) })
-	c.Metrics.MustRegister(d.granted, d.refused, d.took, nodes)
+	d := &Dispatcher{Config: c, metrics: newMetrics(c.Metrics), busy: newBusy(), pings: make(chan measured, pingsWaiting)}
+	d.queue, d.shadows = newQueue(d), newShadows(d)
+	c.Snapshot.SetDistances(c.Sites.Table())
+	c.Metrics.MustRegister(newPoolGauges(d))
 	return d
 }
 
-// Run follows the pool and sweeps it until ctx ends.
+// Run follows the pool, sweeps it, and serves those who wait, until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	return service.Run(ctx,
 		service.Part{Name: "follow the pool", Run: func(ctx context.Context) error { return d.Pool.Follow(ctx, d.Snapshot) }},
-		service.Part{Name: "sweep the pool", Run: d.sweep})
+		service.Part{Name: "sweep the pool", Run: d.sweep},
+		service.Part{Name: "queue", Run: d.queue.run},
+		service.Part{Name: "shadows", Run: d.shadows.run},
+		service.Part{Name: "learn", Run: d.learn})
 }
 
 func (d *Dispatcher) sweep(ctx context.Context) error {
@@ -120,6 +119,9 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 				_ = d.Edges.Release(ctx, r.Attempt.Node, signaling.Release{
 					Task: r.Task, Attempt: r.Attempt.ID, Fencing: r.Attempt.Fencing, State: r.State, Reason: r.Reason,
 				})
+			}
+			if !r.State.Ended() { // it goes on with its shadow, or without the one that it had
+				d.shadows.want(r.Task, nil)
 			}
 		}
 	}

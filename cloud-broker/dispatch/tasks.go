@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/internal/identity"
@@ -52,11 +51,10 @@ func (d *Dispatcher) Finish(ctx context.Context, p identity.Principal, id signal
 		return t, d.unavailable("finish task", err)
 	}
 	d.Log.Info("task finished", "task", id)
-	if t.Attempt != nil {
-		release := signaling.Release{Task: id, Attempt: t.Attempt.ID, Fencing: fencing, State: signaling.TaskFinished, Reason: reason}
-		// An edge without a link hears of it when it registers: its attempt is overruled.
-		if err := d.Edges.Release(ctx, t.Attempt.Node, release); err != nil {
-			d.Log.Info("an edge could not be told of a task's end", "task", id, "node", t.Attempt.Node, "reason", err)
+	d.queue.changed()
+	for _, a := range []*signaling.Attempt{t.Attempt, t.Shadow} {
+		if a != nil {
+			d.tell(ctx, a.Node, signaling.Release{Task: id, Attempt: a.ID, Fencing: fencing, State: signaling.TaskFinished, Reason: reason})
 		}
 	}
 	return d.task(ctx, p, id)
@@ -70,39 +68,4 @@ func (d *Dispatcher) History(ctx context.Context, limit int) ([]pool.HistoryEntr
 		return nil, d.unavailable("read history", err)
 	}
 	return h, nil
-}
-
-// Nodes lists up to limit nodes in the order of their ids, behind the id after.
-func (d *Dispatcher) Nodes(ctx context.Context, after signaling.NodeID, limit int) ([]pool.NodeStatus, error) {
-	n, err := d.Pool.Nodes(ctx, after, limit)
-	if err != nil {
-		return nil, d.unavailable("list nodes", err)
-	}
-	return n, nil
-}
-
-// Node returns one node.
-func (d *Dispatcher) Node(ctx context.Context, id signaling.NodeID) (pool.NodeStatus, error) {
-	missing := &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such node.",
-		Detail: fmt.Sprintf("No node %.70q has registered, or it was lost long ago.", string(id))}
-	if !signaling.ValidName(string(id)) {
-		return pool.NodeStatus{}, missing
-	}
-	// Nodes are listed in the order of their ids: those between the id without its last letter and the id are few.
-	after := id[:len(id)-1]
-	for {
-		page, err := d.Nodes(ctx, after, 100)
-		if err != nil {
-			return pool.NodeStatus{}, err
-		}
-		for _, n := range page {
-			if n.ID == id {
-				return n, nil
-			}
-		}
-		if len(page) == 0 || page[len(page)-1].ID > id {
-			return pool.NodeStatus{}, missing
-		}
-		after = page[len(page)-1].ID
-	}
 }

@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/capacity"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// overviewFor is how long an overview is used again: it looks at every node.
+const overviewFor = time.Second
+
+var nodeStates = []signaling.NodeState{signaling.NodeStarting, signaling.NodeReady, signaling.NodeCordoned, signaling.NodeDraining, signaling.NodeLost}
+
+// glance keeps the last overview.
+type glance struct {
+	mu   sync.Mutex
+	at   time.Time
+	last Overview
+}
+
+// Overview is the pool at a glance, as this broker sees it.
+func (d *Dispatcher) Overview(context.Context) (Overview, error) { return d.overview(), nil }
+
+func (d *Dispatcher) overview() Overview {
+	d.glance.mu.Lock()
+	defer d.glance.mu.Unlock()
+	if now := time.Now(); now.Sub(d.glance.at) >= overviewFor {
+		d.glance.last, d.glance.at = d.look(), now
+	}
+	return d.glance.last
+}
+
+func (d *Dispatcher) look() Overview {
+	o := Overview{Nodes: make(map[signaling.NodeState]int, len(nodeStates))}
+	for _, s := range nodeStates {
+		o.Nodes[s] = 0
+	}
+	load := capacity.Load{}
+	for _, n := range d.Snapshot.Nodes() {
+		o.Nodes[n.State]++
+		if n.Tier == signaling.TierCloud {
+			o.Cloud++
+		} else {
+			o.Edges++
+		}
+		switch n.State {
+		case signaling.NodeReady:
+			o.Free = o.Free.Add(n.Free)
+			load.Nodes++
+			load.Capacity = load.Capacity.Add(n.Capacity)
+		case signaling.NodeCordoned, signaling.NodeDraining:
+		default:
+			continue
+		}
+		o.Capacity = o.Capacity.Add(n.Capacity)
+		load.Held = load.Held.Add(n.Capacity.Sub(n.Free))
+	}
+	o.Sessions = load.Held.EncoderSessions
+	load.Waiting, load.Tasks = d.queue.asks()
+	o.Queue = load.Tasks
+	o.Plan = d.Buffer.Desired(load)
+	o.Desired = o.Plan.Desired
+	return o
+}
+
+// asks is what those who wait need together, as far as the queue is looked at, and how many they are.
+func (q *queue) asks() (signaling.Resources, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var sum signaling.Resources
+	for i := range q.list {
+		sum = sum.Add(q.list[i].Needs)
+	}
+	return sum, q.length
+}
