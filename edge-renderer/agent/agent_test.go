@@ -47,6 +47,10 @@ type broker struct {
 	ended []signaling.AttemptID
 	// sources, where it is not nil, is where sessions find theirs.
 	sources func(signaling.SourceAccess) (cache.Source, error)
+	// keys verify terminals' tokens.
+	keys [][]byte
+	// asked answers what the edge asks; nil: nothing is answered.
+	asked func(signaling.Control) *signaling.Control
 	// stop ends the edge that start has started.
 	stop func() error
 }
@@ -68,7 +72,7 @@ func newBroker(t *testing.T) *broker {
 		return nil
 	}})
 	mux := http.NewServeMux()
-	mux.HandleFunc("/api/v1/edges/link", b.link)
+	mux.HandleFunc("/api/v1/edges/link", b.serveLink)
 	mux.Handle("/dicom-web/", http.StripPrefix("/dicom-web", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.hold != nil {
 			select {
@@ -87,7 +91,7 @@ func newBroker(t *testing.T) *broker {
 	return b
 }
 
-func (b *broker) link(w http.ResponseWriter, r *http.Request) {
+func (b *broker) serveLink(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer edge-secret" {
 		http.Error(w, "who is there?", http.StatusUnauthorized)
 		return
@@ -105,10 +109,15 @@ func (b *broker) link(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if m.Type == signaling.ControlRegister {
-			_ = conn.Send(signaling.Control{Type: signaling.ControlRegistered, Registered: &signaling.Registered{HeartbeatMs: 20, Ended: b.ended}})
+			_ = conn.Send(signaling.Control{Type: signaling.ControlRegistered, Registered: &signaling.Registered{HeartbeatMs: 20, Ended: b.ended, TokenKeys: b.keys}})
 			b.links <- conn
 		}
 		b.messages <- m
+		if b.asked != nil {
+			if answer := b.asked(m); answer != nil {
+				_ = conn.Send(answer)
+			}
+		}
 	}
 }
 
