@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +43,7 @@ func compile(ctx context.Context, dir string) (string, error) {
 type broker struct {
 	program string
 	args    []string
-	addr    string // host:port, once it has listened
+	addr    string // host:port
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd // nil while it is dead
@@ -60,11 +59,7 @@ func (b *broker) start(ctx context.Context) error {
 	if b.cmd != nil {
 		return nil
 	}
-	listen := b.addr
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	cmd := exec.Command(b.program, append([]string{"--listen", listen}, b.args...)...)
+	cmd := exec.Command(b.program, append([]string{"--listen", b.addr}, b.args...)...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "TOMOCAST_") {
 			cmd.Env = append(cmd.Env, v)
@@ -86,7 +81,7 @@ func (b *broker) start(ctx context.Context) error {
 	late := time.NewTimer(upWithin)
 	defer late.Stop()
 	select {
-	case b.addr = <-log.address:
+	case <-log.listens:
 		return nil
 	case <-ended:
 	case <-late.C:
@@ -124,6 +119,13 @@ func (b *broker) kill() (crashed string) {
 	return crashed
 }
 
+// tail is what the broker said last.
+func (b *broker) tail() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
 // pid of the process; 0 while it is dead.
 func (b *broker) pid() int {
 	b.mu.Lock()
@@ -134,29 +136,24 @@ func (b *broker) pid() int {
 	return b.cmd.Process.Pid
 }
 
-// tail keeps the end of what a broker logs, and finds where it listens.
+// tail keeps the end of what a broker logs, and finds out that it listens.
 type tail struct {
-	address chan string
+	listens chan struct{}
 
 	mu   sync.Mutex
 	text bytes.Buffer
 	told bool
 }
 
-func newTail() *tail { return &tail{address: make(chan string, 1)} }
+func newTail() *tail { return &tail{listens: make(chan struct{})} }
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text.Write(b)
-	if !t.told {
-		if _, rest, ok := strings.Cut(t.text.String(), `msg="broker listens" address=`); ok && strings.ContainsAny(rest, " \n") {
-			addr := rest[:strings.IndexAny(rest, " \n")]
-			if _, _, err := net.SplitHostPort(addr); err == nil {
-				t.told = true
-				t.address <- addr
-			}
-		}
+	if !t.told && bytes.Contains(t.text.Bytes(), []byte(`msg="broker listens"`)) {
+		t.told = true
+		close(t.listens)
 	}
 	if over := t.text.Len() - keptLog; over > 0 {
 		t.text.Next(over)

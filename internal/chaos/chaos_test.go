@@ -12,7 +12,8 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
 )
 
-// TestChaos is a small run. TOMOCAST_CHAOS_SEED repeats one, TOMOCAST_CHAOS_LOG=1 tells what happens.
+// TestChaos is a small run. TOMOCAST_CHAOS_SEED repeats one, TOMOCAST_CHAOS_LOG=1 tells what happens, TOMOCAST_CHAOS_BROKER is
+// a cloud-broker that is built already.
 func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -39,6 +40,7 @@ func options(t *testing.T, o Options) Options {
 			t.Fatal(err)
 		}
 	}
+	o.Program = os.Getenv("TOMOCAST_CHAOS_BROKER")
 	if os.Getenv("TOMOCAST_CHAOS_LOG") == "1" {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}

@@ -198,7 +198,7 @@ func (m *monkey) revoke(ctx context.Context, rng *rand.Rand) {
 		return c.Do(ctx, http.MethodDelete, "/api/v1/tasks/"+string(task), nil, nil, nil)
 	})
 	if err == nil {
-		m.referee.over(task, "an operator revoked it")
+		m.referee.over(task, "an operator revoked it", false)
 		m.count(func(r *Report) { r.Kills.Revoked++ })
 	}
 }

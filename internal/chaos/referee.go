@@ -49,6 +49,7 @@ type matter struct {
 	fencing int64     // highest of an attempt that is no shadow
 	over    time.Time // when it was finished or revoked; zero: it goes on
 	why     string
+	left    bool // by its terminal, for good
 	claims  []*claim
 }
 
@@ -271,10 +272,11 @@ func (r *referee) late(c *claim, now time.Time) time.Duration {
 }
 
 // over notes that a task is finished or revoked; nothing may hold it from then on.
-func (r *referee) over(id signaling.TaskID, why string) {
+func (r *referee) over(id signaling.TaskID, why string, left bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, now := r.matter(id), time.Now()
+	m.left = m.left || left
 	if m.over.IsZero() {
 		m.over, m.why = now, why
 	}
@@ -285,11 +287,35 @@ func (r *referee) over(id signaling.TaskID, why string) {
 	}
 }
 
+// forgot notes that Redis has lost all that it knew. An end that was told there but not to the edge yet is forgotten with
+// it, and from the edge's ledger the task goes on: until the edge finds that its terminal is gone, or, where only an operator
+// wanted the end, for as long as the terminal stays.
+func (r *referee) forgot() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.claims {
+		m := c.task
+		if !c.live || m.over.IsZero() {
+			continue
+		}
+		c.void = time.Time{}
+		if m.left {
+			c.void, c.why = time.Now().Add(grace), "its terminal is gone"
+			offer(c.work.vanished, struct{}{})
+		}
+	}
+	for _, m := range r.tasks {
+		m.over = time.Time{}
+	}
+}
+
 // gone notes that the terminal of a task vanished: its session ends after the time that it waits.
 func (r *referee) gone(id signaling.TaskID, grace time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.matter(id).claims {
+	m := r.matter(id)
+	m.left = true
+	for _, c := range m.claims {
 		c.loose = true
 		if c.void.IsZero() {
 			c.void, c.why = time.Now().Add(grace), "its terminal vanished"
@@ -331,8 +357,8 @@ func (r *referee) setCalm(t time.Time) {
 	r.calm = t
 }
 
-// look finds what is held without right for too long.
-func (r *referee) look() {
+// look finds what is held without right for too long, and returns the tasks.
+func (r *referee) look() (leaked []signaling.TaskID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -341,8 +367,10 @@ func (r *referee) look() {
 			c.noted = true
 			r.violate("%s still holds attempt %s of task %s %v after it could know that %s", c.work.life.edge.node.ID, id, c.work.i.Task,
 				late.Round(time.Millisecond), c.why)
+			leaked = append(leaked, c.work.i.Task)
 		}
 	}
+	return leaked
 }
 
 // compare looks whether Redis has more of a node taken than it holds, for too long.
@@ -374,6 +402,13 @@ func (r *referee) compare(id signaling.NodeID, taken signaling.Resources) {
 		a.noted = true
 		r.violate("Redis has %+v of %s taken, which has held at most %+v for %v", taken, id, a.used, now.Sub(since).Round(time.Millisecond))
 	}
+}
+
+// count is how many violations there are.
+func (r *referee) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.violated
 }
 
 // held is how many attempts live edges hold.

@@ -75,7 +75,8 @@ func (p *person) work(ctx context.Context, stop <-chan struct{}) {
 		return
 	}
 	if g, err = p.arrive(ctx, g); err == nil {
-		switch p.stay(ctx, stop, g) {
+		var how leaving
+		switch g, how = p.stay(ctx, stop, g); how {
 		case vanish:
 			p.vanish(g)
 			p.world.count(func(r *Report) { r.Kills.Terminals++ })
@@ -215,8 +216,9 @@ const (
 // gone is the end of a work whose edge is dead.
 var gone = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// stay has the session for a while. Where its edge dies, the terminal seeks another place, or leaves.
-func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Grant) leaving {
+// stay has the session for a while, and says how the terminal leaves it. Where its edge dies, the terminal seeks another
+// place, which the grant is then of, or leaves.
+func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Grant) (signaling.Grant, leaving) {
 	timer := time.NewTimer(p.world.pace.stay(p.rng))
 	defer timer.Stop()
 	for {
@@ -227,28 +229,27 @@ func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Gra
 		select {
 		case <-ended:
 			if p.rng.IntN(3) == 0 {
-				return finish
+				return g, finish
 			}
-			again, err := p.renew(ctx, g)
-			if err != nil {
-				return finish
+			var err error
+			if g, err = p.renew(ctx, g); err != nil {
+				return g, finish
 			}
-			if again, err = p.arrive(ctx, again); err != nil {
-				return finish
+			if g, err = p.arrive(ctx, g); err != nil {
+				return g, finish
 			}
-			g = again
 			continue
 		case <-timer.C:
 			switch n := p.rng.IntN(10); {
 			case n == 0:
-				return bye
+				return g, bye
 			case n <= 2:
-				return vanish
+				return g, vanish
 			}
 		case <-stop:
 		case <-ctx.Done():
 		}
-		return finish
+		return g, finish
 	}
 }
 
@@ -264,7 +265,7 @@ func (p *person) finish(ctx context.Context, g signaling.Grant) {
 	var problem *signaling.Problem
 	switch {
 	case err == nil:
-		p.world.referee.over(g.Task, p.name+" finished it")
+		p.world.referee.over(g.Task, p.name+" finished it", true)
 	case errors.As(err, &problem) && problem.Code == signaling.ProblemNotFound:
 		p.vanish(g) // Redis may have forgotten the task, and its edge not yet told of it
 	case errors.Is(err, errUnanswered):

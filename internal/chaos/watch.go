@@ -26,9 +26,13 @@ func (w *world) watch(ctx context.Context, done <-chan struct{}) {
 		case <-tick.C:
 		case <-done:
 			w.measure(ctx)
+			w.audit(ctx)
 			return
 		}
-		w.referee.look()
+		for _, id := range w.referee.look() {
+			task, err := w.pool.Task(ctx, id)
+			w.log.Error("a leak, as Redis has the task", "task", task, "error", err)
+		}
 		nodes, err := w.nodes(ctx)
 		if err != nil {
 			continue // Redis is away
@@ -38,7 +42,19 @@ func (w *world) watch(ctx context.Context, done <-chan struct{}) {
 		}
 		if n%measureEvery == 0 {
 			w.measure(ctx)
+			w.audit(ctx)
 		}
+	}
+}
+
+// audit has the pool look at itself.
+func (w *world) audit(ctx context.Context) {
+	a, err := w.pool.Audit(ctx)
+	if err != nil {
+		return // Redis is away
+	}
+	for _, p := range a.Problems {
+		w.referee.violation("audit: %s", p)
 	}
 }
 
@@ -89,6 +105,9 @@ func residentMB(pid int) float64 {
 func (w *world) conclude() {
 	r := &w.report
 	for _, b := range w.brokers {
+		if text := b.tail(); w.referee.count() > 0 {
+			w.log.Error("what a broker said last", "address", b.addr, "log", text)
+		}
 		if crashed := b.kill(); crashed != "" {
 			w.referee.violation("a broker has ended by itself:\n%s", crashed)
 		}

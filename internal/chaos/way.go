@@ -31,7 +31,7 @@ type outage struct{ from, to time.Time }
 const maxOutages = 64
 
 func newWay(choose func() string) (*way, error) {
-	w := &way{addr: "127.0.0.1:0", choose: choose, pairs: map[*pair]struct{}{}, lost: time.Now()}
+	w := &way{choose: choose, pairs: map[*pair]struct{}{}, lost: time.Now()}
 	return w, w.join()
 }
 
@@ -62,7 +62,11 @@ func (w *way) join() error {
 	if w.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", w.addr)
+	open := listen
+	if w.addr != "" {
+		open = func() (net.Listener, error) { return net.Listen("tcp", w.addr) }
+	}
+	l, err := open()
 	if err != nil {
 		return fmt.Errorf("chaos: a way for an edge: %w", err)
 	}

@@ -46,9 +46,10 @@ type world struct {
 	rdb      redis.UniversalClient
 	pool     *pool.Pool // to look into
 
-	redisMu sync.Mutex
-	redis   *redistest.Server
-	lives   int // of Redis, which writes into a folder of its own in each
+	redisMu   sync.Mutex
+	redis     *redistest.Server
+	redisAddr string
+	lives     int // of Redis, which writes into a folder of its own in each
 
 	mu      sync.Mutex
 	report  Report
@@ -78,20 +79,26 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 			return w, fmt.Errorf("chaos: %w", err)
 		}
 	}
-	if w.redis, err = redistest.Launch(w.redisDir(0), redisOptions("")...); err != nil {
+	if w.redisAddr, err = freeAddress(); err != nil {
 		return w, err
 	}
-	if w.rdb, err = pool.Connect("redis://" + w.redis.Addr); err != nil {
+	if w.redis, err = redistest.Launch(w.redisDir(0), redisOptions(w.redisAddr)...); err != nil {
+		return w, err
+	}
+	if w.rdb, err = pool.Connect("redis://" + w.redisAddr); err != nil {
 		return w, err
 	}
 	if w.pool, err = pool.Open(ctx, w.rdb, pool.Options{Prefix: "{" + poolName + "}", Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		return w, err
 	}
 	for n := range o.Brokers {
-		b := &broker{program: w.Program, args: []string{"--redis", "redis://" + w.redis.Addr, "--pool", poolName, "--studies", studies,
+		b := &broker{program: w.Program, args: []string{"--redis", "redis://" + w.redisAddr, "--pool", poolName, "--studies", studies,
 			"--cache-dir", filepath.Join(dir, fmt.Sprintf("cache-%d", n)), "--oidc-issuer", w.issuer.URL, "--oidc-audience", audience,
 			"--oidc-operators", operator, "--session-wait", arrival.String(), "--session-grace", grace.String()}}
 		w.brokers = append(w.brokers, b)
+		if b.addr, err = freeAddress(); err != nil {
+			return w, err
+		}
 		if err := b.start(ctx); err != nil {
 			return w, err
 		}
@@ -134,13 +141,10 @@ func (w *world) close() {
 
 func (w *world) redisDir(life int) string { return filepath.Join(w.dir, fmt.Sprintf("redis-%d", life)) }
 
-// redisOptions has Redis write a log of what it does, so that it comes back with its data.
-func redisOptions(port string) []string {
-	o := []string{"--appendonly", "yes", "--appendfsync", "no"}
-	if port != "" {
-		o = append(o, "--port", port)
-	}
-	return o
+// redisOptions has Redis listen at an address and write a log of what it does, so that it comes back with its data.
+func redisOptions(address string) []string {
+	_, port, _ := net.SplitHostPort(address) // it was listened at
+	return []string{"--port", port, "--appendonly", "yes", "--appendfsync", "no"}
 }
 
 // address is that of a broker other than number last, which lives as far as anybody knows.
@@ -192,14 +196,13 @@ func (w *world) answered(took time.Duration, tries int, err error) {
 	switch {
 	case err == nil:
 		w.report.Granted++
-	case !errors.As(err, &problem):
+	case errors.Is(err, errUnanswered) || !errors.As(err, &problem): // the one who asked has told it, or the run has ended
 	case problem.Code == signaling.ProblemNoFreeNode:
 		w.report.Refused++
 	case problem.Code == signaling.ProblemNotFound:
 		w.report.Ended++
 	default:
-		w.report.Violated++
-		w.report.Violations = append(w.report.Violations, "a request is refused as it must not be: "+problem.Error())
+		w.referee.violation("a request is refused as it must not be: %v", problem)
 	}
 }
 
@@ -302,7 +305,7 @@ func (w *world) unready(ctx context.Context) string {
 			return fmt.Sprintf("%s is not in the pool", e.node.ID)
 		case n.State != signaling.NodeReady:
 			return fmt.Sprintf("%s is %s", e.node.ID, n.State)
-		case n.Free != n.Capacity || !slices.Equal(n.FreeGPUs, n.GPUs):
+		case n.Free != n.Capacity || len(n.FreeGPUs) > 0 && !slices.Equal(n.FreeGPUs, n.GPUs):
 			return fmt.Sprintf("%s has %+v of %+v free", e.node.ID, n.Free, n.Capacity)
 		}
 	}
@@ -340,15 +343,12 @@ func (w *world) restartRedis(ctx context.Context, down time.Duration, empty bool
 	}
 	if empty {
 		w.lives++
+		w.referee.forgot()
 		if err := os.Mkdir(w.redisDir(w.lives), 0o755); err != nil {
 			return fmt.Errorf("chaos: %w", err)
 		}
 	}
-	_, port, err := net.SplitHostPort(w.redis.Addr)
-	if err != nil {
-		return fmt.Errorf("chaos: %w", err)
-	}
-	again, err := redistest.Launch(w.redisDir(w.lives), redisOptions(port)...)
+	again, err := redistest.Launch(w.redisDir(w.lives), redisOptions(w.redisAddr)...)
 	if err != nil {
 		w.redis = nil
 		return err
