@@ -51,7 +51,7 @@ type search struct {
 	// the volume. They are judged one by one.
 	apart map[*item]filter
 	seen  []sighting
-	items []*item // holders of the volume
+	items []*item              // holders of the volume
 	side  [len(tiers)][]choice // those of them that fit, best first
 	out   []choice
 }
