@@ -214,6 +214,7 @@ func fetch(side int) *signaling.Fetch {
 
 // A series that was fetched ahead is told in the heartbeat, by the key that the broker looks for.
 func TestPrefetch(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	conn := b.start()
 	b.send(conn, signaling.Control{Type: signaling.ControlPrefetch, ID: "p-1", Fetch: fetch(0)})
@@ -239,6 +240,7 @@ func TestPrefetch(t *testing.T) {
 }
 
 func TestPrefetchesAreBounded(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	b.hold = make(chan struct{})
 	conn := b.start()
@@ -257,6 +259,7 @@ func TestPrefetchesAreBounded(t *testing.T) {
 }
 
 func TestThumbnail(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	conn := b.start()
 	b.send(conn, signaling.Control{Type: signaling.ControlThumbnail, ID: "t-1", Fetch: fetch(96)})
@@ -283,6 +286,7 @@ func TestThumbnail(t *testing.T) {
 
 // An instruction is confirmed once its session runs, refused where it does not fit, and released by the broker.
 func TestInstructions(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	conn := b.start()
 	f := fetch(0)
@@ -318,6 +322,7 @@ func TestInstructions(t *testing.T) {
 
 // A link that is lost is opened again, with the ledger.
 func TestLinkComesBack(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	conn := b.start()
 	conn.Hangup(websocket.CloseInternalServerErr, "the test cuts the link")
@@ -359,6 +364,7 @@ func (b *broker) relinked() *signaling.Conn {
 
 // An attempt that a registration says is over ends, and the edge registers again with the epoch that it had.
 func TestRevokedByRegistration(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	b.ended = []signaling.AttemptID{"a-1", "unknown"}
 	conn := b.start()
@@ -381,6 +387,7 @@ func TestRevokedByRegistration(t *testing.T) {
 
 // A session that does not end keeps neither the edge's link nor its end.
 func TestStuckSession(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	free := make(chan struct{})
 	defer close(free)

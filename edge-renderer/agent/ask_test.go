@@ -247,6 +247,7 @@ func approving(e *edge, m signaling.Control) *signaling.Control {
 // A2, A14: the terminal asks the nearest edge without the task's data; the edge is free and accepts, and the grant is good
 // for its own signalling.
 func TestA2FreeEdgeAccepts(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, approving)
 	a := e.ask("k-1", rendering)
 	g := a.grant
@@ -289,6 +290,7 @@ func TestA2FreeEdgeAccepts(t *testing.T) {
 
 // A4: a busy edge sends the request on to the broker, and the terminal follows the task there.
 func TestA4BusyEdgeForwards(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, func(c *agent.Config) { c.Public = &url.URL{Scheme: "https", Host: "broker.example.org"} }, approving)
 	if a := e.ask("k-1", rendering); a.status != http.StatusCreated {
 		t.Fatalf("the first was answered %+v", a)
@@ -310,6 +312,7 @@ func TestA4BusyEdgeForwards(t *testing.T) {
 
 // A1: the edge takes nothing of a type that is not its own, and A7: nothing of a terminal that is too far.
 func TestA1EdgeChecksTheType(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, approving)
 	training := signaling.TaskRequest{Type: signaling.Training, Input: input.Input}
 	if a := e.ask("k-1", training); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "training") {
@@ -329,6 +332,7 @@ func TestA1EdgeChecksTheType(t *testing.T) {
 
 // An operator keeps tasks away, and takes types from an edge; what the edge cannot do it is not given.
 func TestEdgeAsAnOperatorHasIt(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, approving)
 	configured := func(change func(*signaling.Node)) {
 		n := signaling.Node{ID: "edge-1", State: signaling.NodeReady, Types: []signaling.TaskType{signaling.Rendering, signaling.DataComputation},
@@ -363,6 +367,7 @@ func TestEdgeAsAnOperatorHasIt(t *testing.T) {
 
 // Where the broker is out of reach, a free edge takes what needs nothing of the broker's, and nothing else.
 func TestA2EdgeAloneTakesWhatNeedsNoBroker(t *testing.T) {
+	t.Parallel()
 	silent := func(e *edge, m signaling.Control) *signaling.Control {
 		if m.Type == signaling.ControlAccept { // as when its pool is gone
 			return &signaling.Control{Type: signaling.ControlRefuse, Problem: &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "No pool"}}
@@ -400,6 +405,7 @@ func TestA2EdgeAloneTakesWhatNeedsNoBroker(t *testing.T) {
 }
 
 func TestA2BrokerSaysNo(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, func(e *edge, m signaling.Control) *signaling.Control {
 		if m.Type == signaling.ControlAccept && m.Accept.Request.Type == signaling.Rendering {
 			return &signaling.Control{Type: signaling.ControlRefuse, Problem: &signaling.Problem{Code: signaling.ProblemForbidden, Title: "Not yours", Detail: "This study"}}
@@ -425,6 +431,7 @@ func TestA2BrokerSaysNo(t *testing.T) {
 
 // Bad requests are refused with a problem that names the field.
 func TestRequestsThatAnEdgeRefuses(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, approving)
 	_, forger, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -485,6 +492,7 @@ func TestRequestsThatAnEdgeRefuses(t *testing.T) {
 
 // A terminal that asks ten thousand times is refused, and no other terminal is.
 func TestOneTerminalDoesNotStopAnother(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, func(c *agent.Config) { c.Node.Capacity = signaling.Resources{CPUMilli: 1 << 20, MemoryMB: 1 << 20} }, approving)
 	wild := "Bearer " + e.token("wild", signaling.TerminalClaims{})
 	limited := 0
@@ -509,6 +517,7 @@ func TestOneTerminalDoesNotStopAnother(t *testing.T) {
 
 // Requests with one key at the same time are one task.
 func TestSameKeyAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, approving)
 	tasks := make(chan signaling.TaskID, 8)
 	var wait sync.WaitGroup
@@ -528,6 +537,7 @@ func TestSameKeyAtTheSameTime(t *testing.T) {
 
 // A3: a page of any origin may measure the way to the edge, and ask it.
 func TestA3Ping(t *testing.T) {
+	t.Parallel()
 	e := edgeOf(t, nil, nil)
 	for _, c := range []struct{ method, path string }{{"GET", agent.PingPath}, {"OPTIONS", agent.TasksPath}} {
 		r, err := http.NewRequestWithContext(t.Context(), c.method, e.api.URL+c.path, http.NoBody)
