@@ -217,6 +217,14 @@ func TestWhoAsksTooOftenWaits(t *testing.T) {
 
 // issuer is an OpenID Connect issuer that signs what the test asks for.
 func issuer(t testing.TB) (url string, token func(subject string, groups ...string) string) {
+	url, sign := signer(t)
+	return url, func(subject string, groups ...string) string {
+		return sign(jwt.MapClaims{"iss": url, "aud": "tomocast", "sub": subject, "groups": groups, "exp": time.Now().Add(time.Minute).Unix()})
+	}
+}
+
+// signer is an OpenID Connect issuer that signs any claims.
+func signer(t testing.TB) (url string, sign func(jwt.MapClaims) string) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -230,8 +238,8 @@ func issuer(t testing.TB) (url string, token func(subject string, groups ...stri
 	answer("/.well-known/openid-configuration", map[string]any{"issuer": s.URL, "jwks_uri": s.URL + "/keys", "authorization_endpoint": s.URL, "token_endpoint": s.URL})
 	b64 := base64.RawURLEncoding.EncodeToString
 	answer("/keys", map[string]any{"keys": []any{map[string]any{"kty": "RSA", "alg": "RS256", "kid": "1", "n": b64(key.N.Bytes()), "e": b64(big.NewInt(int64(key.E)).Bytes())}}})
-	return s.URL, func(subject string, groups ...string) string {
-		j := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": s.URL, "aud": "tomocast", "sub": subject, "groups": groups, "exp": time.Now().Add(time.Minute).Unix()})
+	return s.URL, func(claims jwt.MapClaims) string {
+		j := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 		j.Header["kid"] = "1"
 		signed, err := j.SignedString(key)
 		if err != nil {

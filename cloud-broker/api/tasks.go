@@ -102,7 +102,7 @@ func (s *server) taskOperations(a huma.API) {
 			if in.Body != nil {
 				n = dispatch.Renewal{Lost: in.Body.Lost, Parameters: in.Body.Parameters}
 			}
-			g, err := s.Dispatcher.Renew(ctx, principal(ctx), signaling.TaskID(in.Task), n)
+			g, err := s.Dispatcher.Resume(ctx, terminal(ctx, ""), signaling.TaskID(in.Task), n)
 			return answer(&grantOutput{Body: g}, err)
 		})
 	huma.Register(a, operation("list-history", http.MethodGet, "/history", "List what ended tasks asked for and used",

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
+	"github.com/tomocast/tomocast/internal/sse"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// stream is an open stream of events.
+type stream struct {
+	t      testing.TB
+	answer *http.Response
+	events chan sse.Event
+	ended  chan error // io.EOF where the broker ended it
+	close  func()
+}
+
+// listen opens a stream of events with headers as name, value, name, value.
+func (b *running) listen(path string, header ...string) *stream {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	req, err := http.NewRequestWithContext(ctx, "GET", b.url+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || kind != sse.ContentType {
+		text, _ := io.ReadAll(resp.Body)
+		b.t.Fatalf("%s: %d %s %s", path, resp.StatusCode, kind, text)
+	}
+	s := &stream{t: b.t, answer: resp, events: make(chan sse.Event, 1024), ended: make(chan error, 1), close: cancel}
+	go func() {
+		defer resp.Body.Close()
+		for events := sse.NewReader(resp.Body, 1<<20); ; {
+			e, err := events.Next()
+			if err != nil {
+				s.ended <- err
+				return
+			}
+			s.events <- e
+		}
+	}()
+	b.t.Cleanup(cancel)
+	return s
+}
+
+// follow listens to a task's events as this machine's user.
+func (b *running) follow(task signaling.TaskID) *stream {
+	b.t.Helper()
+	return b.listen("/api/v1/tasks/"+string(task)+"/events", "Authorization", "Bearer "+localToken)
+}
+
+// next waits for the next event that is named so, and decodes its data; others are passed over.
+func next[T any](s *stream, name string) T {
+	s.t.Helper()
+	for {
+		var v T
+		select {
+		case e := <-s.events:
+			if e.Name != name {
+				continue
+			}
+			if err := json.Unmarshal(e.Data, &v); err != nil {
+				s.t.Fatalf("%v: %s", err, e.Data)
+			}
+			return v
+		case err := <-s.ended:
+			s.t.Fatalf("the stream ended (%v) before %s", err, name)
+		case <-time.After(waitMost):
+			s.t.Fatalf("in vain waited for %s", name)
+		}
+	}
+}
+
+// single is a node with room for one session.
+func single(id string) signaling.Node {
+	n := newNode(id)
+	n.Capacity = signaling.DefaultResources(signaling.Rendering)
+	return n
+}
+
+// waits is a request for a session that waits where nothing is free.
+var waits = strings.Replace(rendering, `{"type"`, `{"whenFull":"queue","type"`, 1)
+
+// TestA14AWaitingTaskIsFollowedToItsGrant has a full pool: the terminal is answered that it waits, follows the task, and
+// gets its grant when the session before it ends. Nothing between may hold the events back, and the stream ends by itself.
+func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
+	eachRedis(t, func(t *testing.T, args ...string) {
+		b := start(t, args...)
+		b.join(single("only"))
+		first := b.submit()
+		r := b.ask("POST", "/api/v1/tasks", waits)
+		p := decode[signaling.Pending](t, r, http.StatusAccepted)
+		if p.Task == "" || p.State != signaling.TaskPlacing || p.Events != "/api/v1/tasks/"+string(p.Task)+"/events" || p.Queue == nil || p.Queue.Position != 1 {
+			t.Errorf("%+v", p)
+		}
+		if at := r.header.Get("Location"); at != "/api/v1/tasks/"+string(p.Task) {
+			t.Errorf("location %q", at)
+		}
+		s := b.listen(p.Events, "Authorization", "Bearer "+localToken)
+		if h := s.answer.Header; h.Get("X-Accel-Buffering") != "no" || !strings.Contains(h.Get("Cache-Control"), "no-store") || h.Get("Content-Length") != "" {
+			t.Errorf("%v", h)
+		}
+		if e := next[signaling.Pending](s, "pending"); e.Task != p.Task {
+			t.Errorf("%+v", e)
+		}
+		look := decode[signaling.Task](t, b.ask("GET", "/api/v1/tasks/"+string(p.Task), ""), 200)
+		if look.State != signaling.TaskPlacing || look.Queue == nil || look.Queue.Position != 1 {
+			t.Errorf("%+v", look)
+		}
+		if r := b.ask("DELETE", "/api/v1/tasks/"+string(first.Task), ""); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		g := next[signaling.Grant](s, "grant")
+		if g.Task != p.Task || g.Attempt.Node != "only" || g.Token == "" || g.Answer != signaling.EdgeAssigned {
+			t.Errorf("%+v", g)
+		}
+		if err := receive(t, "the end of the stream", s.ended); err != io.EOF {
+			t.Error(err)
+		}
+		// Who comes later hears it at once.
+		if again := next[signaling.Grant](b.follow(p.Task), "grant"); again.Attempt != g.Attempt {
+			t.Errorf("%+v", again)
+		}
+	})
+}
+
+// TestATaskThatEndsWhileItWaits tells who follows it why there is no grant.
+func TestATaskThatEndsWhileItWaits(t *testing.T) {
+	b := start(t)
+	b.join(single("only"))
+	b.submit()
+	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
+	s := b.follow(p.Task)
+	next[signaling.Pending](s, "pending")
+	if r := b.ask("DELETE", "/api/v1/tasks/"+string(p.Task), ""); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	problem := next[struct {
+		signaling.Problem
+		Status int
+	}](s, "problem")
+	if problem.Title == "" || problem.Code == "" || problem.Status == 0 {
+		t.Errorf("%+v", problem)
+	}
+	if err := receive(t, "the end of the stream", s.ended); err != io.EOF {
+		t.Error(err)
+	}
+}
+
+// TestEventsAreForWhoAsked has strangers at a task's events, a page with a cookie, and one that listens too often.
+func TestEventsAreForWhoAsked(t *testing.T) {
+	b := start(t)
+	b.join(single("only"))
+	b.submit()
+	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
+	for name, c := range map[string]struct {
+		r      reply
+		status int
+	}{
+		"nobody":     {b.get(p.Events), 401},
+		"unknown":    {b.ask("GET", "/api/v1/tasks/t-unknown/events", ""), 404},
+		"parameters": {b.ask("GET", p.Events+"?since=1", ""), 422},
+	} {
+		if c.r.status != c.status {
+			t.Errorf("%s: %d %s", name, c.r.status, c.r.body)
+		}
+		c.r.problem(t)
+	}
+	cookie, _, _ := strings.Cut(b.get("/").header.Get("Set-Cookie"), ";")
+	page := b.listen(p.Events, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+	next[signaling.Pending](page, "pending")
+	open := []*stream{page}
+	for range 31 {
+		open = append(open, b.follow(p.Task))
+	}
+	if r := b.ask("GET", p.Events, ""); r.status != 429 || r.problem(t).Code != signaling.ProblemRateLimited || r.header.Get("Retry-After") == "" {
+		t.Errorf("one more: %d %s", r.status, r.body)
+	}
+	for _, s := range open {
+		s.close()
+		if err := receive(t, "the end of the stream", s.ended); errors.Is(err, io.EOF) {
+			t.Error("the broker ended it")
+		}
+	}
+	// They are free again as soon as the broker notices.
+	b.eventually("there is room", func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", b.url+p.Events, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+localToken)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode == 200
+	})
+}
+
+// TestEventsOfAnotherPerson are nobody else's, not even an operator's.
+func TestEventsOfAnotherPerson(t *testing.T) {
+	url, token := issuer(t)
+	b := start(t, "--oidc-issuer", url, "--oidc-audience", "tomocast", "--oidc-operators", "admins")
+	b.join(single("only"))
+	as := func(who string) []string { return []string{"Authorization", "Bearer " + token(who)} }
+	decode[signaling.Grant](t, b.do("POST", "/api/v1/tasks", rendering, as("anna")...), 201)
+	p := decode[signaling.Pending](t, b.do("POST", "/api/v1/tasks", waits, as("anna")...), 202)
+	if r := b.do("GET", p.Events, "", as("bert")...); r.status != 404 {
+		t.Errorf("bert: %d %s", r.status, r.body)
+	}
+	if r := b.do("GET", p.Events, "", "Authorization", "Bearer "+token("carla", "admins")); r.status != 404 {
+		t.Errorf("an operator: %d %s", r.status, r.body)
+	}
+	next[signaling.Pending](b.listen(p.Events, as("anna")...), "pending")
+}
+
+// TestA4EventsAtAnyBroker asks one broker and follows at another.
+func TestA4EventsAtAnyBroker(t *testing.T) {
+	redis := "redis://" + redistest.Addr(t)
+	one, two := start(t, "--redis", redis), start(t, "--redis", redis)
+	one.join(single("only"))
+	first := one.submit()
+	p := decode[signaling.Pending](t, one.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
+	s := two.follow(p.Task)
+	next[signaling.Pending](s, "pending")
+	if r := one.ask("DELETE", "/api/v1/tasks/"+string(first.Task), ""); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if g := next[signaling.Grant](s, "grant"); g.Task != p.Task || g.Attempt.Node != "only" {
+		t.Errorf("%+v", g)
+	}
+}
+
+// TestTheEndOfABrokerEndsItsStreams lets those who listen go elsewhere.
+func TestTheEndOfABrokerEndsItsStreams(t *testing.T) {
+	b := start(t)
+	b.join(single("only"))
+	b.submit()
+	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
+	s := b.follow(p.Task)
+	next[signaling.Pending](s, "pending")
+	if err := b.end(); err != nil {
+		t.Error(err)
+	}
+	receive(t, "the end of the stream", s.ended)
+	for {
+		select {
+		case e := <-s.events:
+			if e.Name == "problem" {
+				t.Errorf("a task that may be followed elsewhere has ended for its terminal: %s", e.Data)
+			}
+			continue
+		default:
+		}
+		break
+	}
+}
