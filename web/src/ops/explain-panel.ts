@@ -7,7 +7,7 @@ import { buttons, theme } from "../parts/theme.js";
 import { sentence } from "../text/amount.js";
 import { costOf } from "../text/placing.js";
 import type { Explained, OpsAPI, TaskType, Verdict } from "./api.js";
-import { amount, type Kind, kinds, stateWords, taskTypes, typeName } from "./rows.js";
+import { type Kind, kinds, needsWords, stateWords, taskTypes, typeName } from "./rows.js";
 import { tableStyles } from "./table-styles.js";
 import { tileStyles } from "./tiles.js";
 
@@ -150,7 +150,7 @@ export class ExplainPanel extends LitElement {
     const place = [
       found.site && `site ${found.site}`, found.zone && `zone ${found.zone}`, found.maxDistanceMs && `at most ${found.maxDistanceMs} ms away`,
       found.within && `data stays in ${found.within.join(", ")}`,
-      `needs ${kinds.filter(([kind]) => (found.needs[kind] ?? 0) > 0).map(([kind, name]) => `${name.toLowerCase()} ${amount(found.needs[kind] ?? 0, kind)}`).join(", ")}`,
+      `takes ${needsWords(found.needs)}`,
     ].filter(Boolean);
     return html`<div class="outcome ${chosen === undefined ? "none" : ""}">${chosen === undefined ? icons.warning : icons.done}
         <div><p><b>${chosen === undefined ? (found.whenFull === "queue" ? "It would wait in the queue." : "It would be refused.") : `It would run on ${chosen.node}.`}</b> ${sentence(found.summary)}</p>

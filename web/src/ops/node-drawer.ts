@@ -8,7 +8,7 @@ import { plural, sentence } from "../text/amount.js";
 import type { Ended, NodeDetail, NodeTask, OpsAPI } from "./api.js";
 import { drawerStyles } from "./drawer-styles.js";
 import { overrideForm, overrideOf } from "./override-form.js";
-import { amount, type Kind, kinds, lasted, shareOf, since, stateWords, typeName, typesOf, usedOf } from "./rows.js";
+import { amount, type Kind, kinds, lasted, needsWords, shareOf, since, stateWords, typeName, typesOf, usedOf } from "./rows.js";
 import { tableStyles } from "./table-styles.js";
 import { barOf, tileStyles } from "./tiles.js";
 
@@ -156,7 +156,7 @@ export class NodeDrawer extends LitElement {
     const said = override === undefined ? [] : [
       override.types && `tasks: ${typesOf({ types: override.types }).toLowerCase()}`, override.zone !== undefined && `zone: ${override.zone === "" ? "none" : override.zone}`,
       override.distanceMs !== undefined && `distance: ${override.distanceMs} ms`,
-      override.capacity && `offers ${kinds.filter(([kind]) => (override.capacity?.[kind] ?? 0) > 0).map(([kind, name]) => `${name.toLowerCase()} ${amount(override.capacity?.[kind] ?? 0, kind)}`).join(", ")}`,
+      override.capacity && `offers ${needsWords(override.capacity)}`,
     ].filter(Boolean);
     return html`<p class="quiet">${said.length === 0 ? "Nothing: it offers what it registered with." : sentence(said.join("; "))}</p>
       ${this.failure === "" || this.asking !== "" ? nothing : html`<p role="alert">${this.failure}</p>`}

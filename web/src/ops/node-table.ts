@@ -87,9 +87,15 @@ export class NodeTable extends LitElement {
         background: var(--tc-raised);
       }
       @media (max-width: 900px) {
-        .search {
+        .filters .search {
           max-width: none;
           flex-basis: 100%;
+        }
+        .search svg {
+          top: 12px;
+        }
+        .filters input[name="zone"] {
+          width: 100%;
         }
         .filters label {
           flex: 1 1 120px;

@@ -14,7 +14,7 @@ export function overrideForm({ override = {}, capacity }: NodeDetail, busy: bool
     <label>Zone<input name="zone" maxlength="63" autocomplete="off" spellcheck="false" placeholder="its own" .value=${override.zone ?? ""} /></label>
     <label>Distance, ms<input name="distanceMs" type="number" min="0" max="999999" step="any" placeholder="its own" .value=${override.distanceMs?.toString() ?? ""} /></label>
     ${kinds.map(([kind, name]) => html`<label>${name}, ${units[kind]}<input name=${kind} type="number" min="0" max=${capacity[kind] ?? 0} step="1" placeholder="its own" .value=${override.capacity?.[kind]?.toString() ?? ""} /></label>`)}
-    <p class="quiet">Amounts count only together: where one is given, those left empty stay as they are now.</p>
+    <p class="quiet">Where one amount is given, those left empty stay as they are now.</p>
     <div class="actions"><button class="button" type="button" ?disabled=${busy} @click=${leave}>Leave it as it is</button>
       <button class="button primary" ?disabled=${busy}>Save</button></div>
     ${kinds.map(([kind]) => html`<input type="hidden" name="own ${kind}" value=${capacity[kind] ?? 0} />`)}

@@ -3,7 +3,7 @@ import { html, type TemplateResult } from "lit";
 import { icons } from "../parts/icons.js";
 import { sentence } from "../text/amount.js";
 import type { Waiting } from "./api.js";
-import { amount, kinds, lasted, typeName } from "./rows.js";
+import { lasted, needsWords, typeName } from "./rows.js";
 
 /** queueTable is the head of the queue; who waits is named, on what they work is not. */
 export function queueTable(queue: readonly Waiting[], known: boolean, now: number): TemplateResult {
@@ -13,20 +13,19 @@ export function queueTable(queue: readonly Waiting[], known: boolean, now: numbe
   }
   return html`<div class="scroll"><table aria-label="Queue">
     <thead><tr><th scope="col" class="right">Place</th><th scope="col">Task</th><th scope="col">Who</th><th scope="col">Zone</th><th scope="col">Needs</th>
-      <th scope="col" class="right">Waits since</th><th scope="col">Why</th></tr></thead>
+      <th scope="col" class="right">Waits</th><th scope="col">Why</th></tr></thead>
     <tbody>${queue.map((task, i) => row(task, i + 1, now))}</tbody>
   </table></div>`;
 }
 
 function row({ task, type, operation = "", creator = "", zone = "", needs, urgent = false, since, reason = "", queue }: Waiting, place: number, now: number): TemplateResult {
-  const needed = kinds.filter(([kind]) => (needs[kind] ?? 0) > 0).map(([kind, name]) => `${name.toLowerCase()} ${amount(needs[kind] ?? 0, kind)}`);
   return html`<tr>
     <td data-label="Place" class="right number place">${queue?.position ?? place}</td>
-    <th scope="row">${typeName(type)}${operation === "" ? "" : `, ${operation}`}${urgent || queue?.urgent === true ? html` <span class="chip draining">Urgent</span>` : ""}<small>${task}</small></th>
+    <th scope="row">${typeName(type)}${operation === "" ? "" : `, ${operation}`}${urgent || queue?.urgent === true ? html`<span class="chip draining urgent">Urgent</span>` : ""}<small>${task}</small></th>
     <td data-label="Who">${creator === "" ? html`<span class="quiet">unknown</span>` : creator}</td>
     <td data-label="Zone">${zone === "" ? html`<span class="quiet">unknown</span>` : zone}</td>
-    <td data-label="Needs" class="wide">${needed.join(", ")}</td>
-    <td data-label="Waits since" class="right number nowrap">${lasted(now - Date.parse(since))}</td>
+    <td data-label="Needs" class="wide">${needsWords(needs)}</td>
+    <td data-label="Waits" class="right number nowrap">${lasted(now - Date.parse(since))}</td>
     <td data-label="Why" class="wide">${sentence(reason)}</td>
   </tr>`;
 }

@@ -82,6 +82,18 @@ export function amount(value: number, kind: Kind): string {
   }
 }
 
+/** needsWords is what a task takes. */
+export function needsWords(needs: Resources): string {
+  const words: Record<Kind, (value: number) => string> = {
+    gpuMilli: (value) => amount(value, "gpuMilli"),
+    gpuMemoryMB: (value) => `${amount(value, "gpuMemoryMB")} of GPU memory`,
+    encoderSessions: (value) => `${value} ${value === 1 ? "encoder" : "encoders"}`,
+    cpuMilli: (value) => amount(value, "cpuMilli"),
+    memoryMB: (value) => `${amount(value, "memoryMB")} of memory`,
+  };
+  return kinds.filter(([kind]) => (needs[kind] ?? 0) > 0).map(([kind]) => words[kind](needs[kind] ?? 0)).join(", ");
+}
+
 /** kinds are the resources with their names, in the order in which they are told. */
 export const kinds: [Kind, string][] = [
   ["gpuMilli", "GPU time"], ["gpuMemoryMB", "GPU memory"], ["encoderSessions", "Encoders"], ["cpuMilli", "Processor"], ["memoryMB", "Memory"],

@@ -68,8 +68,7 @@ export const tableStyles = css`
     color: var(--tc-text);
   }
   .sort i {
-    display: inline-block;
-    min-width: 1em;
+    position: absolute;
     padding-left: 3px;
     color: var(--tc-accent);
     font-style: normal;
@@ -85,6 +84,9 @@ export const tableStyles = css`
     font-size: 12px;
     font-weight: 600;
     white-space: nowrap;
+  }
+  .chip.urgent {
+    margin-left: 8px;
   }
   .chip::before {
     content: "";
@@ -191,6 +193,7 @@ export const tableStyles = css`
       text-align: left;
     }
     tbody th {
+      order: -1;
       grid-column: 1 / 3;
       font-size: 15px;
     }

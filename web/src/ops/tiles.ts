@@ -112,6 +112,7 @@ export const tileStyles = css`
     gap: 5px 10px;
     align-items: center;
     margin: auto 0 0;
+    padding-top: 8px;
     font-size: 12px;
   }
   .loads dt {
@@ -167,9 +168,6 @@ export const tileStyles = css`
     }
     .tile .figure {
       font-size: 26px;
-    }
-    .tile.load .loads {
-      margin-top: 10px;
     }
   }
 `;

@@ -138,12 +138,17 @@ export class TomocastApp extends LitElement {
     const url = new URL(this.path, location.origin);
     const page = url.pathname.replace(/\/$/, "");
     if (page === "/ops") {
-      // Only operators load what is for them.
-      this.#ops ??= import("../ops/define.js").then(({ defineOps }) => { defineOps(); }, () => { this.unloaded = true; });
+      this.#loadOps();
       return this.unloaded ? stranded("This page could not be loaded", "The broker is out of reach, or has been renewed meanwhile. Load the page again.") : html`<tc-ops-page></tc-ops-page>`;
     }
     if (page !== "/viewer") return html`<tc-study-list .api=${this.#api} ?operator=${this.operator}></tc-study-list>`;
     return html`<tc-viewer-page .api=${this.#api} .query=${url.search} .picked=${this.picked} .turn=${this.#turn}></tc-viewer-page>`;
+  }
+
+  /** loadOps loads what only operators need. */
+  #loadOps(): void {
+    if (this.#ops !== undefined) return;
+    this.#ops = import("../ops/define.js").then(({ defineOps }) => { defineOps(); }, () => { this.unloaded = true; });
   }
 
   #over(event: DragEvent): void {

@@ -172,13 +172,12 @@ export const viewerPageStyles = css`
       padding-left: 4px;
       border: 0;
     }
-    .done .label {
-      display: none;
-    }
     .done {
-      width: 44px;
       min-height: 40px;
-      padding: 0;
+      padding: 0 12px;
+    }
+    .done svg {
+      display: none;
     }
     .keep {
       min-height: 44px;

@@ -160,7 +160,7 @@ export class ViewerPage extends LitElement {
         @click=${this.#save}>${icons.snapshot}</button>
       <button class="button plain icon panel-toggle" title="Panel" aria-label="Panel" aria-pressed=${this.panel}
         @click=${() => { this.panel = !this.panel; }}>${icons.panel}</button>
-      <button class="button primary done" aria-label="Done" @click=${this.#done}>${icons.done}<span class="label">Done</span></button>
+      <button class="button primary done" aria-label="Done" title="End the session and go back to the studies" @click=${this.#done}>${icons.done}<span class="label">Done</span></button>
     </header>`;
   }
 
@@ -326,6 +326,7 @@ export class ViewerPage extends LitElement {
   /** hasTools is false where nothing could be opened: there is nothing to set then, and nothing was measured. */
   get #hasTools(): boolean {
     const state = this.#viewer?.state;
+    if (state === "waiting") return this.#opened;
     return this.#opened || (state !== "failed" && state !== "ended");
   }
 

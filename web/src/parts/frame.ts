@@ -40,6 +40,7 @@ export const frameStyles = css`
     color: #ffd9a0;
     font-size: 12px;
     font-weight: 600;
+    white-space: nowrap;
   }
   .empty {
     display: grid;
@@ -68,12 +69,24 @@ export const frameStyles = css`
     color: var(--tc-soft);
     overflow-wrap: anywhere;
   }
+  @media (max-width: 460px) {
+    .page header:has(.links > *) .brand span {
+      display: none;
+    }
+  }
   @media (max-width: 900px) {
     .page > .within {
       padding: 0 16px 40px;
     }
     .page header {
       height: 56px;
+    }
+    .links {
+      margin-right: 8px;
+    }
+    .links .button {
+      min-height: 44px;
+      padding: 0 8px;
     }
   }
 `;
