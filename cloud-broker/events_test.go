@@ -15,8 +15,8 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// stream is an open stream of events.
-type stream struct {
+// listener has an open stream of events.
+type listener struct {
 	t      testing.TB
 	answer *http.Response
 	events chan sse.Event
@@ -25,7 +25,7 @@ type stream struct {
 }
 
 // listen opens a stream of events with headers as name, value, name, value.
-func (b *running) listen(path string, header ...string) *stream {
+func (b *running) listen(path string, header ...string) *listener {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", b.url+path, nil)
@@ -43,7 +43,7 @@ func (b *running) listen(path string, header ...string) *stream {
 		text, _ := io.ReadAll(resp.Body)
 		b.t.Fatalf("%s: %d %s %s", path, resp.StatusCode, kind, text)
 	}
-	s := &stream{t: b.t, answer: resp, events: make(chan sse.Event, 1024), ended: make(chan error, 1), close: cancel}
+	s := &listener{t: b.t, answer: resp, events: make(chan sse.Event, 1024), ended: make(chan error, 1), close: cancel}
 	go func() {
 		defer resp.Body.Close()
 		for events := sse.NewReader(resp.Body, 1<<20); ; {
@@ -59,14 +59,8 @@ func (b *running) listen(path string, header ...string) *stream {
 	return s
 }
 
-// follow listens to a task's events as this machine's user.
-func (b *running) follow(task signaling.TaskID) *stream {
-	b.t.Helper()
-	return b.listen("/api/v1/tasks/"+string(task)+"/events", "Authorization", "Bearer "+localToken)
-}
-
-// next waits for the next event that is named so, and decodes its data; others are passed over.
-func next[T any](s *stream, name string) T {
+// heard waits for the next event that is named so, and decodes its data; others are passed over.
+func heard[T any](s *listener, name string) T {
 	s.t.Helper()
 	for {
 		var v T
@@ -87,22 +81,15 @@ func next[T any](s *stream, name string) T {
 	}
 }
 
-// single is a node with room for one session.
-func single(id string) signaling.Node {
-	n := newNode(id)
-	n.Capacity = signaling.DefaultResources(signaling.Rendering)
-	return n
-}
-
 // waits is a request for a session that waits where nothing is free.
-var waits = strings.Replace(rendering, `{"type"`, `{"whenFull":"queue","type"`, 1)
+var waits = body(`"whenFull":"queue"`)
 
 // TestA14AWaitingTaskIsFollowedToItsGrant has a full pool: the terminal is answered that it waits, follows the task, and
 // gets its grant when the session before it ends. Nothing between may hold the events back, and the stream ends by itself.
 func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 	eachRedis(t, func(t *testing.T, args ...string) {
 		b := start(t, args...)
-		b.join(single("only"))
+		b.join(oneRoom("only", 0))
 		first := b.submit()
 		r := b.ask("POST", "/api/v1/tasks", waits)
 		p := decode[signaling.Pending](t, r, http.StatusAccepted)
@@ -116,17 +103,15 @@ func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 		if h := s.answer.Header; h.Get("X-Accel-Buffering") != "no" || !strings.Contains(h.Get("Cache-Control"), "no-store") || h.Get("Content-Length") != "" {
 			t.Errorf("%v", h)
 		}
-		if e := next[signaling.Pending](s, "pending"); e.Task != p.Task {
+		if e := heard[signaling.Pending](s, "pending"); e.Task != p.Task {
 			t.Errorf("%+v", e)
 		}
 		look := decode[signaling.Task](t, b.ask("GET", "/api/v1/tasks/"+string(p.Task), ""), 200)
 		if look.State != signaling.TaskPlacing || look.Queue == nil || look.Queue.Position != 1 {
 			t.Errorf("%+v", look)
 		}
-		if r := b.ask("DELETE", "/api/v1/tasks/"+string(first.Task), ""); r.status != 200 {
-			t.Fatalf("%d %s", r.status, r.body)
-		}
-		g := next[signaling.Grant](s, "grant")
+		b.finish(first.Task)
+		g := heard[signaling.Grant](s, "grant")
 		if g.Task != p.Task || g.Attempt.Node != "only" || g.Token == "" || g.Answer != signaling.EdgeAssigned {
 			t.Errorf("%+v", g)
 		}
@@ -134,7 +119,7 @@ func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 			t.Error(err)
 		}
 		// Who comes later hears it at once.
-		if again := next[signaling.Grant](b.follow(p.Task), "grant"); again.Attempt != g.Attempt {
+		if again := heard[signaling.Grant](b.listen(p.Events, "Authorization", "Bearer "+localToken), "grant"); again.Attempt != g.Attempt {
 			t.Errorf("%+v", again)
 		}
 	})
@@ -143,15 +128,13 @@ func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 // TestATaskThatEndsWhileItWaits tells who follows it why there is no grant.
 func TestATaskThatEndsWhileItWaits(t *testing.T) {
 	b := start(t)
-	b.join(single("only"))
+	b.join(oneRoom("only", 0))
 	b.submit()
-	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
-	s := b.follow(p.Task)
-	next[signaling.Pending](s, "pending")
-	if r := b.ask("DELETE", "/api/v1/tasks/"+string(p.Task), ""); r.status != 200 {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
-	problem := next[struct {
+	p := b.wait(waits)
+	s := b.listen(p.Events, "Authorization", "Bearer "+localToken)
+	heard[signaling.Pending](s, "pending")
+	b.finish(p.Task)
+	problem := heard[struct {
 		signaling.Problem
 		Status int
 	}](s, "problem")
@@ -166,9 +149,9 @@ func TestATaskThatEndsWhileItWaits(t *testing.T) {
 // TestEventsAreForWhoAsked has strangers at a task's events, a page with a cookie, and one that listens too often.
 func TestEventsAreForWhoAsked(t *testing.T) {
 	b := start(t)
-	b.join(single("only"))
+	b.join(oneRoom("only", 0))
 	b.submit()
-	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
+	p := b.wait(waits)
 	for name, c := range map[string]struct {
 		r      reply
 		status int
@@ -184,10 +167,10 @@ func TestEventsAreForWhoAsked(t *testing.T) {
 	}
 	cookie, _, _ := strings.Cut(b.get("/").header.Get("Set-Cookie"), ";")
 	page := b.listen(p.Events, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
-	next[signaling.Pending](page, "pending")
-	open := []*stream{page}
+	heard[signaling.Pending](page, "pending")
+	open := []*listener{page}
 	for range 31 {
-		open = append(open, b.follow(p.Task))
+		open = append(open, b.listen(p.Events, "Authorization", "Bearer "+localToken))
 	}
 	if r := b.ask("GET", p.Events, ""); r.status != 429 || r.problem(t).Code != signaling.ProblemRateLimited || r.header.Get("Retry-After") == "" {
 		t.Errorf("one more: %d %s", r.status, r.body)
@@ -218,7 +201,7 @@ func TestEventsAreForWhoAsked(t *testing.T) {
 func TestEventsOfAnotherPerson(t *testing.T) {
 	url, token := issuer(t)
 	b := start(t, "--oidc-issuer", url, "--oidc-audience", "tomocast", "--oidc-operators", "admins")
-	b.join(single("only"))
+	b.join(oneRoom("only", 0))
 	as := func(who string) []string { return []string{"Authorization", "Bearer " + token(who)} }
 	decode[signaling.Grant](t, b.do("POST", "/api/v1/tasks", rendering, as("anna")...), 201)
 	p := decode[signaling.Pending](t, b.do("POST", "/api/v1/tasks", waits, as("anna")...), 202)
@@ -228,22 +211,20 @@ func TestEventsOfAnotherPerson(t *testing.T) {
 	if r := b.do("GET", p.Events, "", "Authorization", "Bearer "+token("carla", "admins")); r.status != 404 {
 		t.Errorf("an operator: %d %s", r.status, r.body)
 	}
-	next[signaling.Pending](b.listen(p.Events, as("anna")...), "pending")
+	heard[signaling.Pending](b.listen(p.Events, as("anna")...), "pending")
 }
 
 // TestA4EventsAtAnyBroker asks one broker and follows at another.
 func TestA4EventsAtAnyBroker(t *testing.T) {
 	redis := "redis://" + redistest.Addr(t)
 	one, two := start(t, "--redis", redis), start(t, "--redis", redis)
-	one.join(single("only"))
+	one.join(oneRoom("only", 0))
 	first := one.submit()
-	p := decode[signaling.Pending](t, one.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
-	s := two.follow(p.Task)
-	next[signaling.Pending](s, "pending")
-	if r := one.ask("DELETE", "/api/v1/tasks/"+string(first.Task), ""); r.status != 200 {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
-	if g := next[signaling.Grant](s, "grant"); g.Task != p.Task || g.Attempt.Node != "only" {
+	p := one.wait(waits)
+	s := two.listen(p.Events, "Authorization", "Bearer "+localToken)
+	heard[signaling.Pending](s, "pending")
+	one.finish(first.Task)
+	if g := heard[signaling.Grant](s, "grant"); g.Task != p.Task || g.Attempt.Node != "only" {
 		t.Errorf("%+v", g)
 	}
 }
@@ -251,11 +232,11 @@ func TestA4EventsAtAnyBroker(t *testing.T) {
 // TestTheEndOfABrokerEndsItsStreams lets those who listen go elsewhere.
 func TestTheEndOfABrokerEndsItsStreams(t *testing.T) {
 	b := start(t)
-	b.join(single("only"))
+	b.join(oneRoom("only", 0))
 	b.submit()
-	p := decode[signaling.Pending](t, b.ask("POST", "/api/v1/tasks", waits), http.StatusAccepted)
-	s := b.follow(p.Task)
-	next[signaling.Pending](s, "pending")
+	p := b.wait(waits)
+	s := b.listen(p.Events, "Authorization", "Bearer "+localToken)
+	heard[signaling.Pending](s, "pending")
 	if err := b.end(); err != nil {
 		t.Error(err)
 	}

@@ -67,7 +67,7 @@ func TestTenThousandRequestsOfOneTerminal(t *testing.T) {
 			t.Errorf("the other's request %d: %d %s", i, r.status, r.body)
 		}
 	}
-	r := b.do("POST", "/api/v1/tasks", strings.Replace(rendering, `{"type"`, `{"whenFull":"queue","type"`, 1), "Authorization", calm)
+	r := b.do("POST", "/api/v1/tasks", waits, "Authorization", calm)
 	if r.status != 201 && r.status != 202 {
 		t.Errorf("the other's task: %d %s", r.status, r.body)
 	}
@@ -202,7 +202,7 @@ func TestTokensThatAreNotTaken(t *testing.T) {
 			t.Errorf("%s: %d %+v", name, r.status, p)
 		}
 	}
-	urgent := strings.Replace(rendering, `{"type"`, `{"urgent":true,"type"`, 1)
+	urgent := body(`"urgent":true`)
 	if r := ask(good, urgent); r.status != 403 || r.problem(t).Code != signaling.ProblemForbidden || !strings.Contains(string(r.body), "urgent") {
 		t.Errorf("urgent without the right: %d %s", r.status, r.body)
 	}
