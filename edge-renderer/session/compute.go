@@ -71,7 +71,7 @@ func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 	choice := make(chan signaling.Handling, 1)
 	l.tasks[r.TaskID] = computation{cancel, l.hold(shown), choice}
 	l.nextID++
-	transfer, rtc := l.nextID, l.peer.rtc
+	transfer, rtc := l.nextID, l.peer.RTC
 	order := task.Order{
 		ID: r.TaskID, Request: r.Task, Operation: operation, Volume: shown.Volume, Choice: choice,
 		CPUMilli: min(r.Task.Needs().CPUMilli, l.s.cfg.Instruction.Resources.CPUMilli),

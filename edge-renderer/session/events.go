@@ -30,12 +30,10 @@ func (l *loop) take(ctx context.Context, e event) {
 	case eventSignal:
 		l.signal(e)
 	case eventGone:
-		if l.peer != nil && l.peer.connection == e.connection && l.peer.rtc == nil {
-			l.peer.reply = func(signaling.Signal) {}
-		}
+		l.peer.Gone(e.connection)
 	case eventReply:
 		if l.current(e.from) {
-			l.peer.reply(e.signal)
+			l.peer.Reply(e.signal)
 		}
 	case eventLoading:
 		if l.opening == e.of {
@@ -62,7 +60,7 @@ func (l *loop) take(ctx context.Context, e event) {
 		}
 	case eventClosed:
 		if l.current(e.from) {
-			l.leave(e.reason)
+			l.Leave(e.reason)
 		}
 	case eventKeyFrame:
 		l.keyWanted = l.keyWanted || l.current(e.from)
@@ -83,19 +81,19 @@ func (l *loop) take(ctx context.Context, e event) {
 	case eventTask:
 		l.taskTold(e)
 	}
-	if l.peer != nil && l.peer.handler != nil {
+	if l.peer.handler != nil {
 		l.control.bandwidth(int(l.peer.handler.estimate.Load()))
 	}
 }
 
-func (l *loop) current(h *handler) bool { return l.peer != nil && l.peer.handler == h }
+func (l *loop) current(h *handler) bool { return l.peer.handler == h }
 
 // event tells the page something, when one is connected.
 func (l *loop) event(e signaling.Event) {
 	if l.peer == nil || l.peer.rtc == nil {
 		return
 	}
-	err := l.peer.rtc.SendEvent(e)
+	err := l.peer.RTC.SendEvent(e)
 	if errors.Is(err, stream.ErrNotConnected) && e.Type == signaling.EventReply && len(l.early) < maxEarly {
 		l.early = append(l.early, e) // a page may ask before the last of its channels is open
 		return
@@ -183,7 +181,7 @@ func (l *loop) input(in signaling.Input) {
 		l.touch(now)
 	}
 	l.active = in.Active
-	l.peer.rtc.Throttle(in.Active)
+	l.peer.RTC.Throttle(in.Active)
 	if l.view == nil || len(in.Viewport) == 0 {
 		return
 	}

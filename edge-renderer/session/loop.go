@@ -264,14 +264,14 @@ func (l *loop) finish(ctx context.Context, o outcome) {
 		l.event(signaling.Event{Type: signaling.EventNotice, Problem: o.problem})
 	}
 	p := l.peer
-	if p == nil || p.rtc == nil || !p.connected {
+	if p == nil || p.RTC == nil || !p.connected {
 		return
 	}
 	if o.job.kind == jobStill {
 		l.sendStill(ctx, o)
 		return
 	}
-	rtp, err := p.rtc.WritePicture(o.frame.Data, o.job.at)
+	rtp, err := p.RTC.WritePicture(o.frame.Data, o.job.at)
 	if err != nil {
 		l.s.log.Warn("picture not sent", "err", err)
 		return
@@ -322,7 +322,7 @@ func (l *loop) stamp(o outcome, rtp uint32) {
 		s.Times.WaitMs = max(ms(o.job.at-l.touched), 0)
 		l.stampedSeq = o.job.seq
 	}
-	if err := l.peer.rtc.SendStamp(s); err != nil {
+	if err := l.peer.RTC.SendStamp(s); err != nil {
 		l.s.log.Debug("stamp not sent", "err", err)
 	}
 }
@@ -340,7 +340,7 @@ func (l *loop) sendStill(ctx context.Context, o outcome) {
 	}
 	l.usage.BytesSent += int64(len(o.still))
 	ctx, l.stillFlight = context.WithCancel(ctx)
-	rtc := l.peer.rtc
+	rtc := l.peer.RTC
 	l.helpers.Go(func() {
 		if err := rtc.SendStill(ctx, header, o.still); err != nil && ctx.Err() == nil {
 			l.s.log.Warn("still not sent", "err", err)
@@ -452,7 +452,7 @@ func (l *loop) end(cause error) {
 			l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
 			<-time.After(farewell)
 		}
-		l.leave(cause)
+		l.Leave(cause)
 	}
 	l.helpers.Wait()
 	for len(l.s.events) > 0 { // what came while the session ended

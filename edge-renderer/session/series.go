@@ -287,11 +287,9 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 	l.usage.DataMB += float64(e.series.Bytes) / (1 << 20)
 	l.usage.TransferMs += ms(e.series.Transfer)
 	l.loading.Stage, l.loading.Preview = "done", false
+	l.step(ctx)
 	v := l.view.snapshot()
 	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
-	if l.shadow {
-		l.step(ctx)
-	}
 	if p := e.of.passed; p != nil {
 		l.notice = &signaling.Problem{Code: p.Code, Title: "Another series is shown", Detail: "The largest one cannot be shown: " + p.Detail}
 		l.tellNotice()

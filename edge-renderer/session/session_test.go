@@ -441,52 +441,14 @@ func closed() chan struct{} {
 	return c
 }
 
-func TestLifeOfASession(t *testing.T) {
+func TestEndedWhileItLoads(t *testing.T) {
 	ctx := within(t)
-	t.Run("finish releases it", func(t *testing.T) {
-		b := start(t, nil)
-		s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
-		next(ctx, t, "the first still", s.Stills(), any1)
-		if err := s.Finish(ctx); err != nil {
-			t.Fatal(err)
-		}
-		u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() })
-		if u.State != signaling.TaskFinished || u.Usage == nil || u.Usage.Pictures == 0 || u.Usage.BytesSent == 0 {
-			t.Errorf("ended with %+v", u)
-		}
-		<-b.session.Done()
-	})
-	t.Run("nobody comes", func(t *testing.T) {
-		b := start(t, func(c *Config) { c.Instruction.WaitMs = 50 })
-		if u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() }); u.State != signaling.TaskExpired {
-			t.Errorf("ended as %s", u.State)
-		}
-	})
-	t.Run("nobody does anything", func(t *testing.T) {
-		b := start(t, func(c *Config) { c.Instruction.IdleMs = 400 })
-		s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
-		next(ctx, t, "the first picture", s.Pictures(), any1)
-		if u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() }); u.State != signaling.TaskExpired {
-			t.Errorf("ended as %s", u.State)
-		}
-	})
-	t.Run("the page is gone", func(t *testing.T) {
-		b := start(t, func(c *Config) { c.Instruction.GraceMs = 50 })
-		s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
-		next(ctx, t, "the first picture", s.Pictures(), any1)
-		s.Close()
-		if u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() }); u.State != signaling.TaskExpired {
-			t.Errorf("ended as %s", u.State)
-		}
-	})
-	t.Run("ended while it loads", func(t *testing.T) {
-		b := start(t, func(c *Config) { c.Volumes = &volumes{start: make(chan struct{})} })
-		b.session.End(errors.New("revoked"))
-		<-b.session.Done()
-		if u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() }); u.Reason != "revoked" {
-			t.Errorf("ended because of %q", u.Reason)
-		}
-	})
+	b := start(t, func(c *Config) { c.Volumes = &volumes{start: make(chan struct{})} })
+	b.session.End(errors.New("revoked"))
+	<-b.session.Done()
+	if u := next(ctx, t, "the end", b.updates, func(u signaling.Update) bool { return u.State.Ended() }); u.Reason != "revoked" {
+		t.Errorf("ended because of %q", u.Reason)
+	}
 }
 
 // TestNothingChangedNothingSent: after the still and one repeated picture, the stream rests.
