@@ -89,7 +89,7 @@ var waits = body(`"whenFull":"queue"`)
 func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 	eachRedis(t, func(t *testing.T, args ...string) {
 		b := start(t, args...)
-		b.join(oneRoom("only", 0))
+		b.join(single("only", 0))
 		first := b.submit()
 		r := b.ask("POST", "/api/v1/tasks", waits)
 		p := decode[signaling.Pending](t, r, http.StatusAccepted)
@@ -128,7 +128,7 @@ func TestA14AWaitingTaskIsFollowedToItsGrant(t *testing.T) {
 // TestATaskThatEndsWhileItWaits tells who follows it why there is no grant.
 func TestATaskThatEndsWhileItWaits(t *testing.T) {
 	b := start(t)
-	b.join(oneRoom("only", 0))
+	b.join(single("only", 0))
 	b.submit()
 	p := b.wait(waits)
 	s := b.listen(p.Events, "Authorization", "Bearer "+localToken)
@@ -149,7 +149,7 @@ func TestATaskThatEndsWhileItWaits(t *testing.T) {
 // TestEventsAreForWhoAsked has strangers at a task's events, a page with a cookie, and one that listens too often.
 func TestEventsAreForWhoAsked(t *testing.T) {
 	b := start(t)
-	b.join(oneRoom("only", 0))
+	b.join(single("only", 0))
 	b.submit()
 	p := b.wait(waits)
 	for name, c := range map[string]struct {
@@ -201,7 +201,7 @@ func TestEventsAreForWhoAsked(t *testing.T) {
 func TestEventsOfAnotherPerson(t *testing.T) {
 	url, token := issuer(t)
 	b := start(t, "--oidc-issuer", url, "--oidc-audience", "tomocast", "--oidc-operators", "admins")
-	b.join(oneRoom("only", 0))
+	b.join(single("only", 0))
 	as := func(who string) []string { return []string{"Authorization", "Bearer " + token(who)} }
 	decode[signaling.Grant](t, b.do("POST", "/api/v1/tasks", rendering, as("anna")...), 201)
 	p := decode[signaling.Pending](t, b.do("POST", "/api/v1/tasks", waits, as("anna")...), 202)
@@ -218,7 +218,7 @@ func TestEventsOfAnotherPerson(t *testing.T) {
 func TestA4EventsAtAnyBroker(t *testing.T) {
 	redis := "redis://" + redistest.Addr(t)
 	one, two := start(t, "--redis", redis), start(t, "--redis", redis)
-	one.join(oneRoom("only", 0))
+	one.join(single("only", 0))
 	first := one.submit()
 	p := one.wait(waits)
 	s := two.listen(p.Events, "Authorization", "Bearer "+localToken)
@@ -232,7 +232,7 @@ func TestA4EventsAtAnyBroker(t *testing.T) {
 // TestTheEndOfABrokerEndsItsStreams lets those who listen go elsewhere.
 func TestTheEndOfABrokerEndsItsStreams(t *testing.T) {
 	b := start(t)
-	b.join(oneRoom("only", 0))
+	b.join(single("only", 0))
 	b.submit()
 	p := b.wait(waits)
 	s := b.listen(p.Events, "Authorization", "Bearer "+localToken)

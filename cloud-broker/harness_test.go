@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -252,10 +253,16 @@ type edge struct {
 	fetches      chan signaling.Fetch
 	releases     chan signaling.Release
 	relays       chan signaling.Relay
+	views        chan signaling.ViewReport
+	promotes     chan signaling.Promote
+	configured   chan signaling.Node
 	done         chan error // why the link ended
 
-	mu     sync.Mutex
-	ledger []signaling.LedgerEntry
+	mu       sync.Mutex
+	ledger   []signaling.LedgerEntry
+	answers  map[string]chan signaling.Control // to what it has asked
+	idle     map[signaling.AttemptID]int64
+	instance string
 }
 
 func newNode(id string) signaling.Node {
@@ -289,7 +296,9 @@ func (b *running) join(node signaling.Node, change ...func(*edge)) *edge {
 	b.t.Helper()
 	e := &edge{
 		t: b.t, b: b, node: node, instructions: make(chan signaling.Instruction, 64), releases: make(chan signaling.Release, 64),
-		relays: make(chan signaling.Relay, 64), fetches: make(chan signaling.Fetch, 1024),
+		relays: make(chan signaling.Relay, 64), fetches: make(chan signaling.Fetch, 1024), views: make(chan signaling.ViewReport, 64),
+		promotes: make(chan signaling.Promote, 64), configured: make(chan signaling.Node, 64), answers: map[string]chan signaling.Control{},
+		instance: signaling.NewID("r"),
 	}
 	for _, c := range change {
 		c(e)
@@ -303,7 +312,7 @@ func (b *running) join(node signaling.Node, change ...func(*edge)) *edge {
 func (e *edge) connect() {
 	e.t.Helper()
 	e.mu.Lock()
-	r := signaling.Register{Version: signaling.ControlVersion, Node: e.node, Ledger: e.ledger}
+	r := signaling.Register{Version: signaling.ControlVersion, Node: e.node, Ledger: e.ledger, Instance: e.instance}
 	e.mu.Unlock()
 	for _, l := range r.Ledger {
 		r.Epoch = max(r.Epoch, l.Attempt.Fencing)
@@ -328,9 +337,19 @@ func (e *edge) serve(link *signaling.Conn, done chan<- error) {
 			link.Close(websocket.CloseNormalClosure, "")
 			return
 		}
+		if e.answered(c) {
+			continue
+		}
 		switch c.Type {
 		case signaling.ControlInstruct:
 			e.take(link, c)
+		case signaling.ControlPromote:
+			e.promotes <- *c.Promote
+			_ = link.Send(signaling.Control{Type: signaling.ControlConfirm, ID: c.ID})
+		case signaling.ControlView:
+			e.views <- *c.View
+		case signaling.ControlConfigure:
+			e.configured <- *c.Node
 		case signaling.ControlRelease:
 			e.mu.Lock()
 			for i, l := range e.ledger {
@@ -358,6 +377,56 @@ func (e *edge) serve(link *signaling.Conn, done chan<- error) {
 	}
 }
 
+// answered hands the answer to something that the edge has asked to who asked it.
+func (e *edge) answered(c signaling.Control) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	answer := e.answers[c.ID]
+	if c.ID == "" || answer == nil {
+		return false
+	}
+	delete(e.answers, c.ID)
+	answer <- c
+	return true
+}
+
+// ask sends the broker a question and waits for the answer.
+func (e *edge) ask(c signaling.Control) signaling.Control {
+	e.t.Helper()
+	c.ID = signaling.NewID("q")
+	answer := make(chan signaling.Control, 1)
+	e.mu.Lock()
+	e.answers[c.ID] = answer
+	e.mu.Unlock()
+	e.send(c)
+	return receive(e.t, "the answer to "+string(c.Type), answer)
+}
+
+// accept tells the broker that the edge has taken a terminal's task itself.
+func (e *edge) accept(a signaling.Accept) signaling.Control {
+	e.t.Helper()
+	c := e.ask(signaling.Control{Type: signaling.ControlAccept, Accept: &a})
+	if i := c.Instruction; i != nil {
+		e.mu.Lock()
+		e.ledger = append(e.ledger, entryOf(*i))
+		e.mu.Unlock()
+	}
+	return c
+}
+
+// forward sends a terminal's request on to the broker.
+func (e *edge) forward(f signaling.Forward) signaling.Control {
+	e.t.Helper()
+	return e.ask(signaling.Control{Type: signaling.ControlForward, Forward: &f})
+}
+
+func entryOf(i signaling.Instruction) signaling.LedgerEntry {
+	return signaling.LedgerEntry{
+		Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type, Resources: i.Resources, State: signaling.TaskReserved, Creator: i.Creator,
+		Request: &i.Request, Shadow: i.Shadow,
+	}
+}
+
 // fetched is a good answer to a prefetch or a wish for a thumbnail.
 func fetched(c signaling.Control) signaling.Control {
 	if c.Type == signaling.ControlPrefetch {
@@ -379,9 +448,7 @@ func (e *edge) take(link *signaling.Conn, c signaling.Control) {
 	}
 	if answer.Problem == nil {
 		e.mu.Lock()
-		e.ledger = append(e.ledger, signaling.LedgerEntry{
-			Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type, Resources: i.Resources, State: signaling.TaskReserved, Creator: i.Creator,
-		})
+		e.ledger = append(e.ledger, entryOf(i))
 		e.mu.Unlock()
 	}
 	_ = link.Send(answer)
@@ -408,6 +475,7 @@ func (e *edge) beat(held ...signaling.SeriesRef) {
 	for _, l := range e.ledger {
 		h.Attempts = append(h.Attempts, l.Attempt.ID)
 	}
+	h.Idle = maps.Clone(e.idle)
 	e.mu.Unlock()
 	e.send(signaling.Control{Type: signaling.ControlHeartbeat, Heartbeat: &h})
 }
