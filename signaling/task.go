@@ -153,7 +153,7 @@ type TaskRequest struct {
 	Handling      Handling        `json:"handling,omitempty" enum:"resident,allocate,defer" doc:"the user's choice, where the node asks how to handle tasks of this type"`
 	Zone          string          `json:"zone,omitempty" maxLength:"63" doc:"zone that the terminal stands in, where it knows; else it is found from the terminal's network address"`
 	Pings         []Ping          `json:"pings,omitempty" maxItems:"16" doc:"round trips to likely edges that the terminal has measured"`
-	MaxDistanceMs float64         `json:"maxDistanceMs,omitempty" minimum:"0" doc:"take no node farther away than this, milliseconds of round trip"`
+	MaxDistanceMs float64         `json:"maxDistanceMs,omitempty" minimum:"0" doc:"take no edge farther away than this, milliseconds of round trip; the cloud tier is the fallback at any distance"`
 	WhenFull      WhenFull        `json:"whenFull,omitempty" enum:"queue,refuse" doc:"what to do where nothing is free; the site's default where empty, which is refuse unless it is configured"`
 	Urgent        bool            `json:"urgent,omitempty" doc:"go before others in the queue, and end an idle session where nothing is free; a right of its own"`
 	Shadow        bool            `json:"shadow,omitempty" doc:"keep a second node ready that has the study loaded and the view in step, to take over at once"`
