@@ -2,14 +2,41 @@
 // socket, no Redis. What it chooses are only candidates, in order; the claim in the pool decides, so a stale
 // picture costs a second candidate and never a double use.
 //
-// The order is: type first (a list per task type, A1), edges before the cloud tier (A8), nearest first (A2),
-// and the node's name where two are equally near, so that every broker gives the same answer. A node is a
-// candidate when it is ready and every amount that the task takes fits into what it has free. Where a task shows a
-// series, nodes that hold its volume already come before the others of their tier, unless they are much farther: they
-// are found from an index by volume, which has the nearest holders first.
+// # Filters
 //
-// Each list is kept sorted in blocks of some hundred nodes, and each block knows the largest free amount of
-// each kind among its ready nodes. A search walks the blocks in order, skips those in which something is
-// short everywhere, and stops at its limit, so a long prefix of full nodes costs a few comparisons per block
-// and not per node.
+// A node is a candidate when it takes tasks of the type (A1), stands where the data may go, is near enough, is ready,
+// has free what the task takes (of several GPUs one must have all of it), and is not excluded. Near enough is an edge within the
+// limit of the request (A7) and nearer than the cloud (A3); nodes of the cloud tier may be anywhere.
+//
+// # Distance
+//
+// Distance is milliseconds of round trip from the terminal, by the strongest basis that there is (A3):
+//
+//	measured    the terminal's own ping
+//	remembered  pings of other terminals of its zone
+//	network     the node has a local network that the terminal's address is in: 0.5 ms
+//	configured  the cost table's distance between their zones and the node's own from its zone's terminals
+//	configured  the node's own alone, where the table says nothing of the zones
+//
+// The cloud's distance is that of the nearest cloud node by pings, else what the cost table has for the terminal's zone.
+//
+// # Order
+//
+// Edges come before the cloud tier (A8). In a tier the lowest cost comes first, and where two are equal the lesser name, so that
+// every broker gives the same answer. The cost is the sum of named terms, all in milliseconds of distance:
+//
+//	distance    as above
+//	history     0 to 30, by how tasks of this type have failed there, how fast they were and how long their data took (A10)
+//	locality    -20 where the node holds the series already
+//
+// # How it is found
+//
+// To a terminal all nodes of a zone are farther by the same amount. So there is a list per type, tier and zone, ordered by the node's own
+// distance and its history, and a search merges the lists of all zones, each moved by its zone's distance, and looks no further into any
+// of them than it must. The few nodes that do not stand where the lists have them, because their distance is known better
+// or they hold the series, are judged one by one and merged in.
+//
+// Each list is kept in blocks of some hundred nodes, and each block knows the largest free amount of each kind among its ready nodes.
+// Blocks in which something is short everywhere are skipped, so a long prefix of full nodes costs a few comparisons per block and not per
+// node. Explain and Scan score every node instead, and give the same answer.
 package placement

@@ -164,6 +164,8 @@ func (s *Snapshot) scan(r *Request, limit int, onlyFit bool) *search {
 		}
 		return cmp.Or(cmp.Compare(a.it.tier, b.it.tier), a.before(&b.choice))
 	}
+	// A few are kept in order from the beginning; many are put in order in the end.
+	few := limit <= 256
 	best := make([]scored, 0, min(limit, len(s.ix.nodes))+1)
 	for _, it := range s.ix.nodes {
 		if onlyFit && (q.kind < 0 || it.tier < 0 || !it.takes(q.kind)) {
@@ -178,6 +180,10 @@ func (s *Snapshot) scan(r *Request, limit int, onlyFit bool) *search {
 		if c.preferred = q.byVolume && it.holds(q.volume) && (basis != signaling.BasisConfigured || slices.Contains(preferred, it)); c.preferred {
 			c.cost -= nearEnough
 		}
+		if !few {
+			best = append(best, c)
+			continue
+		}
 		if len(best) == limit && compare(&c, &best[limit-1]) > 0 {
 			continue
 		}
@@ -185,6 +191,10 @@ func (s *Snapshot) scan(r *Request, limit int, onlyFit bool) *search {
 		if best = slices.Insert(best, at, c); len(best) > limit {
 			best = best[:limit]
 		}
+	}
+	if !few {
+		slices.SortFunc(best, func(a, b scored) int { return compare(&a, &b) })
+		best = best[:min(limit, len(best))]
 	}
 	for i := range best {
 		run.out = append(run.out, best[i].choice)

@@ -113,10 +113,14 @@ func (s *Snapshot) SetExperience(all []Experience) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.pasts = pasts
-	for _, it := range changed {
-		s.ix.remember(it, pasts[it.ID])
+	s.mu.Unlock()
+	for some := range slices.Chunk(changed, 128) { // searches go on in between
+		s.mu.Lock()
+		for _, it := range some {
+			s.ix.remember(it, pasts[it.ID])
+		}
+		s.mu.Unlock()
 	}
 }
 
