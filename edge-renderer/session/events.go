@@ -3,18 +3,13 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/ending"
-	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/signaling"
 )
-
-// maxEarly bounds the replies that wait for a page's channels to open.
-const maxEarly = 32
 
 // asked is the series that the task names.
 func (l *loop) asked() signaling.SeriesRef {
@@ -90,15 +85,7 @@ func (l *loop) current(h *handler) bool { return l.peer.handler == h }
 
 // event tells the page something, when one is connected.
 func (l *loop) event(e signaling.Event) {
-	if l.peer == nil || l.peer.rtc == nil {
-		return
-	}
-	err := l.peer.RTC.SendEvent(e)
-	if errors.Is(err, stream.ErrNotConnected) && e.Type == signaling.EventReply && len(l.early) < maxEarly {
-		l.early = append(l.early, e) // a page may ask before the last of its channels is open
-		return
-	}
-	if err != nil { // it is told anew what matters when it is connected
+	if err := l.peer.Tell(e); err != nil { // it is told anew what matters when it is connected
 		l.s.log.Debug("event not sent", "type", e.Type, "err", err)
 	}
 }
@@ -106,7 +93,7 @@ func (l *loop) event(e signaling.Event) {
 // newPeer makes the session as a page finds it that knows nothing yet.
 func (l *loop) newPeer() {
 	l.sent, l.refined, l.stilled, l.stampedSeq = 0, 0, 0, 0
-	l.keyWanted, l.active, l.hidden, l.early = true, false, false, nil
+	l.keyWanted, l.active, l.hidden = true, false, false
 	if l.view != nil {
 		l.view.newWriter()
 	}
@@ -119,10 +106,8 @@ func (l *loop) connected() {
 	if l.running != nil && l.running.kind == jobPrepare {
 		l.running.cancel() // what it is for comes now
 	}
-	early := l.early
-	l.early = nil
-	for _, e := range early {
-		l.event(e)
+	if err := l.peer.Flush(); err != nil {
+		l.s.log.Debug("reply not sent", "err", err)
 	}
 	l.keyWanted, l.sent = true, 0
 	if l.state == signaling.TaskReserved {

@@ -45,7 +45,6 @@ type loop struct {
 	// untouched is the revision of the view while it is the standard one and nobody has changed it.
 	untouched uint64
 	peer      *peer
-	early     []signaling.Event // replies to a page whose channels are not all open
 	tasks     map[signaling.TaskID]computation
 	shadow    bool                 // kept ready to take over, see shadow.go
 	followed  *signaling.ViewState // the newest view of the session that this one is the shadow of
@@ -93,7 +92,7 @@ func newLoop(s *Session) *loop {
 		width, height = defaultWidth, defaultHeight
 	}
 	return &loop{
-		s: s, width: width, height: height, state: signaling.TaskReserved, shadow: s.cfg.Instruction.Shadow,
+		s: s, peer: &peer{}, width: width, height: height, state: signaling.TaskReserved, shadow: s.cfg.Instruction.Shadow,
 		tasks: map[signaling.TaskID]computation{}, series: map[string]*held{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}
@@ -169,7 +168,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 		return wait, nil
 	}
 	wait = l.reportView(now, wait)
-	if l.peer == nil || !l.peer.connected {
+	if !l.peer.connected {
 		l.prepare(ctx, now)
 		return wait, nil
 	}
@@ -264,7 +263,7 @@ func (l *loop) finish(ctx context.Context, o outcome) {
 		l.event(signaling.Event{Type: signaling.EventNotice, Problem: o.problem})
 	}
 	p := l.peer
-	if p == nil || p.RTC == nil || !p.connected {
+	if p.RTC == nil || !p.connected {
 		return
 	}
 	if o.job.kind == jobStill {
@@ -386,7 +385,7 @@ func (l *loop) fail(p *signaling.Problem) {
 }
 
 func (l *loop) tellFailure() {
-	if l.failed == nil || l.peer == nil || !l.peer.connected || l.endAt > 0 {
+	if l.failed == nil || !l.peer.connected || l.endAt > 0 {
 		return
 	}
 	l.event(signaling.Event{Type: signaling.EventEnding, Problem: l.failed})
@@ -414,7 +413,7 @@ func (l *loop) expired(now time.Duration) error {
 			return l.failed
 		}
 		return fmt.Errorf("%w: the terminal did not come within %s", ending.ErrExpired, span(i.WaitMs))
-	case l.state == signaling.TaskRunning && (l.peer == nil || !l.peer.connected) && over(l.lost, i.GraceMs):
+	case l.state == signaling.TaskRunning && !l.peer.connected && over(l.lost, i.GraceMs):
 		return fmt.Errorf("%w: the terminal was gone for %s", ending.ErrExpired, span(i.GraceMs))
 	case l.state == signaling.TaskRunning && over(l.touched, i.IdleMs):
 		return fmt.Errorf("%w: no input for %s", ending.ErrExpired, span(i.IdleMs))
@@ -447,13 +446,11 @@ func (l *loop) end(cause error) {
 	if l.stillFlight != nil {
 		l.stillFlight()
 	}
-	if l.peer != nil {
-		if l.peer.connected && l.endAt == 0 { // it has not been told why
-			l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
-			<-time.After(farewell)
-		}
-		l.Leave(cause)
+	if l.peer.connected && l.endAt == 0 { // it has not been told why
+		l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
+		<-time.After(farewell)
 	}
+	l.Leave(cause)
 	l.helpers.Wait()
 	for len(l.s.events) > 0 { // what came while the session ended
 		switch e := (<-l.s.events).(type) {

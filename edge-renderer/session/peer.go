@@ -2,12 +2,11 @@ package session
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
+	"github.com/tomocast/tomocast/edge-renderer/seat"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/signaling"
 )

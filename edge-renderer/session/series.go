@@ -298,7 +298,7 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 
 // tellNotice tells the page, once there is one, what it must know of the series that it was shown.
 func (l *loop) tellNotice() {
-	if l.notice == nil || l.peer == nil || !l.peer.connected {
+	if l.notice == nil || !l.peer.connected {
 		return
 	}
 	l.event(signaling.Event{Type: signaling.EventNotice, Problem: l.notice})
