@@ -48,7 +48,9 @@ type Report struct {
 	Kills                     Kills
 
 	Requests  int // by terminals
-	Granted   int
+	Granted   int // at once, or from the queue
+	Queued    int // had to wait
+	GaveUp    int // had waited too long
 	Refused   int // nothing was free, in words
 	Ended     int // the task had ended before its terminal heard of it
 	Retried   int // times a request was sent again, at another broker
@@ -71,10 +73,11 @@ type Report struct {
 
 // Kills counts what was done to the pool.
 type Kills struct {
-	Brokers, Redis, RedisEmptied int
+	Brokers, Redis, RedisEmptied int // RedisEmptied came back without their data
 	Links, Edges                 int // cut; died
-	Revoked, Cordoned, Terminals int // by an operator; terminals that vanished
-	Drained                      int
+	Stopped, Cordoned            int // edges, in order; by an operator
+	Revoked                      int // tasks, by an operator
+	Terminals                    int // that vanished
 }
 
 // Err is nil where nothing happened that must not.

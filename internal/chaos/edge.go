@@ -84,15 +84,21 @@ func (e *edge) find(id signaling.AttemptID) *work {
 	return l.all[id]
 }
 
-// die ends the edge as a power failure does: nobody is told, and its ledger is lost. It says whether it lived.
-func (e *edge) die() bool {
+// die ends the edge as a crash does: its ledger is lost, and its connections are cut. It says whether it lived.
+func (e *edge) die() bool { return e.perish(e.way.cut) }
+
+// fallSilent ends the edge as a power failure does: its connections are there for the broker, and nothing comes over them.
+// Where it lives again before the broker has noticed, it is a second edge of the same name.
+func (e *edge) fallSilent() bool { return e.perish(e.way.silence) }
+
+func (e *edge) perish(how func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := e.life
 	if l == nil {
 		return false
 	}
-	e.way.cut()
+	how()
 	e.world.referee.died(e, l)
 	close(l.dead)
 	l.stop()

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -20,7 +21,9 @@ const (
 	killRedis
 	cutLinks
 	killEdges
+	silenceEdge
 	stopEdge
+	cordonEdge
 	revoke
 	kinds
 )
@@ -36,16 +39,18 @@ type act struct {
 func plan(seed uint64, lasts time.Duration) []act {
 	rng := rand.New(rand.NewPCG(seed, 1<<40))
 	usual := [kinds]struct{ gap, down, most time.Duration }{
-		killBroker: {4 * time.Second, 1500 * time.Millisecond, 4 * time.Second},
-		killRedis:  {max(5*time.Second, lasts/6), 500 * time.Millisecond, 2 * time.Second},
-		cutLinks:   {time.Second, 1500 * time.Millisecond, 8 * time.Second},
-		killEdges:  {2 * time.Second, 3 * time.Second, 20 * time.Second},
-		stopEdge:   {3 * time.Second, time.Second, 5 * time.Second},
-		revoke:     {300 * time.Millisecond, 0, 0},
+		killBroker:  {4 * time.Second, 1500 * time.Millisecond, 4 * time.Second},
+		killRedis:   {max(5*time.Second, lasts/6), 500 * time.Millisecond, 2 * time.Second},
+		cutLinks:    {time.Second, 1500 * time.Millisecond, 8 * time.Second},
+		killEdges:   {2 * time.Second, 3 * time.Second, 20 * time.Second},
+		silenceEdge: {3 * time.Second, 2 * time.Second, 10 * time.Second},
+		stopEdge:    {3 * time.Second, time.Second, 5 * time.Second},
+		cordonEdge:  {3 * time.Second, 2 * time.Second, 10 * time.Second},
+		revoke:      {300 * time.Millisecond, 0, 0},
 	}
 	var acts []act
 	for k, u := range usual {
-		for at := span(rng, u.gap, 4*u.gap); at < lasts; at += max(span(rng, u.gap, 4*u.gap), u.gap/4) {
+		for at := u.gap/4 + between(rng, u.gap/2); at < lasts; at += u.gap/2 + between(rng, u.gap) {
 			acts = append(acts, act{at: at, down: min(span(rng, u.down, u.most), lasts/2), kind: kind(k), seed: rng.Uint64()})
 		}
 	}
@@ -56,6 +61,11 @@ func plan(seed uint64, lasts time.Duration) []act {
 // span is a random time around mean, at most most.
 func span(rng *rand.Rand, mean, most time.Duration) time.Duration {
 	return min(time.Duration(rng.ExpFloat64()*float64(mean)), most)
+}
+
+// between is a random time from 0 to most.
+func between(rng *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(rng.Float64() * float64(most))
 }
 
 // monkey carries a plan out.
@@ -138,9 +148,22 @@ func (m *monkey) act(ctx context.Context, a act) {
 			}
 		}
 		m.wait(ctx, a.down)
+	case silenceEdge:
+		if e := m.edges[rng.IntN(len(m.edges))]; e.fallSilent() {
+			m.count(func(r *Report) { r.Kills.Edges++ })
+			m.wait(ctx, a.down)
+			m.fail(e.start())
+		}
+	case cordonEdge:
+		e := m.edges[rng.IntN(len(m.edges))]
+		if m.cordon(ctx, rng, e, true) == nil {
+			m.count(func(r *Report) { r.Kills.Cordoned++ })
+			m.wait(ctx, a.down)
+			m.fail(m.cordon(ctx, rng, e, false))
+		}
 	case stopEdge:
 		if e := m.edges[rng.IntN(len(m.edges))]; e.end() {
-			m.count(func(r *Report) { r.Kills.Drained++ })
+			m.count(func(r *Report) { r.Kills.Stopped++ })
 			m.wait(ctx, a.down)
 			m.fail(e.start())
 		}
@@ -184,15 +207,37 @@ func (m *monkey) broker(ctx context.Context, rng *rand.Rand, down time.Duration)
 	m.fail(b.start(ctx))
 }
 
+// cordon keeps new tasks away from an edge, or lets them come again.
+func (m *monkey) cordon(ctx context.Context, rng *rand.Rand, e *edge, on bool) error {
+	what := "cordon"
+	if !on {
+		what = "uncordon"
+	}
+	return m.asOperator(rng).persist(ctx, func(c *terminal.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, tryWithin)
+		defer cancel()
+		err := c.Do(ctx, http.MethodPost, "/api/v1/nodes/"+string(e.node.ID)+"/"+what, nil, nil, nil)
+		var problem *signaling.Problem
+		if !on && errors.As(err, &problem) && problem.Code == signaling.ProblemNotFound {
+			return nil // Redis has forgotten it
+		}
+		return err
+	})
+}
+
+// asOperator is somebody who may do anything.
+func (m *monkey) asOperator(rng *rand.Rand) *person {
+	return &person{world: m.world, name: operator, token: m.operator, rng: rng}
+}
+
 // revoke ends somebody's task as an operator does.
 func (m *monkey) revoke(ctx context.Context, rng *rand.Rand) {
 	task := m.referee.any()
 	if task == "" {
 		return
 	}
-	p := &person{world: m.world, name: operator, token: m.operator, rng: rng}
 	m.referee.loosen(task)
-	err := p.persist(ctx, func(c *terminal.Client) error {
+	err := m.asOperator(rng).persist(ctx, func(c *terminal.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, tryWithin)
 		defer cancel()
 		return c.Do(ctx, http.MethodDelete, "/api/v1/tasks/"+string(task), nil, nil, nil)

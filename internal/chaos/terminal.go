@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -19,6 +20,8 @@ const (
 	// tryWithin bounds one request, answerWithin all tries of it.
 	tryWithin    = 12 * time.Second
 	answerWithin = 45 * time.Second
+	// queueMost is how long a terminal waits for a place.
+	queueMost = 30 * time.Second
 	// What a terminal waits between two tries.
 	pauseLeast, pauseMost = 50 * time.Millisecond, 2 * time.Second
 	// greetTries is how often a terminal seeks its session before it gives up.
@@ -64,6 +67,11 @@ func (p *person) request() signaling.TaskRequest {
 		r = signaling.TaskRequest{Type: signaling.DataComputation, Operation: "histogram", WhenFull: signaling.WhenFullRefuse}
 	case 1:
 		r.MaxDistanceMs = 6
+	case 2:
+		r.Shadow = true
+	}
+	if p.rng.IntN(2) == 0 {
+		r.WhenFull = signaling.WhenFullQueue
 	}
 	return r
 }
@@ -91,27 +99,56 @@ func (p *person) work(ctx context.Context, stop <-chan struct{}) {
 	p.finish(ctx, g)
 }
 
-// submit asks for a task until there is an answer, at another broker each time and with the same key.
+// submit asks for a task until there is an answer, at one broker after the other with the same key, and waits in the queue
+// where that is the answer. A terminal that has waited too long leaves.
 func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
-	body, err := json.Marshal(p.request())
-	if err != nil {
-		return g, err
+	r, key, began, tries := p.request(), fmt.Sprintf("%s-%x", p.name, p.rng.Uint64()), time.Now(), 0
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	late := time.AfterFunc(answerWithin, cancel)
+	defer late.Stop()
+	queued := false
+	waiting := func(signaling.Pending) {
+		if !queued {
+			queued = true
+			p.world.answered(time.Since(began), tries, errQueued)
+			late.Reset(queueMost)
+		}
 	}
-	began, tries := time.Now(), 0
-	key := http.Header{"Idempotency-Key": {fmt.Sprintf("%s-%x", p.name, p.rng.Uint64())}}
-	err = p.persist(ctx, func(c *terminal.Client) error {
+	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {
 		tries++
-		ctx, cancel := context.WithTimeout(ctx, tryWithin)
-		defer cancel()
-		return c.Do(ctx, http.MethodPost, "/api/v1/tasks", body, key, &g)
-	})
-	p.world.answered(time.Since(began), tries, err)
-	if err == nil {
+		var place terminal.Place
+		place, err = p.world.client(p.rng, p.token).Place(ctx, r, terminal.PlaceOptions{Key: key, Waiting: waiting})
+		if g = place.Grant; err == nil || said(err) || ctx.Err() != nil {
+			break
+		}
+		p.wait(ctx, nil, pause/2+rand.N(pause))
+	}
+	switch {
+	case err == nil:
 		p.world.referee.granted(g)
-	} else if errors.Is(err, errUnanswered) {
+	case ctx.Err() != nil && !queued && time.Since(began) >= answerWithin:
+		err = fmt.Errorf("%w: %w", errUnanswered, err)
 		p.world.referee.violation("%s got no answer to a request in %v: %v", p.name, time.Since(began).Round(time.Second), err)
+	case ctx.Err() != nil && queued && time.Since(began) >= queueMost:
+		p.world.count(func(r *Report) { r.GaveUp++ })
+	}
+	if !queued {
+		p.world.answered(time.Since(began), tries, err)
+	} else if err == nil {
+		p.world.count(func(r *Report) { r.Granted++ })
 	}
 	return g, err
+}
+
+// errQueued is the answer that a request waits.
+var errQueued = errors.New("it waits in the queue")
+
+// said says whether an error is what another broker would say as well.
+func said(err error) bool {
+	var problem *signaling.Problem
+	return errors.As(err, &problem) && problem.Code != signaling.ProblemUnavailable && problem.Code != signaling.ProblemRateLimited &&
+		problem.Code != signaling.ProblemInternal
 }
 
 // persist tries until a broker says something that another would say as well.
@@ -121,9 +158,7 @@ func (p *person) persist(ctx context.Context, try func(*terminal.Client) error) 
 		var c *terminal.Client
 		c, last = p.world.ask(p.rng, p.token, last)
 		err := try(c)
-		var problem *signaling.Problem
-		if err == nil || errors.As(err, &problem) && problem.Code != signaling.ProblemUnavailable && problem.Code != signaling.ProblemRateLimited &&
-			problem.Code != signaling.ProblemInternal {
+		if err == nil || said(err) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -159,10 +194,7 @@ func (p *person) arrive(ctx context.Context, g signaling.Grant) (signaling.Grant
 func (p *person) greet(ctx context.Context, g signaling.Grant) error {
 	ctx, cancel := context.WithTimeout(ctx, tryWithin)
 	defer cancel()
-	url := g.SignalingURL
-	if url != "" && url[0] == '/' {
-		url = "ws://" + p.world.address(p.rng, -1) + url
-	}
+	url := "ws://" + p.world.address(p.rng, -1) + dispatch.SignalPath + string(g.Attempt.ID) // any broker reaches any edge
 	ws, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
 	if err != nil {
 		return fmt.Errorf("open signalling: %w", err)

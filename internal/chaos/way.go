@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,11 @@ type way struct {
 }
 
 // pair is a connection of the edge and the one to a broker behind it.
-type pair struct{ in, out *net.TCPConn }
+type pair struct {
+	in, out *net.TCPConn
+	mute    atomic.Bool   // out is kept, though nothing comes any more
+	over    chan struct{} // closed when out is not kept any longer
+}
 
 // outage is a time without a connection.
 type outage struct{ from, to time.Time }
@@ -94,7 +99,7 @@ func (w *way) lead(in *net.TCPConn) {
 	if err != nil {
 		return
 	}
-	p := &pair{in: in, out: c.(*net.TCPConn)}
+	p := &pair{in: in, out: c.(*net.TCPConn), over: make(chan struct{})}
 	defer p.out.Close()
 	if !w.enter(p) {
 		return
@@ -106,6 +111,9 @@ func (w *way) lead(in *net.TCPConn) {
 		p.in.Close()
 	})
 	_, _ = io.Copy(p.out, p.in)
+	if p.mute.Load() { // the broker shall not learn of it
+		<-p.over
+	}
 	p.out.Close()
 	back.Wait()
 }
@@ -117,7 +125,7 @@ func (w *way) enter(p *pair) bool {
 		return false
 	}
 	now := time.Now()
-	if len(w.pairs) == 0 {
+	if w.since.IsZero() {
 		if len(w.outages) == maxOutages {
 			w.outages = w.outages[1:]
 		}
@@ -132,9 +140,20 @@ func (w *way) leave(p *pair) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.pairs, p)
-	if len(w.pairs) == 0 {
+	if w.live() == 0 && !w.since.IsZero() {
 		w.since, w.lost = time.Time{}, time.Now()
 	}
+}
+
+// live is the number of connections that are not mute. The caller has the lock.
+func (w *way) live() int {
+	n := 0
+	for p := range w.pairs {
+		if !p.mute.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // cut ends every connection at once, without a goodbye, and lets none through.
@@ -145,6 +164,11 @@ func (w *way) cut() {
 		w.listener = nil
 	}
 	for p := range w.pairs {
+		select {
+		case <-p.over:
+		default:
+			close(p.over)
+		}
 		for _, c := range []*net.TCPConn{p.in, p.out} {
 			_ = c.SetLinger(0) // what is under way is lost
 			c.Close()
@@ -152,4 +176,16 @@ func (w *way) cut() {
 	}
 	w.mu.Unlock()
 	w.wait.Wait()
+}
+
+// silence ends every connection for the edge alone: a broker hears nothing more and is not told why, as when the power
+// fails. The next cut ends them for the broker, too.
+func (w *way) silence() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.pairs {
+		p.mute.Store(true)
+		p.in.Close()
+	}
+	w.since, w.lost = time.Time{}, time.Now()
 }

@@ -170,6 +170,15 @@ func (w *world) ask(rng *rand.Rand, token string, last int) (*terminal.Client, i
 	return &terminal.Client{Broker: "http://" + b.addr, Token: func() string { return token }, HTTP: w.http}, i
 }
 
+// client is of all brokers, one that lives first, as the bearer of token.
+func (w *world) client(rng *rand.Rand, token string) *terminal.Client {
+	c, first := w.ask(rng, token, -1)
+	for i := range w.brokers {
+		c.Brokers = append(c.Brokers, "http://"+w.brokers[(first+i)%len(w.brokers)].addr)
+	}
+	return c
+}
+
 // find is the work of an attempt; nil where its edge does not hold it.
 func (w *world) find(a signaling.Attempt) *work {
 	if e := w.byID[a.Node]; e != nil {
@@ -196,6 +205,8 @@ func (w *world) answered(took time.Duration, tries int, err error) {
 	switch {
 	case err == nil:
 		w.report.Granted++
+	case errors.Is(err, errQueued):
+		w.report.Queued++
 	case errors.Is(err, errUnanswered) || !errors.As(err, &problem): // the one who asked has told it, or the run has ended
 	case problem.Code == signaling.ProblemNoFreeNode:
 		w.report.Refused++
