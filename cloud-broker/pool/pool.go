@@ -104,6 +104,8 @@ type Pool struct {
 	o   Options
 	top atomic.Int64 // highest fencing token that passed through here
 
+	merged merger
+
 	syncOnce sync.Once
 	synced   chan struct{}
 }
@@ -117,7 +119,7 @@ func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pool, err
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	p := &Pool{rdb: rdb, o: o, synced: make(chan struct{})}
+	p := &Pool{rdb: rdb, o: o, merged: merger{rdb: rdb}, synced: make(chan struct{})}
 	if err := p.Ping(ctx); err != nil {
 		return nil, err
 	}
@@ -164,54 +166,73 @@ func (p *Pool) saw(fencing int64) {
 //go:embed lua/*.lua
 var sources embed.FS
 
-// The scripts. publish and unlink stand alone, claim has the short prelude (shared.lua), the others both.
+// The scripts. claim, publish and unlink stand alone; the others begin with common.lua.
 var (
-	claimScript      = script("shared", "claim")
+	claimScript      = script("claim")
 	publishScript    = script("publish")
 	unlinkScript     = script("unlink")
-	registerScript   = script("shared", "common", "register")
-	heartbeatScript  = script("shared", "common", "heartbeat")
-	stateScript      = script("shared", "common", "state")
-	cordonScript     = script("shared", "common", "cordon")
-	overrideScript   = script("shared", "common", "override")
-	removeScript     = script("shared", "common", "remove")
-	confirmScript    = script("shared", "common", "confirm")
-	updateScript     = script("shared", "common", "update")
-	releaseScript    = script("shared", "common", "release")
-	putScript        = script("shared", "common", "put")
-	awaitScript      = script("shared", "common", "await")
-	sweepScript      = script("shared", "common", "sweep")
-	adoptScript      = script("shared", "common", "adopt")
-	standbyScript    = script("shared", "common", "standby")
-	promoteScript    = script("shared", "common", "promote")
-	unshadowScript   = script("shared", "common", "unshadow")
-	viewScript       = script("shared", "common", "view")
-	idleScript       = script("shared", "common", "idle")
-	experienceScript = script("shared", "common", "experience")
-	pingsScript      = script("shared", "common", "pings")
-	auditScript      = script("shared", "common", "audit")
+	registerScript   = script("common", "register")
+	heartbeatScript  = script("common", "heartbeat")
+	stateScript      = script("common", "state")
+	cordonScript     = script("common", "cordon")
+	overrideScript   = script("common", "override")
+	removeScript     = script("common", "remove")
+	confirmScript    = script("common", "confirm")
+	updateScript     = script("common", "update")
+	releaseScript    = script("common", "release")
+	putScript        = script("common", "put")
+	awaitScript      = script("common", "await")
+	sweepScript      = script("common", "sweep")
+	adoptScript      = script("common", "adopt")
+	standbyScript    = script("common", "standby")
+	promoteScript    = script("common", "promote")
+	unshadowScript   = script("common", "unshadow")
+	viewScript       = script("common", "view")
+	idleScript       = script("common", "idle")
+	experienceScript = script("common", "experience")
+	pingsScript      = script("common", "pings")
+	auditScript      = script("common", "audit")
 
 	scripts []*redis.Script
 )
 
-// script joins files of lua/ into one.
+// script joins files of lua/ into one. A line "-- include name" in them stands for the file of that name.
 func script(names ...string) *redis.Script {
-	var src strings.Builder
-	for _, name := range names {
+	read := func(name string) string {
 		b, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {
-			panic(err) // it is embedded: only a wrong name in this file gets here
+			panic(err) // it is embedded: only a wrong name in this package gets here
 		}
-		src.Write(b)
+		return string(b)
+	}
+	var src strings.Builder
+	for _, name := range names {
+		for line := range strings.Lines(read(name)) {
+			if part, ok := strings.CutPrefix(strings.TrimSpace(line), "-- include "); ok {
+				line = read(part)
+			}
+			src.WriteString(line)
+		}
 	}
 	s := redis.NewScript(src.String())
 	scripts = append(scripts, s)
 	return s
 }
 
-// run calls a script by its hash, and with its text where the server has forgotten it.
+// run calls a script by its hash, together with others that are called at the same time, and with its text where the
+// server has forgotten it.
 func (p *Pool) run(ctx context.Context, s *redis.Script, args ...any) *redis.Cmd {
-	return s.Run(ctx, p.rdb, []string{p.o.Prefix}, args...)
+	words := make([]any, 0, 4+len(args))
+	cmd := redis.NewCmd(ctx, append(append(words, "evalsha", s.Hash(), 1, p.o.Prefix), args...)...)
+	err := p.merged.do(ctx, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return s.Eval(ctx, p.rdb, []string{p.o.Prefix}, args...)
+	}
+	if err != nil && err == ctx.Err() { // cmd may be in use still
+		cmd = redis.NewCmd(ctx)
+		cmd.SetErr(err)
+	}
+	return cmd
 }
 
 // flag runs a script that answers 1, or 0 where what it is about is not there.

@@ -76,5 +76,5 @@ else
 end
 local check = ({nodes = node, leases = lease, tasks = task, queue = waiting, urgent = waiting})[what]
 for _, id in ipairs(ids) do check(id) end
-if #ids == limit then last = what == 'nodes' and ids[#ids] or string.format('%.0f', after + limit) end
+if #ids == limit then last = what == 'nodes' and ids[#ids] or string.format('%d', after + limit) end
 return {problems, attempts, last, #ids}

@@ -5,7 +5,8 @@
 -- Returns one text, which costs less than a list: "ok <task> <node> <fencing> <gpu>", "again <task> <at> <lease ms left>
 -- <attempt's record>" (the record is empty where it is not held any more), "none <task>", "reused" or
 -- "ended <task>".
--- It is the hot path: it has the short prelude only, and every call and argument in it was weighed.
+-- It is the hot path: it has no prelude, every call and argument in it was weighed, and a function is made only where it
+-- is needed.
 local P, A, call, match = KEYS[1], ARGV, redis.call, string.match
 local task, key, known = A[2], A[10], false
 
@@ -15,22 +16,22 @@ if key and call('HSETNX', P .. ':keys', key, task .. ' ' .. A[11]) == 0 then
   if digest ~= A[11] then return 'reused' end
   task, known = first, true
 end
-local function refuse(why)
-  if key and not known then call('HDEL', P .. ':keys', key) end
-  return why .. ' ' .. task
-end
-
 local taskKey = P .. ':task:' .. task
-local t = call('HMGET', taskKey, 'state', 'at', 'q')
-if t[1] then
-  local present = t[2] and match(t[2], '^%S+')
+local state, q = call('HGET', taskKey, 'state'), nil
+if state then
+  local t = call('HMGET', taskKey, 'at', 'q')
+  local present = t[1] and match(t[1], '^%S+')
+  q = t[2]
   if present and (known or present == A[1]) then -- asked again, by the same key or by a client that lost the answer
     local time, ends = call('TIME'), call('ZSCORE', P .. ':leases', present)
     local left = ends and ends - (time[1] * 1000 + math.floor(time[2] / 1000)) or 0
-    return 'again ' .. task .. ' ' .. t[2] .. ' ' .. math.max(left, 0) .. ' ' ..
+    return 'again ' .. task .. ' ' .. t[1] .. ' ' .. string.format('%d', math.max(left, 0)) .. ' ' ..
       (call('GET', P .. ':attempt:' .. present) or '')
   end
-  if t[1] == 'finished' or t[1] == 'failed' or t[1] == 'expired' then return refuse('ended') end
+  if state == 'finished' or state == 'failed' or state == 'expired' then
+    if key and not known then call('HDEL', P .. ':keys', key) end
+    return 'ended ' .. task
+  end
 end
 
 local n1, n2, n3, n4, n5 = match(A[4], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
@@ -41,8 +42,9 @@ for node in string.gmatch(A[8], '%S+') do
     local f1, f2, f3, f4, f5, gpus = match(n[3], '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$')
     f1, f2, f3, f4, f5 = f1 - n1, f2 - n2, f3 - n3, f4 - n4, f5 - n5
     if f1 >= 0 and f2 >= 0 and f3 >= 0 and f4 >= 0 and f5 >= 0 then
-      local free, gpu = string.format('%d %d %d %d %d', f1, f2, f3, f4, f5), 0
+      local free, gpu = string.format('%d %d %d %d %d', f1, f2, f3, f4, f5), '0'
       if gpus ~= '' then
+        -- include choose
         gpu, gpus = choose(gpus, n1, n2)
         if gpu then free = free .. ' ' .. gpus end
       end
@@ -58,13 +60,16 @@ for node in string.gmatch(A[8], '%S+') do
         local ms = match(call('XADD', P .. ':changes', '*', 'c', node .. ' ready ' .. free), '^%d+')
         call('HSET', nodeKey, 'f', free, 'a:' .. A[1], '')
         call('SET', P .. ':attempt:' .. A[1], task .. place .. '0 ' .. gpu .. ' ' .. A[4])
-        call('ZADD', P .. ':leases', ms + A[5], A[1])
+        call('ZADD', P .. ':leases', string.format('%d', ms + A[5]), A[1]) -- a number as it is would be written as %.17g
         local at = A[1] .. place .. gpu
-        if t[1] then
+        if state then
           call('HSET', taskKey, 'at', at)
           if key and not known then call('HSET', taskKey, 'key', key) end
           call('ZREM', P .. ':placing', task)
-          if t[3] then unqueue(task, t[3], true) end
+          if q then
+            -- include unqueue
+            unqueue(task, q, true)
+          end
         else
           if key then
             call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms, 'key', key)
@@ -78,4 +83,5 @@ for node in string.gmatch(A[8], '%S+') do
     end
   end
 end
-return refuse('none')
+if key and not known then call('HDEL', P .. ':keys', key) end
+return 'none ' .. task

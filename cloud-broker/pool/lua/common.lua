@@ -44,6 +44,10 @@
 -- Resources are added back in one place only (drop), and only when the node still lists the attempt, so that no
 -- amount is counted twice whatever order things arrive in.
 
+-- include choose
+
+-- include unqueue
+
 local P = KEYS[1]
 local ATTEMPT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
 
@@ -59,9 +63,9 @@ end
 
 local function change(text, volumes)
   if volumes then
-    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text, 'v', volumes)
+    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', '16384', '*', 'c', text, 'v', volumes)
   else
-    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 16384, '*', 'c', text)
+    redis.call('XADD', P .. ':changes', 'MAXLEN', '~', '16384', '*', 'c', text)
   end
 end
 
@@ -96,7 +100,7 @@ end
 
 local function encode(list)
   local text = {}
-  for k, v in ipairs(list) do text[k] = string.format('%.0f', v) end
+  for k, v in ipairs(list) do text[k] = string.format('%d', v) end
   return table.concat(text, ' ')
 end
 
@@ -114,9 +118,9 @@ local function token(floor)
   local f = redis.call('INCR', P .. ':fencing')
   if f <= tonumber(floor) then
     f = floor + 1
-    redis.call('SET', P .. ':fencing', string.format('%.0f', f))
+    redis.call('SET', P .. ':fencing', string.format('%d', f))
   end
-  return string.format('%.0f', f)
+  return string.format('%d', f)
 end
 
 -- held returns a reservation as {task, node, fencing, confirmed, gpu, r1 to r5}, or nil.
@@ -136,7 +140,7 @@ local function confirm(id, a, expiry)
     a[4] = '1'
     hold(id, a)
   end
-  redis.call('ZADD', P .. ':leases', expiry, id)
+  redis.call('ZADD', P .. ':leases', string.format('%d', expiry), id)
 end
 
 -- present reads where a task runs, or ran last, from its field at, and its standby from its field standby: attempt, node,

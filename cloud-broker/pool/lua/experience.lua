@@ -7,7 +7,7 @@ local v = {}
 for word in string.gmatch(redis.call('HGET', all, name) or '0 0 - - -', '%S+') do v[#v + 1] = word end
 local runs, failures = v[1] + 1, v[2] + ARGV[3]
 if runs >= WINDOW then runs, failures = runs / 2, math.floor(failures / 2) end -- what was long ago counts less
-local text = {string.format('%.0f', runs), string.format('%.0f', failures)}
+local text = {string.format('%d', runs), string.format('%d', failures)}
 for k = 3, 5 do
   local new = tonumber(ARGV[k + 1])
   if new then

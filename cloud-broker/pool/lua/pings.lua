@@ -11,7 +11,7 @@ for i = 4, #ARGV, 2 do
     known = tonumber(string.match(known, '^%S+'))
     new = known + 0.25 * (math.min(math.max(new, known / 2 - 0.5), 2 * known + 1) - known)
   end
-  redis.call('HSET', key, ARGV[i], string.format('%.3f %.0f', new, ms))
+  redis.call('HSET', key, ARGV[i], string.format('%.3f %d', new, ms))
 end
 while redis.call('HLEN', key) > tonumber(ARGV[3]) do
   local oldest, when = nil, math.huge

@@ -16,7 +16,7 @@ if override ~= ARGV[10] then return {'override', override} end
 local top = tonumber(ARGV[6])
 for i = FIRST, #ARGV, EACH do top = math.max(top, tonumber(ARGV[i + 2])) end
 if tonumber(redis.call('GET', P .. ':fencing') or '0') < top then
-  redis.call('SET', P .. ':fencing', string.format('%.0f', top))
+  redis.call('SET', P .. ':fencing', string.format('%d', top))
 end
 redis.call('SET', P .. ':generation', ARGV[9], 'NX')
 
