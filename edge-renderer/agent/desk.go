@@ -42,13 +42,12 @@ const (
 type desk struct {
 	asks     *limit.Limiter // by subject
 	failures *limit.Limiter // by address
-	logs     *limit.Limiter // by who is refused
 	under    chan struct{}  // requests under way
 	answers  answers
 }
 
 func newDesk() *desk {
-	return &desk{asks: limit.New(asksPerSecond, askBurst), failures: limit.New(failuresPerSecond, failureBurst), logs: limit.New(1./60, 1),
+	return &desk{asks: limit.New(asksPerSecond, askBurst), failures: limit.New(failuresPerSecond, failureBurst),
 		under: make(chan struct{}, maxAsks), answers: answers{byKey: map[string]*answer{}}}
 }
 
@@ -84,7 +83,7 @@ func (a *Agent) ServeTasks(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	status, body, err := a.serveAsk(w, r)
 	if err != nil {
-		status, body = a.refusedAsk(r, err)
+		status, body = a.refusedAsk(err)
 		h.Set("Content-Type", "application/problem+json")
 		switch status {
 		case http.StatusUnauthorized:
@@ -105,7 +104,10 @@ func (a *Agent) serveAsk(w http.ResponseWriter, r *http.Request) (status int, bo
 	if err != nil {
 		return 0, nil, err
 	}
-	if !a.desk.asks.Allow(claims.Subject, time.Now()) {
+	if ok, first := a.desk.asks.Allow(claims.Subject, time.Now()); !ok {
+		if first {
+			a.cfg.Logger.Warn("requests of a terminal are refused: it asks too often", "address", remote(r), "perSecond", asksPerSecond, "burst", askBurst)
+		}
 		return 0, nil, &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too many requests",
 			Detail: fmt.Sprintf("An edge takes %d requests a second of one terminal: wait a moment", asksPerSecond)}
 	}
@@ -152,6 +154,9 @@ type ask struct {
 func (a *Agent) identify(r *http.Request) (*signaling.TerminalClaims, error) {
 	address, now := remote(r), time.Now()
 	if !a.desk.failures.Left(address, now) {
+		if _, first := a.desk.failures.Allow(address, now); first {
+			a.cfg.Logger.Warn("requests are refused: too many without a valid token", "address", address)
+		}
 		return nil, &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too many requests without a valid token",
 			Detail: "Ask the broker for a token (GET /api/v1/edges), and wait a moment"}
 	}
@@ -228,19 +233,14 @@ func readAsk(w http.ResponseWriter, r *http.Request, claims *signaling.TerminalC
 	return q, nil
 }
 
-// refusedAsk is the answer to a request that is not carried out. It is logged, but not again and again for the same.
-func (a *Agent) refusedAsk(r *http.Request, err error) (status int, body []byte) {
+// refusedAsk is the answer to a request that is not carried out.
+func (a *Agent) refusedAsk(err error) (status int, body []byte) {
 	var p *signaling.Problem
 	if !errors.As(err, &p) {
 		a.cfg.Logger.Error("a terminal's request failed", "err", err)
 		p = &signaling.Problem{Code: signaling.ProblemInternal, Title: "Something went wrong on the edge", Detail: "Ask the broker instead"}
 	}
 	status = p.Code.Status()
-	if p.Code == signaling.ProblemRateLimited || p.Code == signaling.ProblemUnauthorized {
-		if a.desk.logs.Allow(string(p.Code)+" "+remote(r), time.Now()) {
-			a.cfg.Logger.Warn("requests of a terminal are refused", "address", remote(r), "code", p.Code)
-		}
-	}
 	body, err = json.Marshal(struct {
 		*signaling.Problem
 		Status int `json:"status"`

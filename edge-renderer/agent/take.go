@@ -31,6 +31,8 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 	case m.Type == signaling.ControlRelease && m.Release != nil:
 		reason := errRevoked
 		switch {
+		case m.Release.Problem != nil && m.Release.State == signaling.TaskExpired:
+			reason = fmt.Errorf("%w: %w", ending.ErrExpired, m.Release.Problem)
 		case m.Release.Problem != nil:
 			reason = m.Release.Problem
 		case m.Release.State == signaling.TaskFinished:

@@ -17,27 +17,46 @@ type Limiter struct {
 	burst int
 
 	mu      sync.Mutex
-	buckets map[string]*rate.Limiter
+	buckets map[string]*bucket
+}
+
+// bucket is what one may still do.
+type bucket struct {
+	*rate.Limiter
+	refusing bool // since it was empty, until it is half full again
 }
 
 // New returns a Limiter with buckets of burst tokens, which fill by perSecond.
 func New(perSecond float64, burst int) *Limiter {
-	return &Limiter{every: rate.Limit(perSecond), burst: burst, buckets: map[string]*rate.Limiter{}}
+	return &Limiter{every: rate.Limit(perSecond), burst: burst, buckets: map[string]*bucket{}}
 }
 
-// Allow takes a token from who's bucket at an instant, and says whether there was one.
-func (l *Limiter) Allow(who string, now time.Time) bool {
+// PerSecond is how fast buckets fill, and Burst how many tokens they hold.
+func (l *Limiter) PerSecond() float64 { return float64(l.every) }
+
+// Burst is how many tokens a bucket holds.
+func (l *Limiter) Burst() int { return l.burst }
+
+// Allow takes a token from who's bucket at an instant, and says whether there was one. first is for the log: it is true for
+// the first refusal of a burst alone.
+func (l *Limiter) Allow(who string, now time.Time) (ok, first bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	b := l.buckets[who]
 	if b == nil {
 		if len(l.buckets) >= maxKnown {
 			l.forget(now)
 		}
-		b = rate.NewLimiter(l.every, l.burst)
+		b = &bucket{Limiter: rate.NewLimiter(l.every, l.burst)}
 		l.buckets[who] = b
 	}
-	l.mu.Unlock()
-	return b.AllowN(now, 1)
+	if b.AllowN(now, 1) {
+		b.refusing = b.refusing && b.TokensAt(now) < float64(l.burst)/2
+		return true, false
+	}
+	first = !b.refusing
+	b.refusing = true
+	return false, first
 }
 
 // Left says whether there is a token in who's bucket, and takes none.
