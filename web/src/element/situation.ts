@@ -213,6 +213,6 @@ function over(now: Situation): TemplateResult {
 
 /** again is what asking anew is called. */
 function again({ state, problem }: Situation): string {
-  if (problem?.code === "pre-empted" || problem?.code === "no-free-node" || problem?.code === "data-stays") return "Wait for a place";
+  if (problem?.code === "pre-empted") return "Wait for a place";
   return state === "ended" ? "Open again" : "Retry";
 }

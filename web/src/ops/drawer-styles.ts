@@ -4,6 +4,7 @@ import { css } from "lit";
 export const drawerStyles = css`
   dialog {
     width: min(520px, 100vw);
+    max-width: 100vw;
     height: 100dvh;
     max-height: 100dvh;
     margin: 0 0 0 auto;

@@ -192,6 +192,12 @@ export const tableStyles = css`
       padding: 0;
       text-align: left;
     }
+    tbody td.right {
+      text-align: left;
+    }
+    tbody td.place {
+      text-align: right;
+    }
     tbody th {
       order: -1;
       grid-column: 1 / 3;

@@ -26,7 +26,7 @@ export const tileStyles = css`
     font-weight: 500;
   }
   .tile .figure {
-    margin: 4px 0 0;
+    margin: 4px 0 8px;
     font-size: 32px;
     font-weight: 600;
     letter-spacing: -0.02em;
