@@ -15,6 +15,7 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/cloud-broker/thumbnail"
 	"github.com/tomocast/tomocast/internal/identity"
+	"github.com/tomocast/tomocast/internal/limit"
 	"github.com/tomocast/tomocast/internal/service"
 )
 
@@ -53,9 +54,9 @@ const (
 type server struct {
 	Config
 	calls    *callMetrics
-	limits   *limiter
-	pictures *limiter
-	failures *limiter
+	limits   *limit.Limiter
+	pictures *limit.Limiter
+	failures *limit.Limiter
 	follows  *slots        // streams of tasks' events
 	watches  *slots        // streams of the pool
 	hellos   chan struct{} // signalling connections that have not said who they are
@@ -67,8 +68,8 @@ type server struct {
 func New(c Config) http.Handler {
 	s := &server{
 		Config: c, calls: newCallMetrics(c.Metrics, c.Hub, c.Dispatcher), hellos: make(chan struct{}, maxHellos),
-		limits: newLimiter(callsPerSecond, callBurst), pictures: newLimiter(picturesPerSecond, pictureBurst),
-		failures: newLimiter(failuresPerSecond, failureBurst),
+		limits: limit.New(callsPerSecond, callBurst), pictures: limit.New(picturesPerSecond, pictureBurst),
+		failures: limit.New(failuresPerSecond, failureBurst),
 		follows:  newSlots(followsEach, followsAll), watches: newSlots(watchesEach, watchesAll), beatEvery: beatEvery,
 	}
 	mux := http.NewServeMux()
