@@ -29,7 +29,7 @@ type Client struct {
 
 	// Edges are URLs of edges that are known beforehand, for the way that asks edges first.
 	Edges []string
-	// Discover finds edges in the local network, see [Discover]; nil looks for none.
+	// Discover finds edges in the local network, see [InLocalNetwork]; nil looks for none. They are asked over https alone.
 	Discover func(context.Context) ([]signaling.NearEdge, error)
 	// Check is what the terminal finds when it looks whether it can do a task itself (A13): where its resources suffice, and
 	// the user does not prefer an edge, nobody is asked. The check goes with the request otherwise, and says why. Nil: it can

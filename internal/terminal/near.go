@@ -72,7 +72,7 @@ func (c *Client) Nearest(ctx context.Context, near signaling.NearEdges, t signal
 	}
 	if c.Discover != nil {
 		if found, err := c.Discover(ctx); err == nil { // there are other edges and the broker
-			list = append(list, found...)
+			list = append(list, slices.DeleteFunc(found, func(e signaling.NearEdge) bool { return !trusted(e.URL) })...)
 		}
 	}
 	seen := map[string]bool{}
