@@ -94,9 +94,15 @@ func WriteSeries(t testing.TB, dir, study, series string, n int) {
 }
 
 // Studies is a folder of the real studies that tests are run with; the test is skipped where it is missing.
+func Studies(t testing.TB, name string) string {
+	t.Helper()
+	return Data(t, "studies", name)
+}
+
+// Data is a file or folder of the data that tests are run with; the test is skipped where it is missing.
 // TOMOCAST_TESTDATA names the directory above it, else shared/data beside one of the directories above this one is
 // taken.
-func Studies(t testing.TB, name string) string {
+func Data(t testing.TB, name ...string) string {
 	t.Helper()
 	var candidates []string
 	if root := os.Getenv("TOMOCAST_TESTDATA"); root != "" {
@@ -107,11 +113,11 @@ func Studies(t testing.TB, name string) string {
 		}
 	}
 	for _, c := range candidates {
-		path := filepath.Join(c, "studies", name)
+		path := filepath.Join(append([]string{c}, name...)...)
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
 	}
-	t.Skipf("the test studies %s are not here: set TOMOCAST_TESTDATA", name)
+	t.Skipf("the test data %s are not here: set TOMOCAST_TESTDATA", filepath.Join(name...))
 	return ""
 }
