@@ -47,8 +47,11 @@ type nodePage struct {
 type nodesOutput struct{ Body nodePage }
 
 type nodeInput struct {
-	Node string `path:"node" maxLength:"63" doc:"Id of the node."`
+	Node signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
 }
+
+// node is the one that an operation is about.
+func (in *nodeInput) node() signaling.NodeID { return in.Node }
 
 type nodeOutput struct {
 	Body struct {
@@ -70,14 +73,18 @@ type nodeTask struct {
 }
 
 type drainInput struct {
-	Node   string `path:"node" maxLength:"63" doc:"Id of the node."`
-	Within string `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 168h. Without it, it goes on as long as it wants."`
+	Node   signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
+	Within string           `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 168h. Without it, it goes on as long as it wants."`
 }
 
+func (in *drainInput) node() signaling.NodeID { return in.Node }
+
 type overrideInput struct {
-	Node string `path:"node" maxLength:"63" doc:"Id of the node."`
+	Node signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
 	Body signaling.Override
 }
+
+func (in *overrideInput) node() signaling.NodeID { return in.Node }
 
 // maxDrain bounds the time that what runs on a node may be given.
 const maxDrain = 7 * 24 * time.Hour
@@ -99,15 +106,15 @@ func (s *server) nodeOperations(a huma.API) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
 			}
-			return s.node(ctx, signaling.NodeID(in.Node))
+			return s.node(ctx, in.Node)
 		})
 	change(a, "cordon-node", http.MethodPost, "/cordon", "Keep new tasks away from a node", "What runs there goes on.",
 		func(ctx context.Context, in *nodeInput) error {
-			return s.Dispatcher.Cordon(ctx, signaling.NodeID(in.Node), true)
+			return s.Dispatcher.Cordon(ctx, in.Node, true)
 		})
 	change(a, "uncordon-node", http.MethodPost, "/uncordon", "Let tasks come to a node again", "",
 		func(ctx context.Context, in *nodeInput) error {
-			return s.Dispatcher.Cordon(ctx, signaling.NodeID(in.Node), false)
+			return s.Dispatcher.Cordon(ctx, in.Node, false)
 		})
 	change(a, "drain-node", http.MethodPost, "/drain", "Let a node take nothing new, and end",
 		"What runs there goes on, or ends when the time is up.",
@@ -116,12 +123,12 @@ func (s *server) nodeOperations(a huma.API) {
 			if err != nil {
 				return err
 			}
-			return s.Dispatcher.Drain(ctx, signaling.NodeID(in.Node), within)
+			return s.Dispatcher.Drain(ctx, in.Node, within)
 		})
 	change(a, "forget-node", http.MethodDelete, "", "Take a node out of the pool",
 		"What runs there fails. A node that lives registers again.",
 		func(ctx context.Context, in *nodeInput) error {
-			return s.Dispatcher.Forget(ctx, signaling.NodeID(in.Node))
+			return s.Dispatcher.Forget(ctx, in.Node)
 		})
 	change(a, "override-node", http.MethodPut, "/override", "Say what a node offers",
 		"In place of what it registers with, until it is taken back. What is left out stays the node's own.",
@@ -129,22 +136,29 @@ func (s *server) nodeOperations(a huma.API) {
 			if err := in.Body.Validate(); err != nil {
 				return invalid("The override cannot be used.", err)
 			}
-			return s.Dispatcher.Override(ctx, signaling.NodeID(in.Node), &in.Body)
+			return s.Dispatcher.Override(ctx, in.Node, &in.Body)
 		})
 	change(a, "restore-node", http.MethodDelete, "/override", "Let a node offer what it registers with", "",
 		func(ctx context.Context, in *nodeInput) error {
-			return s.Dispatcher.Override(ctx, signaling.NodeID(in.Node), nil)
+			return s.Dispatcher.Override(ctx, in.Node, nil)
 		})
 }
 
 // change registers an operation that changes a node and answers nothing.
-func change[I any](a huma.API, id, method, path, summary, description string, do func(context.Context, *I) error) {
+func change[I any, P interface {
+	*I
+	node() signaling.NodeID
+}](a huma.API, id, method, path, summary, description string, do func(context.Context, *I) error) {
 	o := operation(id, method, "/nodes/{node}"+path, summary, strings.TrimSpace(description+" For operators."),
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
 	o.DefaultStatus = http.StatusNoContent
 	huma.Register(a, o, func(ctx context.Context, in *I) (*struct{}, error) {
 		if err := operatorsOnly(ctx); err != nil {
 			return nil, problemOf(err)
+		}
+		if !signaling.ValidName(string(P(in).node())) {
+			return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such node.",
+				Detail: "A node's id is letters, digits, '.', '-' and '_', at most 63."})
 		}
 		return answer(&struct{}{}, do(ctx, in))
 	})
