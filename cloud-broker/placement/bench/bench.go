@@ -36,44 +36,49 @@ type Result struct {
 	Choose, Full, Scan time.Duration
 	Ratio              float64       // of Scan to Choose
 	Apply              time.Duration // a change of what one node has free
-	Load               time.Duration // building the snapshot
+	Load               time.Duration // of all nodes into the snapshot
 	MemoryMB           float64       // that the snapshot takes, MiB
 }
 
 // Run measures a pool of so many nodes in 200 zones. It is an error when choosing and scanning disagree.
-func Run(nodes int) (Result, error) {
-	f := fleet{rand.New(rand.NewPCG(1, uint64(nodes))), nodes}
-	res := Result{Nodes: nodes}
+func Run(n int) (Result, error) {
+	f := fleet{rand.New(rand.NewPCG(1, uint64(n))), n}
+	res := Result{Nodes: n}
 	before := heap()
-	start := time.Now()
-	s, err := f.snapshot(0)
+	nodes, err := f.make()
 	if err != nil {
 		return Result{}, err
 	}
-	res.Load = time.Since(start)
+	s := placement.NewSnapshot()
+	res.Load = f.fill(s, nodes)
+	nodes = nil
 	res.MemoryMB = float64(heap()-before) / (1 << 20)
-	full, err := f.snapshot(0.9)
-	if err != nil {
-		return Result{}, err
+	nodes = s.Nodes()
+	for i := range nodes {
+		if f.r.Float64() < 0.9 {
+			nodes[i].Free.EncoderSessions = 0
+		}
 	}
+	full := placement.NewSnapshot()
+	f.fill(full, nodes)
 	requests := make([]placement.Request, chosen)
 	for i := range requests {
 		requests[i] = f.request()
 	}
 	var choose, busy, scan, ratio, apply []float64
-	for range runs {
+	for run := range runs {
 		c, b := measure(s, requests), measure(full, requests)
 		var t []float64
-		for i := range requests[:scanned] {
+		for i := run * scanned; i < (run+1)*scanned; i++ {
 			start := time.Now()
 			want := s.Scan(requests[i], candidates)
 			t = append(t, time.Since(start).Seconds())
 			if got, _ := s.Candidates(requests[i], candidates); !slices.EqualFunc(got, want, same) {
-				return Result{}, fmt.Errorf("choosing among %d nodes for %+v gives another answer than scoring them all", nodes, requests[i])
+				return Result{}, fmt.Errorf("choosing among %d nodes for %+v gives another answer than scoring them all", n, requests[i])
 			}
 			want = full.Scan(requests[i], candidates)
 			if got, _ := full.Candidates(requests[i], candidates); !slices.EqualFunc(got, want, same) {
-				return Result{}, fmt.Errorf("choosing among %d nodes, most of them full, for %+v gives another answer than scoring them all", nodes, requests[i])
+				return Result{}, fmt.Errorf("choosing among %d nodes, most of them full, for %+v gives another answer than scoring them all", n, requests[i])
 			}
 		}
 		choose, busy, scan = append(choose, c), append(busy, b), append(scan, bench.Median(t))
@@ -121,6 +126,12 @@ type fleet struct {
 
 func zone(i int) string { return fmt.Sprintf("zone-%03d", i%zones) }
 
+// network is the local network that node i shares with some 16 others of its zone.
+func network(i int) netip.Prefix {
+	lan := i%zones*32 + i/zones/16%32
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(lan >> 8), byte(lan), 0}), 24)
+}
+
 func id(i int) signaling.NodeID { return signaling.NodeID(fmt.Sprintf("edge-%06d", i)) }
 
 func volume(i int) string {
@@ -128,11 +139,11 @@ func volume(i int) string {
 }
 
 // node is a node as a broker reads it from Redis: each has its own copies of everything.
-func (f *fleet) node(i int, full float64) (n signaling.Node, err error) {
+func (f *fleet) node(i int) (n signaling.Node, err error) {
 	capacity := signaling.Resources{GPUMemoryMB: 24 << 10, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 16_000, MemoryMB: 64 << 10}
 	n = signaling.Node{ID: id(i), Tier: signaling.TierEdge, State: signaling.NodeReady, Version: "v1.2.3", Zone: zone(i),
 		DistanceMs: float64(f.r.IntN(10_000)) / 1000, Renderer: "OpenGL 4.6 (NVIDIA L4/PCIe/SSE2)", Codecs: []string{"h264", "vp8", "vp9"},
-		Types: signaling.TaskTypes, Capacity: capacity, Free: capacity, Networks: []string{fmt.Sprintf("10.%d.%d.0/24", i/zones/256, i/zones%256)},
+		Types: signaling.TaskTypes, Capacity: capacity, Free: capacity, Networks: []string{network(i).String()},
 		URL: fmt.Sprintf("https://edge-%06d.example.org:8443", i), SeenAt: time.Unix(1_800_000_000, 0).UTC(),
 		Handling: map[signaling.TaskType]signaling.Handling{}}
 	for _, t := range signaling.TaskTypes {
@@ -145,9 +156,6 @@ func (f *fleet) node(i int, full float64) (n signaling.Node, err error) {
 		g := signaling.GPU{MemoryMB: capacity.GPUMemoryMB / 2, Milli: capacity.GPUMilli / 2}
 		n.GPUs, n.FreeGPUs = []signaling.GPU{g, g}, []signaling.GPU{g, g}
 	}
-	if f.r.Float64() < full {
-		n.Free.EncoderSessions = 0
-	}
 	doc, err := json.Marshal(n)
 	if err != nil {
 		return n, fmt.Errorf("write a node: %w", err)
@@ -159,16 +167,23 @@ func (f *fleet) node(i int, full float64) (n signaling.Node, err error) {
 	return own, nil
 }
 
-// snapshot makes a pool of which the share full has no encoder free, with a cost table, pings and experience.
-func (f *fleet) snapshot(full float64) (*placement.Snapshot, error) {
-	s := placement.NewSnapshot()
-	nodes, held := make([]signaling.Node, f.n), make(map[signaling.NodeID][]string, f.n)
-	var known []placement.Experience
+func (f *fleet) make() ([]signaling.Node, error) {
+	nodes := make([]signaling.Node, f.n)
 	for i := range nodes {
 		var err error
-		if nodes[i], err = f.node(i, full); err != nil {
+		if nodes[i], err = f.node(i); err != nil {
 			return nil, err
 		}
+	}
+	return nodes, nil
+}
+
+// fill makes a snapshot of nodes, each with a few series and experience, with a cost table and remembered pings. It returns how long
+// it took to load the nodes.
+func (f *fleet) fill(s *placement.Snapshot, nodes []signaling.Node) time.Duration {
+	held := make(map[signaling.NodeID][]string, len(nodes))
+	var known []placement.Experience
+	for i := range nodes {
 		for range volumes {
 			held[nodes[i].ID] = append(held[nodes[i].ID], volume(f.r.IntN(series)))
 		}
@@ -189,16 +204,19 @@ func (f *fleet) snapshot(full float64) (*placement.Snapshot, error) {
 			pinged[zone(a)][id(f.r.IntN(f.n))] = float64(f.r.IntN(60_000)) / 1000
 		}
 	}
+	start := time.Now()
 	s.Replace(nodes, held)
+	took := time.Since(start)
 	s.SetDistances(placement.NewDistances(between, cloud, 0))
 	s.SetRemembered(pinged)
 	s.SetExperience(known)
-	return s, nil
+	return took
 }
 
 func (f *fleet) request() placement.Request {
-	r := placement.Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering), Zone: zone(f.r.IntN(zones)),
-		Address: netip.AddrFrom4([4]byte{10, 0, byte(f.r.IntN(256)), 9}), MaxDistanceMs: 40, Volume: volume(f.r.IntN(series))}
+	near := f.r.IntN(f.n)
+	r := placement.Request{Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering), Zone: zone(near),
+		Address: network(near).Addr().Next(), MaxDistanceMs: 40, Volume: volume(f.r.IntN(series))}
 	for range pings {
 		r.Measured = append(r.Measured, signaling.Ping{Node: id(f.r.IntN(f.n)), Ms: float64(f.r.IntN(60_000)) / 1000})
 	}
