@@ -219,8 +219,8 @@ func (l *ledger) room(needs signaling.Resources, gpu int, ended bool) error {
 			free = free.Sub(e.Resources)
 		}
 	}
-	if !needs.Fits(free) {
-		return refuse("it has %+v left and the task takes %+v", free, needs)
+	if lacks := shortage(needs, free); lacks != "" {
+		return refuse("%s", lacks)
 	}
 	if len(l.node.GPUs) == 0 {
 		return nil
@@ -229,10 +229,28 @@ func (l *ledger) room(needs signaling.Resources, gpu int, ended bool) error {
 	if gpu < 0 || gpu >= len(gpus) {
 		return refuse("it has %d GPUs, and the task is for number %d, counted from 0", len(gpus), gpu)
 	}
-	if g := gpus[gpu]; needs.GPUMemoryMB > g.MemoryMB || needs.GPUMilli > g.Milli {
-		return refuse("its GPU %d has %+v left and the task takes %d MiB and %d thousandths", gpu, g, needs.GPUMemoryMB, needs.GPUMilli)
+	if lacks := shortage(signaling.Resources{GPUMemoryMB: needs.GPUMemoryMB, GPUMilli: needs.GPUMilli},
+		signaling.Resources{GPUMemoryMB: gpus[gpu].MemoryMB, GPUMilli: gpus[gpu].Milli}); lacks != "" {
+		return refuse("on its GPU %d %s", gpu, lacks)
 	}
 	return nil
+}
+
+// shortage says what is missing first where needs do not fit into what is free; empty where they do.
+func shortage(needs, free signaling.Resources) string {
+	for _, r := range []struct {
+		need, free int64
+		unit       string
+	}{
+		{needs.EncoderSessions, free.EncoderSessions, "encoder sessions"}, {needs.GPUMemoryMB, free.GPUMemoryMB, "MiB of GPU memory"},
+		{needs.GPUMilli, free.GPUMilli, "thousandths of a GPU"}, {needs.CPUMilli, free.CPUMilli, "thousandths of a processor core"},
+		{needs.MemoryMB, free.MemoryMB, "MiB of memory"},
+	} {
+		if r.need > r.free {
+			return fmt.Sprintf("it has %d %s left and the task takes %d", max(r.free, 0), r.unit, r.need)
+		}
+	}
+	return ""
 }
 
 // freeGPUs is what is left of each GPU. The caller has the lock.
