@@ -8,19 +8,19 @@ import (
 	"github.com/tomocast/tomocast/internal/source"
 )
 
-// spentStep is how many bytes of a file are given back at a time: each time costs a system call.
+// spentStep is about how many bytes of a file are given back at a time: each time costs a system call.
 const spentStep = 4 << 20
 
-// spent gives the pixels of a multi-frame object back, from the first one on, while its frames are decoded. What stands
-// before the pixels stays: it is looked at for every frame.
+// spent gives the pixels of a multi-frame object back while its frames are decoded, in blocks of frames that follow each
+// other: a frame that takes long, because its decoder gets no processor, keeps its own block and no more. What stands before
+// the pixels stays: it is looked at for every frame.
 type spent struct {
 	file   source.Object
-	starts []int // of each frame in the file
+	starts []int // of each block in the file, and the end of the last
+	block  []int // that a frame belongs to
 
 	mu   sync.Mutex
-	over []bool // frames that are decoded
-	next int    // the first frame that is not
-	gone int    // how far the file was given back
+	left []int // frames of a block that are not decoded yet
 }
 
 // newSpent follows the frames of a file that has been parsed; nil where nothing of it can be given back.
@@ -32,15 +32,22 @@ func newSpent(file source.Object, d *dicom.Dataset, frames []SliceInfo) *spent {
 		inflated(file, d)
 		return nil
 	}
-	s := &spent{file: file, starts: make([]int, len(frames)), over: make([]bool, len(frames))}
+	s := &spent{file: file, block: make([]int, len(frames))}
+	last, end := 0, 0
 	for i := range frames {
-		at := pages.Within(file.Data, d.StoredFrame(frames[i].Frame))
-		if at < 0 || i > 0 && at < s.starts[i-1] { // in another order than the frames
+		stored := d.StoredFrame(frames[i].Frame)
+		at := pages.Within(file.Data, stored)
+		if at < 0 || at < last { // in another order than the frames
 			return nil
 		}
-		s.starts[i] = at
+		last, end = at, max(end, at+len(stored))
+		if i == 0 || at-s.starts[len(s.starts)-1] >= spentStep {
+			s.starts, s.left = append(s.starts, at), append(s.left, 0)
+		}
+		s.block[i] = len(s.left) - 1
+		s.left[s.block[i]]++
 	}
-	s.gone = s.starts[0]
+	s.starts = append(s.starts, end)
 	return s
 }
 
@@ -58,18 +65,12 @@ func (s *spent) done(frame int) {
 	if s == nil {
 		return
 	}
+	block := s.block[frame]
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over[frame] = true
-	for s.next < len(s.over) && s.over[s.next] {
-		s.next++
-	}
-	upTo := len(s.file.Data)
-	if s.next < len(s.starts) {
-		upTo = s.starts[s.next]
-	}
-	if upTo-s.gone >= spentStep || s.next == len(s.starts) {
-		s.file.Discard(s.file.Data[s.gone:upTo])
-		s.gone = upTo
+	s.left[block]--
+	over := s.left[block] == 0
+	s.mu.Unlock()
+	if over {
+		s.file.Discard(s.file.Data[s.starts[block]:s.starts[block+1]])
 	}
 }
