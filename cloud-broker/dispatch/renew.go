@@ -22,12 +22,6 @@ type Renewal struct {
 	Parameters json.RawMessage
 }
 
-// Renew grants a task again to its creator: the same attempt with a fresh token, or a new attempt on another node
-// where the edge is lost.
-func (d *Dispatcher) Renew(ctx context.Context, p identity.Principal, id signaling.TaskID, n Renewal) (signaling.Grant, error) {
-	return d.Resume(ctx, Terminal{Principal: p}, id, n)
-}
-
 // Resume grants a task again to its creator: the same attempt with a fresh token, or, where the edge is lost, its shadow or
 // a new attempt on another node.
 func (d *Dispatcher) Resume(ctx context.Context, who Terminal, id signaling.TaskID, n Renewal) (signaling.Grant, error) {
