@@ -84,6 +84,9 @@ func allocated(cpuMilli int64) int {
 // the one that is made now; without any, the type's default.
 func (w *Workers) mode(ctx context.Context, o Order, tell func(signaling.Event)) (signaling.Handling, error) {
 	mode := w.cfg.Handling(o.Request.Type)
+	if !mode.Valid() { // nothing is configured for the type
+		mode = signaling.DefaultHandling(o.Request.Type)
+	}
 	if mode != signaling.HandlingAsk {
 		return mode, nil
 	}
