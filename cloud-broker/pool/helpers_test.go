@@ -42,10 +42,10 @@ func open(t *testing.T, rdb redis.UniversalClient, o pool.Options) fixture {
 	return fixture{p, t, ctx, rdb}
 }
 
-// age makes all leases, heartbeats and waits older, as if d had passed.
+// age makes all leases, heartbeats, waits and deadlines older, as if d had passed.
 func (f fixture) age(d time.Duration) {
 	f.t.Helper()
-	for _, set := range []string{"leases", "beats", "placing", "lost"} {
+	for _, set := range []string{"leases", "beats", "placing", "lost", "drains", "idle"} {
 		members, err := f.rdb.ZRangeWithScores(f.ctx, prefix+":"+set, 0, -1).Result()
 		f.must(err)
 		for _, m := range members {
@@ -144,3 +144,44 @@ func (f fixture) wantTask(id signaling.TaskID, state signaling.TaskState) signal
 }
 
 func name(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) }
+
+// beat sends a heartbeat of a ready node that has these attempts in its ledger.
+func (f fixture) beat(node string, attempts ...signaling.AttemptID) {
+	f.t.Helper()
+	f.must(f.Heartbeat(f.ctx, signaling.NodeID(node), signaling.Heartbeat{State: signaling.NodeReady, Attempts: attempts}))
+}
+
+// runs claims a task on a node and has its edge run it.
+func (f fixture) runs(task string, nodes ...string) signaling.Reservation {
+	f.t.Helper()
+	r := f.claim(claim(task, nodes...))
+	f.must(f.Update(f.ctx, signaling.Update{Task: r.Task, Attempt: r.Attempt.ID, State: signaling.TaskRunning}))
+	return r
+}
+
+// audited fails the test where an invariant of the pool does not hold.
+func (f fixture) audited() pool.Audit {
+	f.t.Helper()
+	a, err := f.Audit(f.ctx)
+	f.must(err)
+	if len(a.Problems) > 0 {
+		f.t.Fatalf("the pool is not as it should be: %v", a.Problems)
+	}
+	return a
+}
+
+// sweep sweeps once and returns what was released, by attempt, or by task for what held nothing.
+func (f fixture) sweep() map[string]pool.Released {
+	f.t.Helper()
+	released, _, err := f.Sweep(f.ctx, 1000)
+	f.must(err)
+	m := map[string]pool.Released{}
+	for _, r := range released {
+		if r.Attempt.ID != "" {
+			m[string(r.Attempt.ID)] = r
+		} else {
+			m[string(r.Task)] = r
+		}
+	}
+	return m
+}

@@ -48,13 +48,15 @@ if class == '' or t[3] then return {'ok', task} end
 local tags = P .. ':tags:' .. class
 local now = tonumber(redis.call('HGET', P .. ':fair', class) or '0')
 local tag = math.max(now, tonumber(redis.call('ZSCORE', tags, creator) or '0'))
-if t[4] and tonumber(t[4]) < tag then
-  tag = tonumber(t[4]) -- it had its turn, and its node did not take it
+local score = tag
+if t[4] and tonumber(t[4]) < tag then -- it had its turn, and its node did not take it: it goes before its like
+  tag = tonumber(t[4])
+  score = tag - 1e-3
 else
   redis.call('ZADD', tags, string.format('%.6f', tag + 1), creator)
 end
 local n = redis.call('HINCRBY', P .. ':fair', 'n', 1) % 1000000
-redis.call('ZADD', P .. ':' .. class, string.format('%.10f', tag + n * 1e-10), task) -- first come first where tags are equal
+redis.call('ZADD', P .. ':' .. class, string.format('%.10f', score + n * 1e-10), task) -- first come first where tags are equal
 redis.call('HINCRBY', P .. ':waits:' .. class, creator, 1)
 redis.call('HSET', tkey, 'q', class .. ' ' .. creator .. ' ' .. string.format('%.6f', tag))
 return {'ok', task}
