@@ -11,7 +11,8 @@ const (
 	// farthest is more than any distance that a node can have (signaling.Node.Validate); the sum of a few still fits
 	// into 32 bits.
 	farthest = micros(1e9)
-	// inLAN is the distance of a node in the terminal's own local network: a switch or two and no router.
+	// inLAN is the least distance of a node in the terminal's own local network: a switch or two and no router. What the node
+	// itself is said to be away from its terminals counts there, too.
 	inLAN = millisecond / 2
 )
 

@@ -237,7 +237,7 @@ func (w *world) distance(q *Request, n *signaling.Node) (float64, signaling.Basi
 	}
 	for _, text := range n.Networks {
 		if p := netip.MustParsePrefix(text); p.Contains(q.Address.Unmap()) && w.inNetwork(text) <= maxLAN {
-			return 0.5, signaling.BasisNetwork
+			return max(0.5, n.DistanceMs), signaling.BasisNetwork
 		}
 	}
 	ms, _ := w.between2(q.Zone, n.Zone)

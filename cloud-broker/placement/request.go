@@ -85,7 +85,7 @@ func (q *query) sightings(ix *index, out []sighting) []sighting {
 	}
 	for _, p := range q.lans {
 		for _, it := range ix.networks.nodes[p] {
-			out = append(out, sighting{it, inLAN, signaling.BasisNetwork})
+			out = append(out, sighting{it, max(inLAN, it.distance), signaling.BasisNetwork})
 		}
 	}
 	return out
@@ -121,7 +121,7 @@ func (q *query) distance(it *item) (micros, signaling.Basis) {
 	}
 	for _, p := range it.networks {
 		if slices.Contains(q.lans, p) {
-			return inLAN, signaling.BasisNetwork
+			return max(inLAN, it.distance), signaling.BasisNetwork
 		}
 	}
 	offset, _ := q.row.to(it.Zone)
