@@ -209,7 +209,11 @@ func TestComputeTakesWhatWasAnnounced(t *testing.T) {
 		if err := s.SendBulk(within(t), h.header, h.data); err != nil {
 			t.Fatal(err)
 		}
-		if d := event(t, s, signaling.EventTaskDone); d.Problem == nil || d.Problem.Code != signaling.ProblemBadRequest {
+		want := signaling.ProblemBadRequest
+		if name == "more" {
+			want = signaling.ProblemTooLarge
+		}
+		if d := event(t, s, signaling.EventTaskDone); d.Problem == nil || d.Problem.Code != want {
 			t.Errorf("%s: %+v", name, d)
 		}
 		e.update(signaling.TaskFailed)

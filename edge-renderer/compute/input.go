@@ -52,7 +52,11 @@ func (in *input) close() {
 func (c *conn) bulk(in *input) func(signaling.BulkHeader) (stream.Transfer, error) {
 	return func(h signaling.BulkHeader) (stream.Transfer, error) {
 		if err := in.fits(h); err != nil {
-			c.tell(eventRefused{c, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The data is not what was announced", Detail: err.Error()}})
+			p := &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The data is not what was announced", Detail: err.Error()}
+			if h.Bytes > in.announced.Bytes {
+				p.Code = signaling.ProblemTooLarge
+			}
+			c.tell(eventRefused{c, p})
 			return nil, err
 		}
 		select {
