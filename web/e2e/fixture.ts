@@ -81,6 +81,10 @@ export interface StackOptions {
   studies?: string;
   /** edges is how many there are at the start. */
   edges?: number;
+  /** sessions is how many an edge takes; without it as many as it does by itself. */
+  sessions?: number;
+  /** direct edges have an address of their own, at which pages may ask them first. */
+  direct?: boolean;
   allowedOrigins?: string[];
   /** store adds a store named "kept" for files that users keep. */
   store?: boolean;
@@ -144,11 +148,15 @@ export class Stack {
     return [this.#broker, ...this.#edges.values()].map((program) => program?.log ?? "").join("\n");
   }
 
-  /** startEdge starts an edge and waits until the broker has it. */
-  async startEdge(id: string): Promise<void> {
-    const args = ["--broker", `http://127.0.0.1:${this.#narrow?.port ?? this.#port}`, "--listen", "127.0.0.1:0", "--id", id];
+  /** startEdge starts an edge and waits until the broker has it; in a full pool, until it has been started. */
+  async startEdge(id: string, full = false): Promise<void> {
+    const { sessions, direct = false } = this.#options;
+    const port = direct ? await freePort() : 0;
+    const args = ["--broker", `http://127.0.0.1:${this.#narrow?.port ?? this.#port}`, "--listen", `127.0.0.1:${port}`, "--id", id];
+    if (direct) args.push("--direct-url", `ws://127.0.0.1:${port}`);
+    if (sessions !== undefined) args.push("--max-sessions", String(sessions));
     this.#edges.set(id, new Program("edge-renderer", args, { TOMOCAST_EDGE_SECRET: this.#secret }));
-    await this.#answers("/readyz?session=1");
+    await this.#answers(full ? "/readyz" : "/readyz?session=1");
   }
 
   /** killEdge ends an edge as a power failure would. */

@@ -102,7 +102,7 @@ export interface Explained {
   within?: string[];
   needs: Resources;
   summary: string;
-  nodes: Verdict[];
+  verdicts: Verdict[];
 }
 
 /** NodeFilters narrow the list at the broker; empty fields do not count. */

@@ -146,7 +146,7 @@ export class ExplainPanel extends LitElement {
   #outcome(): TemplateResult | typeof nothing {
     const found = this.found;
     if (found === undefined) return nothing;
-    const chosen = found.nodes.find(({ fits }) => fits);
+    const chosen = found.verdicts.find(({ fits }) => fits);
     const place = [
       found.site && `site ${found.site}`, found.zone && `zone ${found.zone}`, found.maxDistanceMs && `at most ${found.maxDistanceMs} ms away`,
       found.within && `data stays in ${found.within.join(", ")}`,
@@ -155,9 +155,9 @@ export class ExplainPanel extends LitElement {
     return html`<div class="outcome ${chosen === undefined ? "none" : ""}">${chosen === undefined ? icons.warning : icons.done}
         <div><p><b>${chosen === undefined ? (found.whenFull === "queue" ? "It would wait in the queue." : "It would be refused.") : `It would run on ${chosen.node}.`}</b> ${sentence(found.summary)}</p>
           <p>${sentence(place.join("; "))}</p></div></div>
-      ${found.nodes.length === 0 ? nothing : html`<div class="scroll"><table aria-label="Verdicts">
+      ${found.verdicts.length === 0 ? nothing : html`<div class="scroll"><table aria-label="Verdicts">
         <thead><tr><th scope="col">Node</th><th scope="col">Verdict</th><th scope="col" class="right">Distance</th><th scope="col" class="right">Cost</th><th scope="col">Made of</th></tr></thead>
-        <tbody>${found.nodes.map((verdict) => row(verdict, verdict === chosen))}</tbody></table></div>`}`;
+        <tbody>${found.verdicts.map((verdict) => row(verdict, verdict === chosen))}</tbody></table></div>`}`;
   }
 
   async #ask(form: HTMLFormElement): Promise<void> {
