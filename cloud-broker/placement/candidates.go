@@ -54,6 +54,8 @@ type search struct {
 	items []*item              // holders of the volume
 	side  [len(tiers)][]choice // those of them that fit, best first
 	out   []choice
+	text  []byte
+	cuts  []int
 }
 
 var searches = sync.Pool{New: func() any { return &search{apart: map[*item]filter{}} }}

@@ -117,7 +117,7 @@ func (s *Snapshot) Explain(r Request, limit int) []Verdict {
 	for i := range run.out {
 		c := &run.out[i]
 		v := Verdict{Node: c.it.ID, Tier: c.it.Tier, State: c.it.State, Zone: c.it.Zone, DistanceMs: c.distance.ms(), Basis: c.basis,
-			CostMs: c.cost.ms(), Terms: w.terms(nil, c.it, c.distance, c.basis, c.preferred)}
+			CostMs: c.cost.ms(), Terms: w.terms(nil, c, string(w.distance(nil, c.it, c.basis)))}
 		v.Rejected = run.q.rejections(c.it, c.distance)
 		v.Fits = v.Rejected == ""
 		out = append(out, v)
@@ -223,10 +223,10 @@ func (q *query) rejections(it *item, d micros) string {
 	}
 	if it.Tier != signaling.TierCloud {
 		if d > q.limit {
-			parts = append(parts, "is too far away: "+text(d)+", at most "+text(q.limit))
+			parts = append(parts, "is too far away: "+d.String()+", at most "+q.limit.String())
 		}
 		if d >= q.cloud {
-			parts = append(parts, "is no nearer than the cloud, which is "+text(q.cloud)+" away")
+			parts = append(parts, "is no nearer than the cloud, which is "+q.cloud.String()+" away")
 		}
 	}
 	// What is free is told whatever the state.

@@ -7,31 +7,50 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// candidates makes candidates of the choices, with their terms and reasons.
+// candidates makes candidates of the choices, with their terms and reasons. What differs between them is written into one
+// buffer and cut from one string: text would else be most of what a search costs.
 func (s *search) candidates(ix *index) []Candidate {
 	q := &s.q
-	out := make([]Candidate, len(s.out))
-	terms := make([]signaling.Term, 0, 2*len(s.out)) // the candidates' terms and reasons are parts of these
-	reasons := make([]string, 0, 3*len(s.out))
-	w := words{q: q, weighed: ix.weighed[q.kind] > 0, takes: "takes " + string(q.Type) + " tasks and has what this one needs free"}
+	w := words{q: q, weighed: ix.weighed[q.kind] > 0}
+	text, cuts := s.text[:0], s.cuts[:0]
 	edges, rank := 0, 0
 	for i := range s.out {
 		c := &s.out[i]
 		if c.it.tier > 0 && (i == 0 || s.out[i-1].it.tier == 0) {
 			edges, rank = i, 0
 		}
+		text = w.first(text, s.out[i-rank:], rank, edges)
+		cuts = append(cuts, len(text))
+		text = w.distance(text, c.it, c.basis)
+		cuts = append(cuts, len(text))
+		text = passed(text, c.passed)
+		cuts = append(cuts, len(text))
+		rank++
+	}
+	s.text, s.cuts = text, cuts
+	all, from := string(text), 0
+	next := func() string {
+		part := all[from:cuts[0]]
+		from, cuts = cuts[0], cuts[1:]
+		return part
+	}
+	out := make([]Candidate, len(s.out))
+	terms := make([]signaling.Term, 0, 2*len(s.out)) // the candidates' terms and reasons are parts of these
+	reasons := make([]string, 0, 3*len(s.out))
+	takes := "takes " + string(q.Type) + " tasks and has what this one needs free"
+	for i := range s.out {
+		c := &s.out[i]
 		out[i] = Candidate{Node: c.it.ID, Tier: tiers[c.it.tier], DistanceMs: c.distance.ms(), Basis: c.basis,
 			Holds: q.byVolume && (c.preferred || c.it.holds(q.volume))}
-		from := len(terms)
-		terms = w.terms(terms, c.it, c.distance, c.basis, c.preferred)
-		out[i].Terms = slices.Clip(terms[from:])
-		at := len(reasons)
-		reasons = append(reasons, w.first(s.out[i-rank:], rank, edges), w.takes)
-		if c.passed > 0 {
-			reasons = append(reasons, w.passed(c.passed))
+		at, first := len(terms), next()
+		terms = w.terms(terms, c, next())
+		out[i].Terms = slices.Clip(terms[at:])
+		at = len(reasons)
+		reasons = append(reasons, first, takes)
+		if full := next(); full != "" {
+			reasons = append(reasons, full)
 		}
 		out[i].Reasons = slices.Clip(reasons[at:])
-		rank++
 	}
 	return out
 }
@@ -40,90 +59,113 @@ func (s *search) candidates(ix *index) []Candidate {
 type words struct {
 	q       *query
 	weighed bool // history counts for this type
-	takes   string
-	last    int // what passed said last, which many candidates share
-	said    string
 }
 
-func text(m micros) string { return strconv.FormatFloat(m.ms(), 'f', -1, 64) + " ms" }
+// append appends the milliseconds.
+func (m micros) append(to []byte) []byte {
+	return append(strconv.AppendFloat(to, m.ms(), 'f', -1, 64), " ms"...)
+}
+
+func (m micros) String() string { return string(m.append(nil)) }
+
+// number appends "number 2" for rank 1.
+func number(to []byte, rank int) []byte {
+	return strconv.AppendInt(append(to, "number "...), int64(rank)+1, 10)
+}
 
 // first says where a candidate is in the order of its tier: tier are the tier's choices, of which it is number rank, from 0, and
 // edges is the number of candidates among the edges.
-func (w *words) first(tier []choice, rank, edges int) string {
+func (w *words) first(to []byte, tier []choice, rank, edges int) []byte {
 	c := &tier[rank]
-	name := string(tiers[c.it.tier])
-	away := text(c.distance) + " away"
 	if c.preferred {
-		why := "has this series loaded already, " + away
-		if rank > 0 && tier[rank-1].preferred {
-			why = "number " + strconv.Itoa(rank+1) + " of those that have this series loaded already, " + away
-		}
-		for i := range tier {
-			if o := &tier[i]; o.it.tier == c.it.tier && !o.preferred && o.distance < c.distance {
-				return why + "; the next free " + name + " node without it is " + text(o.distance) + " away"
-			}
-		}
-		return why
+		return w.holder(to, tier, rank)
 	}
-	by, best := " by distance of the free ", "nearest free "
-	if w.weighed {
-		by, best = " by distance and history of the free ", "best by distance and history of the free "
-	}
-	if rank > 0 {
-		return "number " + strconv.Itoa(rank+1) + by + name + " nodes, " + away
-	}
-	if w.weighed {
-		name += " nodes"
-	} else if c.it.tier > 0 {
-		name += " node"
+	cloud := c.it.tier > 0
+	if cloud && rank == 0 && edges == 0 {
+		to = append(to, "no edge is free: "...)
 	}
 	switch {
-	case c.it.tier == 0:
-		return best + name + ", " + away
-	case edges == 0:
-		return "no edge is free: " + best + name + ", " + away
+	case rank > 0 && w.weighed:
+		to = append(number(to, rank), " by distance and history of the free "...)
+	case rank > 0:
+		to = append(number(to, rank), " by distance of the free "...)
+	case w.weighed:
+		to = append(to, "best by distance and history of the free "...)
+	default:
+		to = append(to, "nearest free "...)
 	}
-	return best + name + ", if no edge is free any more, " + away
+	to = append(to, tiers[c.it.tier]...)
+	switch {
+	case rank > 0 || w.weighed:
+		to = append(to, " nodes"...)
+	case cloud:
+		to = append(to, " node"...)
+	}
+	if cloud && rank == 0 && edges > 0 {
+		to = append(to, ", if no edge is free any more"...)
+	}
+	return append(c.distance.append(append(to, ", "...)), " away"...)
 }
 
-func (w *words) passed(n int) string {
-	if n != w.last {
-		w.last, w.said = n, strconv.Itoa(n)+" others that were looked at are full, too far or not ready"
-		if n == 1 {
-			w.said = "1 other that was looked at is full, too far or not ready"
+// holder says of a node that it is preferred since it holds the volume.
+func (w *words) holder(to []byte, tier []choice, rank int) []byte {
+	c := &tier[rank]
+	if rank > 0 && tier[rank-1].preferred {
+		to = append(number(to, rank), " of those that have this series loaded already, "...)
+	} else {
+		to = append(to, "has this series loaded already, "...)
+	}
+	to = append(c.distance.append(to), " away"...)
+	for i := range tier {
+		if o := &tier[i]; o.it.tier == c.it.tier && !o.preferred && o.distance < c.distance {
+			to = append(append(to, "; the next free "...), tiers[c.it.tier]...)
+			return append(o.distance.append(append(to, " node without it is "...)), " away"...)
 		}
 	}
-	return w.said
+	return to
 }
 
-// terms appends what a node's cost is made of.
-func (w *words) terms(out []signaling.Term, it *item, d micros, basis signaling.Basis, preferred bool) []signaling.Term {
-	out = append(out, signaling.Term{Name: "distance", Ms: d.ms(), Reason: w.distance(it, basis)})
-	if p := it.past(w.q.kind); p != nil {
-		out = append(out, signaling.Term{Name: "history", Ms: micros(p.term).ms(), Reason: p.reason()})
+// passed says that n nodes were looked at before and do not fit, where there were any.
+func passed(to []byte, n int) []byte {
+	switch n {
+	case 0:
+		return to
+	case 1:
+		return append(to, "1 other that was looked at is full, too far or not ready"...)
 	}
-	if preferred {
-		out = append(out, signaling.Term{Name: "locality", Ms: -nearEnough.ms(), Reason: "it has this series loaded already"})
+	return append(strconv.AppendInt(to, int64(n), 10), " others that were looked at are full, too far or not ready"...)
+}
+
+// terms appends what a choice's cost is made of; distance says how that is known.
+func (w *words) terms(to []signaling.Term, c *choice, distance string) []signaling.Term {
+	to = append(to, signaling.Term{Name: "distance", Ms: c.distance.ms(), Reason: distance})
+	if p := c.it.past(w.q.kind); p != nil {
+		to = append(to, signaling.Term{Name: "history", Ms: micros(p.term).ms(), Reason: p.reason()})
 	}
-	return out
+	if c.preferred {
+		to = append(to, signaling.Term{Name: "locality", Ms: -nearEnough.ms(), Reason: "it has this series loaded already"})
+	}
+	return to
 }
 
 // distance says how the distance of a node is known.
-func (w *words) distance(it *item, basis signaling.Basis) string {
+func (w *words) distance(to []byte, it *item, basis signaling.Basis) []byte {
 	switch basis {
 	case signaling.BasisMeasured:
-		return "round trip that the terminal measured"
+		return append(to, "round trip that the terminal measured"...)
 	case signaling.BasisRemembered:
-		return "round trip that terminals of zone " + w.q.Zone + " measured"
+		return append(append(append(to, "round trip that terminals of zone "...), w.q.Zone...), " measured"...)
 	case signaling.BasisNetwork:
-		return "it is in the terminal's local network"
+		return append(to, "it is in the terminal's local network"...)
 	}
 	offset, ok := w.q.row.to(it.Zone)
 	switch {
 	case !ok:
-		return "configured: round trip to its terminals"
+		return append(to, "configured: round trip to its terminals"...)
 	case it.Zone == w.q.Zone:
-		return "configured: in the terminal's zone " + it.Zone
+		return append(append(to, "configured: in the terminal's zone "...), it.Zone...)
 	}
-	return "configured: " + text(offset) + " from zone " + w.q.Zone + " to " + it.Zone + ", " + text(it.distance) + " there"
+	to = append(append(offset.append(append(to, "configured: "...)), " from zone "...), w.q.Zone...)
+	to = append(append(append(to, " to "...), it.Zone...), ", "...)
+	return append(it.distance.append(to), " there"...)
 }
