@@ -13,6 +13,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -216,4 +217,46 @@ func TestTokensThatAreNotTaken(t *testing.T) {
 	if !who.Urgent || who.Zone != "ward-3" {
 		t.Errorf("%+v", who)
 	}
+}
+
+// TestA3ATerminalBehindAProxyIsFoundByItsOwnAddress has a proxy that is trusted and one that is not.
+func TestA3ATerminalBehindAProxyIsFoundByItsOwnAddress(t *testing.T) {
+	places := written(t, "sites.yaml", "sites:\n  - name: north\n    zones: [ward-3]\n    networks: [10.1.2.0/24]\n    max-distance-ms: 15\n")
+	trusting, plain := start(t, "--sites", places, "--trusted-proxies", "127.0.0.0/8"), start(t, "--sites", places)
+	zone := func(b *running, forwarded string) string {
+		near := decode[signaling.NearEdges](t, b.ask("GET", "/api/v1/edges", "", "X-Forwarded-For", forwarded), 200)
+		if (near.Zone != "") != (near.MaxDistanceMs == 15) || near.Edges == nil || near.Token == "" {
+			t.Errorf("%+v", near)
+		}
+		return near.Zone
+	}
+	for forwarded, want := range map[string]string{
+		"10.1.2.7": "ward-3", "10.9.9.9, 10.1.2.7": "ward-3", "10.1.2.7, 10.9.9.9": "", "10.1.2.7, 127.0.0.1": "ward-3", "nonsense": "",
+	} {
+		if got := zone(trusting, forwarded); got != want {
+			t.Errorf("%s: %q, want %q", forwarded, got, want)
+		}
+		if got := zone(plain, forwarded); got != "" {
+			t.Errorf("%s is believed of anyone", forwarded)
+		}
+	}
+	x := decode[dispatch.Explained](t, plain.ask("POST", "/api/v1/explain", `{"request":{"type":"rendering"},"address":"10.1.2.200"}`), 200)
+	if x.Site != "north" || x.Zone != "ward-3" || x.MaxDistanceMs != 15 {
+		t.Errorf("%+v", x)
+	}
+}
+
+// TestA3PingsOfATerminalAreKeptForItsZone tells the broker round trips outside of a request.
+func TestA3PingsOfATerminalAreKeptForItsZone(t *testing.T) {
+	eachRedis(t, func(t *testing.T, args ...string) {
+		b := start(t, args...)
+		b.join(newNode("near"))
+		if r := b.ask("POST", "/api/v1/edges/pings", `{"zone":"ward-3","pings":[{"node":"near","ms":4.5},{"node":"unknown","ms":3}]}`); r.status != 204 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		b.eventually("they are kept", func() bool {
+			known, err := b.pooled.Load().Pings(t.Context())
+			return err == nil && known["ward-3"]["near"] == 4.5
+		})
+	})
 }

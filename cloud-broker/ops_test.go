@@ -533,3 +533,25 @@ func TestThePageOfOperators(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesOfOtherOriginsMayWatchAndChange lets a portal's own page for operators do what this one does.
+func TestPagesOfOtherOriginsMayWatchAndChange(t *testing.T) {
+	const allowed, foreign = "https://portal.example.org", "https://evil.example"
+	b := start(t, "--allowed-origins", allowed)
+	for origin, want := range map[string]string{allowed: allowed, foreign: ""} {
+		h := b.do("OPTIONS", "/api/v1/nodes/near/override", "", "Origin", origin, "Access-Control-Request-Method", "PUT").header
+		if h.Get("Access-Control-Allow-Origin") != want || (want != "") != strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") {
+			t.Errorf("%s: %v", origin, h)
+		}
+		s := b.listen("/api/v1/pool/events", "Authorization", "Bearer "+localToken, "Origin", origin)
+		if got := s.answer.Header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s may read: %q", origin, got)
+		}
+	}
+	cookie, _, _ := strings.Cut(b.get("/").header.Get("Set-Cookie"), ";")
+	for _, path := range []string{"/api/v1/pool/events", "/api/v1/nodes"} {
+		if r := b.do("GET", path, "", "Cookie", cookie, "Origin", foreign); r.status != 403 {
+			t.Errorf("%s with the cookie from a foreign page: %d", path, r.status)
+		}
+	}
+}
