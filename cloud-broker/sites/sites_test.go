@@ -96,6 +96,33 @@ func TestA3TerminalsAreFoundByAddress(t *testing.T) {
 	}
 }
 
+// TestA7ASiteSetsALimit, and what else its terminals' requests are held to.
+func TestA7ASiteSetsALimit(t *testing.T) {
+	c, err := Parse([]byte("sites:\n  - {name: a, zones: [a], max-distance-ms: 12.5}\n  - {name: b, zones: [b], when-full: refuse, shadows: on}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := c.SiteOf("a"), c.SiteOf("b"); a.MaxDistanceMs != 12.5 || a.WhenFull != "" || b.MaxDistanceMs != 0 || b.WhenFull != signaling.WhenFullRefuse || b.NoShadows {
+		t.Errorf("%+v, %+v", a, b)
+	}
+}
+
+// TestA10FitIsSetByHand: what the file has of a node stands in place of what the node says.
+func TestA10FitIsSetByHand(t *testing.T) {
+	c, err := Parse([]byte(Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := signaling.Node{ID: "edge-7", Types: signaling.TaskTypes, DistanceMs: 9,
+		Capacity: signaling.Resources{GPUMemoryMB: 1 << 20, GPUMilli: 4000, EncoderSessions: 2, CPUMilli: 64_000, MemoryMB: 1 << 20}}
+	o := c.Nodes["edge-7"]
+	n := o.Apply(own)
+	if len(n.Types) != 2 || n.Zone != "north-scan" || n.DistanceMs != 1.5 ||
+		n.Capacity != (signaling.Resources{GPUMemoryMB: 16384, GPUMilli: 1000, EncoderSessions: 2, CPUMilli: 8000, MemoryMB: 32768}) {
+		t.Errorf("%+v", n)
+	}
+}
+
 func TestNoConfigurationKnowsNothing(t *testing.T) {
 	var c *Config
 	if s, z := c.Locate("a", netip.MustParseAddr("10.0.0.1")); s != nil || z != "a" {

@@ -91,6 +91,21 @@ func Run(n int) (Result, error) {
 	return res, nil
 }
 
+// Rows are the figures with the bars that they have to meet.
+func (r Result) Rows() []bench.Row {
+	of := fmt.Sprintf(" among %d nodes in %d zones", r.Nodes, zones)
+	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	return []bench.Row{
+		{Name: "choosing" + of, Value: us(r.Choose), Unit: "us"},
+		{Name: "choosing" + of + ", 9 of 10 full", Value: us(r.Full), Unit: "us"},
+		{Name: "scoring every node" + of, Value: us(r.Scan), Unit: "us"},
+		{Name: "scoring every node / choosing" + of, Value: r.Ratio, Unit: "x", Bar: 20, BarIs: bench.AtLeast},
+		{Name: "noting a change" + of, Value: us(r.Apply), Unit: "us"},
+		{Name: "loading all" + of, Value: us(r.Load) / 1e3, Unit: "ms"},
+		{Name: "memory of a snapshot" + of, Value: r.MemoryMB, Unit: "MiB", Bar: 200, BarIs: bench.AtMost},
+	}
+}
+
 func duration(seconds []float64) time.Duration {
 	return time.Duration(bench.Median(seconds) * float64(time.Second))
 }

@@ -11,6 +11,11 @@ func TestRun(t *testing.T) {
 	if res.Choose <= 0 || res.Full <= 0 || res.Scan <= 0 || res.Apply <= 0 || res.Load <= 0 || !(res.Ratio > 0) || !(res.MemoryMB > 0) {
 		t.Errorf("%+v", res)
 	}
+	for _, row := range res.Rows() {
+		if !(row.Value > 0) {
+			t.Errorf("%+v", row)
+		}
+	}
 }
 
 func BenchmarkRun(b *testing.B) {
