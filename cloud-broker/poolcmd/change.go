@@ -73,7 +73,7 @@ func drain(ctx context.Context, f *service.Flags, args []string, out io.Writer) 
 			return fmt.Errorf("%w: --within %v: 1s to 168h", service.ErrUsage, *within)
 		}
 		query.Set("within", within.String())
-		done = "drains; what runs there ends within " + within.String()
+		done = "drains; what runs there ends within " + span(*within)
 	}
 	c, err := connect()
 	if err != nil {

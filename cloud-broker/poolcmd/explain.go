@@ -165,6 +165,9 @@ func queue(ctx context.Context, f *service.Flags, args []string, out io.Writer) 
 	})
 }
 
+// shownHash is how much is shown of the hash that stands for who asked: enough to tell one from another.
+const shownHash = 8
+
 func printQueue(w io.Writer, at moment, tasks []waiting) {
 	if len(tasks) == 0 {
 		fmt.Fprintln(w, "Nothing waits.")
@@ -184,7 +187,7 @@ func printQueue(w io.Writer, at moment, tasks []waiting) {
 		if q.Urgent {
 			urgent = "yes"
 		}
-		t.add(strconv.Itoa(place), string(q.Task), strings.TrimSuffix(string(q.Type)+" "+q.Operation, " "), q.Creator, q.Zone, at.ago(q.Since), wait, urgent,
+		t.add(strconv.Itoa(place), string(q.Task), strings.TrimSuffix(string(q.Type)+" "+q.Operation, " "), q.Creator[:min(len(q.Creator), shownHash)], q.Zone, at.ago(q.Since), wait, urgent,
 			resourcesText(q.Needs), q.Reason)
 	}
 	t.print(w)

@@ -222,7 +222,7 @@ func (n *node) print(w io.Writer, at moment) {
 	}
 	runs := table{titles: []string{"TASK", "TYPE", "STATE", ">SINCE", ">GPU", "ATTEMPT", ">FENCING", "AS"}}
 	for _, r := range n.Tasks {
-		as := "the task itself"
+		as := "task"
 		if r.Shadow {
 			as = "shadow"
 		}

@@ -291,6 +291,11 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{90 * time.Second: "1m30s", 10 * time.Minute: "10m", 10 * time.Second: "10s", time.Hour: "1h", 90 * time.Minute: "1h30m"} {
+		if got := span(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
 	for d, want := range map[time.Duration]string{
 		-time.Second: "0s", 0: "0s", 119 * time.Second: "119s", 2 * time.Minute: "2m", 119 * time.Minute: "119m", 47 * time.Hour: "47h", 72 * time.Hour: "3d",
 	} {

@@ -91,6 +91,18 @@ func short(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
 
+// span is a duration as it is written for a flag: 90s, 10m, 1h30m.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // of is what is used of what there is, in units of so many.
 func of(used, all, unit int64) string {
 	if all == 0 {
