@@ -339,8 +339,7 @@ func TestEdgeAsAnOperatorHasIt(t *testing.T) {
 			Capacity: signaling.DefaultResources(signaling.Rendering)}
 		change(&n)
 		e.send(e.link, signaling.Control{Type: signaling.ControlConfigure, Node: &n})
-		e.send(e.link, signaling.Control{Type: "ask back", ID: "b/x"}) // messages are taken in their order
-		e.answer("b/x")
+		e.inStep()
 	}
 	for n, c := range []struct {
 		change func(*signaling.Node)
