@@ -89,6 +89,10 @@ func (d *Dispatcher) move(ctx context.Context, who Terminal, t signaling.Task, n
 	}
 	g, err := d.place(ctx, &j)
 	if errors.Is(err, errFull) {
+		// Its terminal is there and asks again: for so long the task is kept.
+		if _, err := d.Pool.Await(ctx, t.ID); err != nil {
+			d.Log.Warn("a task that waits for its edge could not be kept", "task", t.ID, "error", err)
+		}
 		err = d.noFreeNode(&j)
 	}
 	return g, err

@@ -192,7 +192,7 @@ func TestNoPatientDataInLogsAndMetrics(t *testing.T) {
 			}
 			measured += string(body)
 		}
-		for _, name := range []string{"tomocast_build_info", "tomocast_grants_total{answer=\"edge-assigned\"} 1", "tomocast_edges_linked 1"} {
+		for _, name := range []string{"tomocast_build_info", "tomocast_grants_total{answer=\"edge-assigned\",type=\"rendering\"} 1", "tomocast_edges_linked 1"} {
 			if !strings.Contains(measured, name) {
 				t.Errorf("no metric %s", name)
 			}

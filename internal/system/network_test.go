@@ -119,7 +119,7 @@ func certificate(t *testing.T) (certFile, keyFile string, trust *tls.Config) {
 }
 
 // freeAddress is an address on this machine that nothing listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,7 +137,7 @@ func TestDirectSignalling(t *testing.T) {
 	address := freeAddress(t)
 	file, private := tokenKey(t)
 	s := start(t, "--token-key-file", file)
-	s.edge("near", "--listen", address, "--tls-cert", cert, "--tls-key", key, "--direct-url", "wss://"+address)
+	s.edge("near", "--listen", address, "--tls-cert", cert, "--tls-key", key, "--direct-url", "wss://"+address, "--allowed-origins", "https://portal.example.org")
 	g := s.submit(rendering(chest))
 	if !strings.HasPrefix(g.SignalingURL, "wss://"+address+"/") || strings.Contains(g.SignalingURL, g.Token) {
 		t.Fatalf("signalling URL %s", g.SignalingURL)
@@ -169,6 +169,11 @@ func TestDirectSignalling(t *testing.T) {
 	}
 	if _, _, err := dialer.DialContext(s.ctx, g.SignalingURL, http.Header{"Origin": {"https://evil.example"}}); err == nil {
 		t.Error("a page of any origin may signal")
+	}
+	if ws, _, err := dialer.DialContext(s.ctx, g.SignalingURL, http.Header{"Origin": {"https://portal.example.org"}}); err != nil {
+		t.Errorf("a page of the named origin may not signal: %v", err)
+	} else {
+		_ = ws.Close()
 	}
 	s.broker.kill()
 	x.Disconnect()

@@ -170,8 +170,13 @@ func TestEdgeKilledAndNoOtherThere(t *testing.T) {
 		if state := s.task(x.Grant().Task).State; state != signaling.TaskPlacing {
 			t.Errorf("the task that waits is %s", state)
 		}
-		s.eventually("the node is lost", func() bool { return s.node("only").State == signaling.NodeLost })
+		// Its terminal keeps asking, as pages do; a task that nobody asks for does not wait.
+		s.eventually("the node is lost", func() bool {
+			wantProblem(t, renew(nil), signaling.ProblemNoFreeNode)
+			return s.node("only").State == signaling.NodeLost
+		})
 		s.within(time.Minute, "the task that nobody asked for has failed", func() bool {
+			wantProblem(t, renew(nil), signaling.ProblemNoFreeNode)
 			task := s.task(forgotten.Grant().Task)
 			return task.State == signaling.TaskFailed && task.Reason == "node only was lost: its heartbeats stopped"
 		})

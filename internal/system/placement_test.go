@@ -15,7 +15,7 @@ import (
 func TestA1TaskTypesAreAFilter(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.edge("near")
+	s.edge("near", "--types", "rendering")
 	for _, kind := range signaling.TaskTypes {
 		r := signaling.TaskRequest{Type: kind, Series: &chest}
 		if kind == signaling.Rendering {
