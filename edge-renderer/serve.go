@@ -198,7 +198,7 @@ func serve(ctx context.Context, args []string) error {
 	computing := compute.Config{Node: node.ID, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers, Logger: log}
 	var a *agent.Agent
 	a = agent.New(agent.Config{
-		Broker: broker, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Logger: log,
+		Broker: broker, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Metrics: agent.NewMetrics(registry), Logger: log,
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},
 		Alone:   func(r signaling.SeriesRef) bool { return *s.alone && sources.Has(r.Source) },
 		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {

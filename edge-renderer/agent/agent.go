@@ -57,8 +57,9 @@ type Config struct {
 	// Alone says whether the edge may show a series while the broker, which says who may see what, is out of reach; nil: none.
 	Alone func(signaling.SeriesRef) bool
 	// Load measures the node; it is called from one goroutine.
-	Load   func() signaling.Load
-	Logger *slog.Logger
+	Load    func() signaling.Load
+	Metrics *Metrics // nil: nothing is counted
+	Logger  *slog.Logger
 }
 
 // Agent is an edge's membership in a pool.

@@ -51,7 +51,8 @@ type broker struct {
 	keys [][]byte
 	// asked answers what the edge asks; nil: nothing is answered.
 	asked func(signaling.Control) *signaling.Control
-	// stop ends the edge that start has started.
+	// edge is what start has started, and stop ends it.
+	edge *agent.Agent
 	stop func() error
 }
 
@@ -153,6 +154,7 @@ func (b *broker) start() *signaling.Conn {
 				Workers: workers, Logger: quiet, Changed: changed})
 		},
 	})
+	b.edge = a
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()

@@ -69,7 +69,10 @@ func (a *Agent) ask(ctx context.Context, q ask, r *http.Request) (status int, an
 		return a.forward(ctx, accept, r, err)
 	}
 	confirmed = true
-	if err != nil { // the broker's pool learns of it by a registration
+	if err == nil {
+		a.cfg.Metrics.count("accepted")
+	} else { // the broker's pool learns of it by a registration
+		a.cfg.Metrics.count("alone")
 		a.relink()
 	}
 	g, err := a.grant(i, r, reason)
@@ -210,6 +213,7 @@ func (a *Agent) forward(ctx context.Context, accept *signaling.Accept, r *http.R
 		if events, err := a.cfg.Public.Parse(p.Events); err == nil {
 			p.Events = events.String()
 		}
+		a.cfg.Metrics.count("forwarded")
 		return http.StatusAccepted, &p, nil
 	case m.Problem != nil:
 		return 0, nil, m.Problem

@@ -83,6 +83,7 @@ func (a *Agent) ServeTasks(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	status, body, err := a.serveAsk(w, r)
 	if err != nil {
+		a.cfg.Metrics.count("refused")
 		status, body = a.refusedAsk(err)
 		h.Set("Content-Type", "application/problem+json")
 		switch status {
