@@ -3,7 +3,10 @@ package compute_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -327,5 +330,84 @@ func TestComputeEnded(t *testing.T) {
 	}
 	if u := e.update(signaling.TaskFailed); u.Reason != "An urgent task came" {
 		t.Errorf("%+v", u)
+	}
+}
+
+// A terminal whose edge goes away in the middle comes back to its task at the node that the broker names then, and sends its
+// data there.
+func TestA4ComputeGoesOnAtAnotherEdge(t *testing.T) {
+	request, data := reconstruction(t)
+	held := make(chan struct{}) // the first edge never gets to computing
+	first := start(t, task.Config{Handling: func(signaling.TaskType) signaling.Handling { <-held; return "" }}, request, nil)
+	t.Cleanup(func() { close(held) })
+	second := start(t, task.Config{}, request, func(_ *edge, c *compute.Config) { c.Instruction.Attempt.ID = "a-2" })
+	var renewed atomic.Int32
+	mux := http.NewServeMux()
+	grant := func(w http.ResponseWriter, status int, at *edge, attempt signaling.AttemptID) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(signaling.Grant{Answer: signaling.EdgeAssigned, Task: "t-1", Attempt: signaling.Attempt{ID: attempt}, SignalingURL: at.url, Token: string(signaling.RoleHost)})
+	}
+	mux.HandleFunc("POST /api/v1/tasks", func(w http.ResponseWriter, _ *http.Request) {
+		grant(w, http.StatusCreated, first, "a-1")
+		go func() { // once the data has come there
+			for u := range first.updates {
+				if u.State == signaling.TaskRunning {
+					first.job.End(&signaling.Problem{Code: signaling.ProblemEdgeLost, Title: "The edge is being stopped"})
+					return
+				}
+			}
+		}()
+	})
+	mux.HandleFunc("POST /api/v1/tasks/t-1/grant", func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Lost bool }
+		if json.NewDecoder(r.Body).Decode(&body) != nil || !body.Lost {
+			t.Errorf("the terminal does not say that its edge is lost")
+		}
+		renewed.Add(1)
+		grant(w, http.StatusOK, second, "a-2")
+	})
+	broker := httptest.NewServer(mux)
+	defer broker.Close()
+	client := terminal.Client{Broker: broker.URL}
+	out, err := client.Compute(within(t), request, data, terminal.ComputeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := tasktest.Image(t, operation.Result{Format: out.Header.Format, Data: out.Data}); m.Size[0] != detectors || renewed.Load() != 1 || out.Place.Grant.Attempt.ID != "a-2" {
+		t.Errorf("%v after %d renewals at %+v", m.Size, renewed.Load(), out.Place.Grant.Attempt)
+	}
+	second.update(signaling.TaskFinished)
+}
+
+// Data that has come whole need not come again when the terminal is back.
+func TestComputeDataComesOnce(t *testing.T) {
+	request, data := reconstruction(t)
+	open := make(chan struct{})
+	e := start(t, task.Config{Handling: func(signaling.TaskType) signaling.Handling { <-open; return "" }}, request, nil)
+	s := e.dial("")
+	if r := event(t, s, signaling.EventReady); r.Loading == nil || r.Loading.Bytes != 0 || r.Loading.TotalBytes != int64(len(data)) {
+		t.Errorf("told %+v", r.Loading)
+	}
+	if err := s.SendBulk(within(t), signaling.BulkHeader{Transfer: 1, Format: request.Input.Format}, data); err != nil {
+		t.Fatal(err)
+	}
+	for resume := s.ResumeToken(); ; {
+		s.Close() // perhaps before the last of it has come
+		s = e.dial(resume)
+		r := event(t, s, signaling.EventReady)
+		if r.Loading.Bytes == int64(len(data)) {
+			break
+		}
+		if err := s.SendBulk(within(t), signaling.BulkHeader{Transfer: 1, Format: request.Input.Format}, data); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Request(within(t), signaling.Request{Type: signaling.RequestStill}); err == nil {
+			t.Error("it took a request for a still")
+		}
+	}
+	close(open)
+	if d := event(t, s, signaling.EventTaskDone); d.Problem != nil {
+		t.Error(d.Problem)
 	}
 }

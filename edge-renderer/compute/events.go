@@ -191,8 +191,15 @@ func (l *loop) connect() {
 		l.report(signaling.TaskRunning, "")
 	}
 	i := &l.job.cfg.Instruction
-	l.event(signaling.Event{Type: signaling.EventReady, TaskID: i.Task,
-		Session: &signaling.SessionInfo{Task: i.Task, Node: l.job.cfg.Node, Presets: []signaling.PresetInfo{}}})
+	ready := signaling.Event{Type: signaling.EventReady, TaskID: i.Task,
+		Session: &signaling.SessionInfo{Task: i.Task, Node: l.job.cfg.Node, Presets: []signaling.PresetInfo{}}}
+	if l.input != nil { // a terminal that comes back need not send again what has come whole
+		ready.Loading = &signaling.Loading{TotalBytes: l.input.announced.Bytes, Stage: "waiting"}
+		if l.ready {
+			ready.Loading.Bytes, ready.Loading.Stage = ready.Loading.TotalBytes, "done"
+		}
+	}
+	l.event(ready)
 	if l.news != nil && l.outcome == nil {
 		l.event(*l.news)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/pion/webrtc/v4"
+
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -29,6 +31,7 @@ type ComputeResult struct {
 
 // Compute has a compute task done and returns its result: by the terminal itself where it can (A13), else by an edge or the
 // cloud. The request carries no data; input, where it is not nil, is sent only once a place is granted, straight to it (A2).
+// Where the edge is lost on the way, the terminal comes back to the task there or at another node.
 func (c *Client) Compute(ctx context.Context, r signaling.TaskRequest, input []byte, o ComputeOptions) (ComputeResult, error) {
 	if r.Input == nil && input != nil {
 		r.Input = &signaling.TaskInput{Format: "application/octet-stream", Bytes: int64(len(input))}
@@ -46,15 +49,47 @@ func (c *Client) Compute(ctx context.Context, r signaling.TaskRequest, input []b
 		return out, err
 	}
 	o.Session.DataOnly = true
-	s, err := c.Connect(ctx, place.Grant, o.Session)
+	for try := 0; ; try++ {
+		resume := ""
+		if out.Bulk, resume, err = c.computeAt(ctx, out.Place.Grant, r, input, o); err == nil {
+			return out, nil
+		}
+		if try == comebacks || ctx.Err() != nil || !gone(err) {
+			return out, err
+		}
+		grant, renewal := c.Renew(ctx, out.Place.Grant.Task, true)
+		if renewal != nil {
+			return out, errors.Join(err, renewal)
+		}
+		o.Session.Resume = ""
+		if grant.Attempt.ID == out.Place.Grant.Attempt.ID {
+			o.Session.Resume = resume
+		}
+		out.Place.Grant = grant
+	}
+}
+
+// comebacks is how often a terminal comes back to a task whose edge it has lost.
+const comebacks = 3
+
+// gone says whether an error means that the edge is out of reach, and nothing about the task.
+func gone(err error) bool {
+	var p *signaling.Problem
+	return !errors.As(err, &p) || p.Code == signaling.ProblemEdgeLost
+}
+
+// computeAt does a task where it was granted. The secret lets the terminal come back there.
+func (c *Client) computeAt(ctx context.Context, grant signaling.Grant, r signaling.TaskRequest, input []byte, o ComputeOptions) (b Bulk, resume string, err error) {
+	s, err := c.Connect(ctx, grant, o.Session)
 	if err != nil {
-		return out, err
+		return b, o.Session.Resume, err
 	}
 	defer s.Close()
-	if out.Bulk, err = s.Compute(ctx, r, input, o); err != nil {
-		return out, err
+	if b, err = s.Compute(ctx, r, input, o); err != nil {
+		return b, s.ResumeToken(), err
 	}
-	return out, s.Finish(ctx)
+	_ = s.Finish(ctx) // the edge, which has sent the result, lets go by itself when the terminal leaves
+	return b, "", nil
 }
 
 // Compute does the one task of a connection to a compute task of its own: it sends the input and waits for the result.
@@ -63,7 +98,8 @@ func (s *Session) Compute(ctx context.Context, r signaling.TaskRequest, input []
 	if err != nil {
 		return Bulk{}, err
 	}
-	if r.Input != nil {
+	whole := ready.Loading != nil && ready.Loading.TotalBytes > 0 && ready.Loading.Bytes == ready.Loading.TotalBytes
+	if r.Input != nil && !whole {
 		h := signaling.BulkHeader{Transfer: s.transfer.Add(1), Task: ready.Session.Task, Format: r.Input.Format}
 		if err := s.SendBulk(ctx, h, input); err != nil {
 			return Bulk{}, fmt.Errorf("send the data of %s: %w", r.Operation, err)
@@ -108,9 +144,15 @@ func (s *Session) computing(ctx context.Context, e signaling.Event, o ComputeOpt
 	return false
 }
 
-// await takes events until one is the one that is waited for. A problem of the task or the end of the session is an error.
+// await takes events until one is the one that is waited for. A problem of the task or the end of the connection is an error.
 func (s *Session) await(ctx context.Context, fits func(signaling.Event) bool) (signaling.Event, error) {
 	for {
+		s.mu.Lock()
+		state, news := s.state, s.stateNews
+		s.mu.Unlock()
+		if state == webrtc.PeerConnectionStateFailed {
+			return signaling.Event{}, fmt.Errorf("compute task: %w", ErrLost)
+		}
 		select {
 		case e := <-s.Events():
 			ends := e.Type == signaling.EventTaskDone || e.Type == signaling.EventEnding || e.Type == signaling.EventNotice
@@ -120,10 +162,11 @@ func (s *Session) await(ctx context.Context, fits func(signaling.Event) bool) (s
 			if fits(e) {
 				return e, nil
 			}
+		case <-news:
 		case <-ctx.Done():
 			return signaling.Event{}, fmt.Errorf("compute task: %w", ctx.Err())
 		case <-s.Done():
-			return signaling.Event{}, fmt.Errorf("compute task: %w", errors.Join(s.Err()))
+			return signaling.Event{}, fmt.Errorf("compute task: %w", s.Err())
 		}
 	}
 }

@@ -161,6 +161,29 @@ func (c *Client) askBrokers(ctx context.Context, r signaling.TaskRequest, o Plac
 	}
 }
 
+// Renew comes back to a task: a fresh token for the same attempt or, where its edge is lost, a new attempt on another node.
+// lost says that the terminal's own connection to the edge is gone, so that nobody waits for the edge to come back.
+func (c *Client) Renew(ctx context.Context, task signaling.TaskID, lost bool) (signaling.Grant, error) {
+	body, err := json.Marshal(map[string]bool{"lost": lost})
+	if err != nil {
+		return signaling.Grant{}, err
+	}
+	failure := errors.New("no broker is known: set Client.Broker")
+	for _, base := range c.brokers() {
+		var grant signaling.Grant
+		status, err := c.exchange(ctx, http.MethodPost, base+taskPath+"/"+string(task)+"/grant", body, c.identified(nil), &grant)
+		if err == nil {
+			grant.SignalingURL, err = webSocket(base, grant.SignalingURL)
+			return grant, err
+		}
+		failure = fmt.Errorf("come back to task %s at %s: %w", task, base, err)
+		if !unreachable(status, err) {
+			break
+		}
+	}
+	return signaling.Grant{}, failure
+}
+
 // pause waits before another try, longer each time, and says whether ctx still goes on.
 func pause(ctx context.Context, retry *time.Duration) bool {
 	timer := time.NewTimer(*retry)

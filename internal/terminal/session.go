@@ -60,6 +60,9 @@ const (
 // ErrClosed says that the session was closed on this side.
 var ErrClosed = errors.New("session closed")
 
+// ErrLost says that nothing comes from the edge any more.
+var ErrLost = errors.New("the connection to the edge is lost")
+
 // Session is a connection to an edge. Its methods may be called by several goroutines. Each channel must have one
 // reader or none; where it is full, the oldest is dropped and counted.
 type Session struct {

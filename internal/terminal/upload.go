@@ -113,6 +113,9 @@ func (s *Session) drained(ctx context.Context) error {
 		if channel.ReadyState() != webrtc.DataChannelStateOpen {
 			return ErrClosed
 		}
+		if s.State() == webrtc.PeerConnectionStateFailed {
+			return ErrLost
+		}
 	}
 	return nil
 }
