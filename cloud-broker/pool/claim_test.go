@@ -15,154 +15,154 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-func TestClaimTakesTheFirstThatFits(t *testing.T) {
-	onBoth(t, pool.Options{}, func(p fixture) {
-		draining := edge("draining")
-		draining.State = signaling.NodeDraining
-		other := edge("other-type")
-		other.Types = []signaling.TaskType{signaling.Training}
-		small := edge("small")
-		small.Capacity.EncoderSessions = 0
-		for _, n := range []signaling.Node{draining, other, small, edge("a"), edge("b")} {
-			p.register(n, 0)
+func TestClaimTakesTheFirstThatFits(t *testing.T) { onBoth(t, pool.Options{}, firstThatFits) }
+
+func firstThatFits(p fixture) {
+	draining := edge("draining")
+	draining.State = signaling.NodeDraining
+	other := edge("other-type")
+	other.Types = []signaling.TaskType{signaling.Training}
+	small := edge("small")
+	small.Capacity.EncoderSessions = 0
+	for _, n := range []signaling.Node{draining, other, small, edge("a"), edge("b")} {
+		p.register(n, 0)
+	}
+	candidates := []string{"unknown", "draining", "other-type", "small", "a", "b"}
+	var last int64
+	for i := range 8 {
+		r := p.claim(claim(name("t", i), candidates...))
+		want := signaling.NodeID("a")
+		if i >= 4 { // a is full after four
+			want = "b"
 		}
-		candidates := []string{"unknown", "draining", "other-type", "small", "a", "b"}
-		var last int64
-		for i := range 8 {
-			r := p.claim(claim(name("t", i), candidates...))
-			want := signaling.NodeID("a")
-			if i >= 4 { // a is full after four
-				want = "b"
-			}
-			if r.Attempt.Node != want || r.Task != signaling.TaskID(name("t", i)) || r.Resources != needs || r.Confirmed || r.LeaseMs != 10_000 {
-				p.t.Fatalf("claim %d gave %+v, want it on %s", i, r, want)
-			}
-			if r.Attempt.Fencing <= last {
-				p.t.Fatalf("fencing token %d after %d", r.Attempt.Fencing, last)
-			}
-			last = r.Attempt.Fencing
+		if r.Attempt.Node != want || r.Task != signaling.TaskID(name("t", i)) || r.Resources != needs || r.Confirmed || r.LeaseMs != 10_000 {
+			p.t.Fatalf("claim %d gave %+v, want it on %s", i, r, want)
 		}
-		_, err := p.Claim(p.ctx, claim("t9", candidates...))
-		p.wantErr(err, pool.ErrNoneFits)
-		if _, err := p.Task(p.ctx, "t9"); !errors.Is(err, pool.ErrNotFound) {
-			p.t.Fatalf("a refused claim left a task: %v", err)
+		if r.Attempt.Fencing <= last {
+			p.t.Fatalf("fencing token %d after %d", r.Attempt.Fencing, last)
 		}
-		p.wantFree("a", 4)
-		p.wantFree("b", 4)
-	})
+		last = r.Attempt.Fencing
+	}
+	_, err := p.Claim(p.ctx, claim("t9", candidates...))
+	p.wantErr(err, pool.ErrNoneFits)
+	if _, err := p.Task(p.ctx, "t9"); !errors.Is(err, pool.ErrNotFound) {
+		p.t.Fatalf("a refused claim left a task: %v", err)
+	}
+	p.wantFree("a", 4)
+	p.wantFree("b", 4)
 }
 
 // More claimers than there is room: every amount is given once.
-func TestConcurrentClaims(t *testing.T) {
-	onBoth(t, pool.Options{}, func(p fixture) {
-		p.register(edge("a"), 0)
-		p.register(edge("b"), 0)
-		var mu sync.Mutex
-		tokens := map[int64]bool{}
-		none := 0
-		var claimers sync.WaitGroup
-		for i := range 32 {
-			claimers.Go(func() {
-				r, err := p.Claim(p.ctx, claim(name("t", i), "a", "b"))
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case err == nil:
-					tokens[r.Attempt.Fencing] = true
-				case errors.Is(err, pool.ErrNoneFits):
-					none++
-				default:
-					p.t.Error(err)
-				}
-			})
-		}
-		claimers.Wait()
-		if len(tokens) != 8 || none != 24 {
-			p.t.Fatalf("%d claims with tokens of their own and %d refusals, want 8 and 24", len(tokens), none)
-		}
-		p.wantFree("a", 4)
-		p.wantFree("b", 4)
-	})
+func TestConcurrentClaims(t *testing.T) { onBoth(t, pool.Options{}, concurrentClaims) }
+
+func concurrentClaims(p fixture) {
+	p.register(edge("a"), 0)
+	p.register(edge("b"), 0)
+	var mu sync.Mutex
+	tokens := map[int64]bool{}
+	none := 0
+	var claimers sync.WaitGroup
+	for i := range 32 {
+		claimers.Go(func() {
+			r, err := p.Claim(p.ctx, claim(name("t", i), "a", "b"))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				tokens[r.Attempt.Fencing] = true
+			case errors.Is(err, pool.ErrNoneFits):
+				none++
+			default:
+				p.t.Error(err)
+			}
+		})
+	}
+	claimers.Wait()
+	if len(tokens) != 8 || none != 24 {
+		p.t.Fatalf("%d claims with tokens of their own and %d refusals, want 8 and 24", len(tokens), none)
+	}
+	p.wantFree("a", 4)
+	p.wantFree("b", 4)
 }
 
-func TestIdempotencyKey(t *testing.T) {
-	onBoth(t, pool.Options{}, func(p fixture) {
-		p.register(edge("a"), 0)
-		c := claim("t1", "a")
-		c.Key = "from-the-terminal"
-		var mu sync.Mutex
-		seen := map[signaling.Attempt]int{}
-		var claimers sync.WaitGroup
-		for i := range 8 {
-			claimers.Go(func() {
-				again := c
-				again.Task = signaling.TaskID(name("t", i+1))
-				r, err := p.Claim(p.ctx, again)
-				if err != nil {
-					p.t.Error(err)
-				}
-				mu.Lock()
-				seen[r.Attempt]++
-				mu.Unlock()
-			})
-		}
-		claimers.Wait()
-		if len(seen) != 1 {
-			p.t.Fatalf("one key gave %d attempts: %v", len(seen), seen)
-		}
-		p.wantFree("a", 1)
-		r := p.claim(c)
-		if seen[r.Attempt] == 0 || r.Resources != needs || r.LeaseMs <= 0 || r.LeaseMs > 10_000 {
-			p.t.Fatalf("the same key gave %+v, before %v", r, seen)
-		}
+func TestIdempotencyKey(t *testing.T) { onBoth(t, pool.Options{}, idempotencyKey) }
 
-		other := c
-		other.Request.MaxDistanceMs = 7
-		_, err := p.Claim(p.ctx, other)
-		p.wantErr(err, pool.ErrKeyReused)
-		stranger := c
-		stranger.Creator, stranger.Task = "ben", "t99"
-		if s := p.claim(stranger); s.Task != "t99" {
-			p.t.Fatalf("another creator's key gave task %s", s.Task)
-		}
+func idempotencyKey(p fixture) {
+	p.register(edge("a"), 0)
+	c := claim("t1", "a")
+	c.Key = "from-the-terminal"
+	var mu sync.Mutex
+	seen := map[signaling.Attempt]int{}
+	var claimers sync.WaitGroup
+	for i := range 8 {
+		claimers.Go(func() {
+			again := c
+			again.Task = signaling.TaskID(name("t", i+1))
+			r, err := p.Claim(p.ctx, again)
+			if err != nil {
+				p.t.Error(err)
+			}
+			mu.Lock()
+			seen[r.Attempt]++
+			mu.Unlock()
+		})
+	}
+	claimers.Wait()
+	if len(seen) != 1 {
+		p.t.Fatalf("one key gave %d attempts: %v", len(seen), seen)
+	}
+	p.wantFree("a", 1)
+	r := p.claim(c)
+	if seen[r.Attempt] == 0 || r.Resources != needs || r.LeaseMs <= 0 || r.LeaseMs > 10_000 {
+		p.t.Fatalf("the same key gave %+v, before %v", r, seen)
+	}
 
-		// A key whose claim found nothing is free again, and one that comes to a waiting task goes with it.
-		nothing := claim("t50", "unknown")
-		nothing.Key = "second"
-		_, err = p.Claim(p.ctx, nothing)
-		p.wantErr(err, pool.ErrNoneFits)
-		nothing.Task, nothing.Request.MaxDistanceMs = "t51", 9
-		_, err = p.PutTask(p.ctx, "", signaling.Task{ID: "t51", State: signaling.TaskPlacing, Request: nothing.Request, Creator: "anna"})
-		p.must(err)
-		nothing.Candidates = []signaling.NodeID{"a"}
-		if s := p.claim(nothing); s.Task != "t51" {
-			p.t.Fatalf("the key gave task %s", s.Task)
-		}
-		nothing.Task = "t52"
-		if s := p.claim(nothing); s.Task != "t51" {
-			p.t.Fatalf("the key of a task that waited gave task %s", s.Task)
-		}
-		_, err = p.Release(p.ctx, "t51", "", signaling.TaskFinished, "", nil)
-		p.must(err)
+	other := c
+	other.Request.MaxDistanceMs = 7
+	_, err := p.Claim(p.ctx, other)
+	p.wantErr(err, pool.ErrKeyReused)
+	stranger := c
+	stranger.Creator, stranger.Task = "ben", "t99"
+	if s := p.claim(stranger); s.Task != "t99" {
+		p.t.Fatalf("another creator's key gave task %s", s.Task)
+	}
 
-		// It goes back to placing (the edge refused): the key claims again for the same task.
-		_, err = p.Release(p.ctx, r.Task, r.Attempt.ID, signaling.TaskPlacing, "refused", nil)
-		p.must(err)
-		again := p.claim(c)
-		if again.Task != r.Task || again.Attempt.ID == r.Attempt.ID || again.Attempt.Fencing <= r.Attempt.Fencing {
-			p.t.Fatalf("after a refusal the key gave %+v, before %+v", again, r)
-		}
+	// A key whose claim found nothing is free again, and one that comes to a waiting task goes with it.
+	nothing := claim("t50", "unknown")
+	nothing.Key = "second"
+	_, err = p.Claim(p.ctx, nothing)
+	p.wantErr(err, pool.ErrNoneFits)
+	nothing.Task, nothing.Request.MaxDistanceMs = "t51", 9
+	_, err = p.PutTask(p.ctx, "", signaling.Task{ID: "t51", State: signaling.TaskPlacing, Request: nothing.Request, Creator: "anna"})
+	p.must(err)
+	nothing.Candidates = []signaling.NodeID{"a"}
+	if s := p.claim(nothing); s.Task != "t51" {
+		p.t.Fatalf("the key gave task %s", s.Task)
+	}
+	nothing.Task = "t52"
+	if s := p.claim(nothing); s.Task != "t51" {
+		p.t.Fatalf("the key of a task that waited gave task %s", s.Task)
+	}
+	_, err = p.Release(p.ctx, "t51", "", signaling.TaskFinished, "", nil)
+	p.must(err)
 
-		// When the task has ended, the key still names it.
-		_, err = p.Release(p.ctx, r.Task, "", signaling.TaskFinished, "done", nil)
-		p.must(err)
-		gone := p.claim(c)
-		if gone.Task != r.Task || gone.LeaseMs != 0 {
-			p.t.Fatalf("after the end the key gave %+v", gone)
-		}
-		p.wantTask(gone.Task, signaling.TaskFinished)
-		p.wantFree("a", 1)
-	})
+	// It goes back to placing (the edge refused): the key claims again for the same task.
+	_, err = p.Release(p.ctx, r.Task, r.Attempt.ID, signaling.TaskPlacing, "refused", nil)
+	p.must(err)
+	again := p.claim(c)
+	if again.Task != r.Task || again.Attempt.ID == r.Attempt.ID || again.Attempt.Fencing <= r.Attempt.Fencing {
+		p.t.Fatalf("after a refusal the key gave %+v, before %+v", again, r)
+	}
+
+	// When the task has ended, the key still names it.
+	_, err = p.Release(p.ctx, r.Task, "", signaling.TaskFinished, "done", nil)
+	p.must(err)
+	gone := p.claim(c)
+	if gone.Task != r.Task || gone.LeaseMs != 0 {
+		p.t.Fatalf("after the end the key gave %+v", gone)
+	}
+	p.wantTask(gone.Task, signaling.TaskFinished)
+	p.wantFree("a", 1)
 }
 
 // twice sends each script a second time, as the Redis client does when a connection breaks before the answer.

@@ -2,12 +2,8 @@ package pool_test
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -82,38 +78,97 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// The scenarios of claims on a real Redis Cluster: the pool is one slot of it.
 func TestCluster(t *testing.T) {
-	addr := redistest.Addr(t, "--cluster-enabled", "yes")
-	ctx := context.Background()
-	one := redis.NewClient(&redis.Options{Addr: addr})
-	defer func() { _ = one.Close() }()
-	if err := one.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(30 * time.Second)
-	for !strings.HasPrefix(one.ClusterInfo(ctx).Val(), "cluster_state:ok") { // a moment after the slots are given
-		if time.Now().After(deadline) {
-			t.Fatal("the cluster did not come up")
-		}
-	}
-	if err := use(t, "redis+cluster://"+addr); err != nil {
+	url := redistest.Cluster(t)
+	if err := use(t, url); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestSentinel(t *testing.T) {
-	master := redistest.Addr(t)
-	host, port, err := net.SplitHostPort(master)
+	rdb, err := pool.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("bind 127.0.0.1\nsentinel monitor mymaster %s %s 1\n", host, port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+	defer func() { _ = rdb.Close() }()
+	for name, scenario := range map[string]func(fixture){
+		"first that fits": firstThatFits, "concurrent": concurrentClaims, "idempotency key": idempotencyKey,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, rdb, pool.Options{})
+			scenario(p)
+			p.audited()
+			// Not FlushAll: that is of one server.
+			p.must(rdb.(*redis.ClusterClient).ForEachMaster(p.ctx, func(ctx context.Context, c *redis.Client) error {
+				return c.FlushAll(ctx).Err()
+			}))
+		})
+	}
+}
+
+// Sentinel makes the replica the master when the master is killed: the pool goes on, is rebuilt from the ledgers where
+// something was lost, and no place is given twice.
+func TestSentinelFailover(t *testing.T) {
+	w := redistest.Watch(t)
+	if err := use(t, w.URL); err != nil {
 		t.Fatal(err)
 	}
-	sentinel := redistest.Addr(t, conf, "--port", "{port}", "--sentinel")
-	if err := use(t, "redis+sentinel://"+sentinel+"/mymaster"); err != nil {
-		t.Error(err)
+	rdb, err := pool.Connect(w.URL)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer func() { _ = rdb.Close() }()
+	p := open(t, rdb, pool.Options{HeartbeatTTL: time.Hour, Lease: time.Hour})
+	ledgers := map[signaling.NodeID][]signaling.LedgerEntry{}
+	var last int64
+	for _, id := range []string{"a", "b"} {
+		p.register(edge(id), 0)
+		for i := range 4 {
+			r := p.runs(id+name("-", i), id)
+			last = max(last, r.Attempt.Fencing)
+			ledgers[r.Attempt.Node] = append(ledgers[r.Attempt.Node], entry(r, signaling.TaskRunning))
+		}
+	}
+	w.Master.Stop()
+
+	// Each edge goes on as a real one: it beats until somebody answers, and registers where it is asked to.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for _, id := range []signaling.NodeID{"a", "b"} {
+		var attempts []signaling.AttemptID
+		for _, e := range ledgers[id] {
+			attempts = append(attempts, e.Attempt.ID)
+		}
+		for {
+			ctx, cancel := context.WithTimeout(p.ctx, time.Second)
+			err := p.Heartbeat(ctx, id, signaling.Heartbeat{State: signaling.NodeReady, Attempts: attempts})
+			if errors.Is(err, pool.ErrUnknownNode) {
+				_, err = p.Register(ctx, edge(string(id)), last, ledgers[id])
+			}
+			cancel()
+			if err == nil {
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-p.ctx.Done():
+				t.Fatalf("the pool did not come back: %v", err)
+			}
+		}
+	}
+	if a := p.audited(); a.Attempts != 8 {
+		t.Fatalf("after the failover %+v", a)
+	}
+	for _, entries := range ledgers {
+		for _, e := range entries {
+			if task := p.wantTask(e.Task, signaling.TaskRunning); *task.Attempt != e.Attempt {
+				t.Fatalf("task %s is at %+v, the edge has it as %+v", e.Task, task.Attempt, e.Attempt)
+			}
+		}
+	}
+	_, err = p.Claim(p.ctx, claim("t9", "a", "b"))
+	p.wantErr(err, pool.ErrNoneFits)
+	p.must(p.Update(p.ctx, signaling.Update{Task: "a-0", Attempt: ledgers["a"][0].Attempt.ID, State: signaling.TaskFinished}))
+	if r := p.claim(claim("t9", "a", "b")); r.Attempt.Node != "a" || r.Attempt.Fencing <= last {
+		t.Fatalf("claimed %+v, the last token before was %d", r, last)
+	}
+	p.audited()
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ type Server struct {
 	Addr string // host:port on loopback
 	cmd  *exec.Cmd
 	log  chan string // its log, once it has ended
+	stop func() string
 }
 
 // Launch starts redis-server on a free port of the loopback address, with further options as on its command
@@ -91,6 +93,12 @@ func launch(path, dir string, port int, options []string) (*Server, error) {
 	}
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), cmd: cmd, log: make(chan string, 1)}
 	ready := make(chan bool, 1)
+	s.stop = sync.OnceValue(func() string {
+		_ = cmd.Process.Kill() // it has nothing to save; an error means that it has ended
+		log := <-s.log         // all of it, before Wait closes the pipe
+		_ = cmd.Wait()         // "killed", as it should be
+		return log
+	})
 	go s.read(out, ready)
 	limit := time.NewTimer(startLimit)
 	defer limit.Stop()
@@ -126,13 +134,8 @@ func (s *Server) read(out io.Reader, ready chan<- bool) {
 	s.log <- log.String()
 }
 
-// Stop ends the server and returns its log. It is called once.
-func (s *Server) Stop() string {
-	_ = s.cmd.Process.Kill() // it has nothing to save; an error means that it has ended
-	log := <-s.log           // all of it, before Wait closes the pipe
-	_ = s.cmd.Wait()         // "killed", as it should be
-	return log
-}
+// Stop kills the server (SIGKILL), waits for its end and returns its log. It may be called again.
+func (s *Server) Stop() string { return s.stop() }
 
 // Start starts a redis-server for a test and returns a client; both end with it. Where the program is missing
 // the test is skipped, or fails if TOMOCAST_REQUIRE_REDIS=1.
@@ -149,6 +152,12 @@ func Start(t testing.TB) redis.UniversalClient {
 // Addr is Start for tests that bring their own client; it takes further options of redis-server.
 func Addr(t testing.TB, options ...string) string {
 	t.Helper()
+	return Run(t, options...).Addr
+}
+
+// Run is Addr for tests that stop the server themselves.
+func Run(t testing.TB, options ...string) *Server {
+	t.Helper()
 	s, err := Launch(t.TempDir(), options...)
 	if errors.Is(err, ErrMissing) && os.Getenv("TOMOCAST_REQUIRE_REDIS") != "1" {
 		t.Skip(err)
@@ -157,7 +166,7 @@ func Addr(t testing.TB, options ...string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Stop() })
-	return s.Addr
+	return s
 }
 
 // Kinds runs a test on a real server and on the embedded one.
