@@ -1,7 +1,6 @@
 package sites
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -55,7 +54,7 @@ func Parse(data []byte) (*Config, error) {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
-	p := parser{config: &Config{Buffer: capacity.Default}, zones: map[string]int{}, prefixes: map[netip.Prefix]bool{}, pairs: map[[2]string]bool{}}
+	p := parser{&Config{Buffer: capacity.Default, zones: map[string]int{}, networks: map[netip.Prefix]place{}}, map[[2]string]bool{}}
 	later := func(*yaml.Node) error { return nil }
 	if err := fields(root, "the file", map[string]reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
 		return nil, err
@@ -68,16 +67,20 @@ func Parse(data []byte) (*Config, error) {
 
 // parser fills a configuration from its YAML.
 type parser struct {
-	config   *Config
-	zones    map[string]int // the site of each zone
-	prefixes map[netip.Prefix]bool
-	pairs    map[[2]string]bool // zones that have a distance already, by name
+	config *Config
+	pairs  map[[2]string]bool // zones that have a distance already, by name
 }
 
 func (p *parser) finish() *Config {
 	c := p.config
-	// A stable order, so that the first that contains an address is the most specific one.
-	slices.SortStableFunc(c.networks, func(a, b network) int { return cmp.Compare(b.prefix.Bits(), a.prefix.Bits()) })
+	for n := range c.networks {
+		if l := &c.lengths[family(n.Addr())]; !slices.Contains(*l, n.Bits()) {
+			*l = append(*l, n.Bits())
+		}
+	}
+	for _, l := range c.lengths {
+		slices.SortFunc(l, func(a, b int) int { return b - a })
+	}
 	if len(c.Distances)+len(c.CloudMs) > 0 || c.ElsewhereMs > 0 {
 		c.table = placement.NewDistances(c.Distances, c.CloudMs, c.ElsewhereMs)
 	}
@@ -104,10 +107,10 @@ func (p *parser) site(n *yaml.Node) error {
 				if err != nil {
 					return err
 				}
-				if _, taken := p.zones[z]; taken {
+				if _, taken := p.config.zones[z]; taken {
 					return at(v, "zone %s appears twice: a zone belongs to one site", z)
 				}
-				p.zones[z], s.Zones = index, append(s.Zones, z)
+				p.config.zones[z], s.Zones = index, append(s.Zones, z)
 				return nil
 			})
 		},
@@ -150,34 +153,33 @@ func (p *parser) site(n *yaml.Node) error {
 }
 
 // network reads a prefix, or a prefix with the zone that its terminals stand in.
-func (p *parser) network(n *yaml.Node, s *Site, index int) error {
-	net := network{site: index, zone: s.Zones[0]}
-	var err error
+func (p *parser) network(n *yaml.Node, s *Site, index int) (err error) {
+	to := place{index, s.Zones[0]}
+	var net netip.Prefix
 	if n.Kind == yaml.MappingNode {
 		err = fields(n, "a network", map[string]reader{
-			"prefix": func(v *yaml.Node) (err error) { net.prefix, err = prefix(v); return err },
+			"prefix": func(v *yaml.Node) (err error) { net, err = prefix(v); return err },
 			"zone": func(v *yaml.Node) (err error) {
-				if net.zone, err = name(v, "zone"); err == nil && !slices.Contains(s.Zones, net.zone) {
-					err = at(v, "zone %s is none of site %s", net.zone, s.Name)
+				if to.zone, err = name(v, "zone"); err == nil && !slices.Contains(s.Zones, to.zone) {
+					err = at(v, "zone %s is none of site %s", to.zone, s.Name)
 				}
 				return err
 			},
 		})
-		if err == nil && !net.prefix.IsValid() {
+		if err == nil && !net.IsValid() {
 			err = at(n, "a network needs a prefix")
 		}
 	} else {
-		net.prefix, err = prefix(n)
+		net, err = prefix(n)
 	}
 	if err != nil {
 		return err
 	}
-	if p.prefixes[net.prefix] {
-		return at(n, "network %s appears twice", net.prefix)
+	if _, taken := p.config.networks[net]; taken {
+		return at(n, "network %s appears twice", net)
 	}
-	p.prefixes[net.prefix] = true
-	s.Networks = append(s.Networks, net.prefix)
-	p.config.networks = append(p.config.networks, net)
+	p.config.networks[net] = to
+	s.Networks = append(s.Networks, net)
 	return nil
 }
 
@@ -323,7 +325,7 @@ func (p *parser) buffer(n *yaml.Node) error {
 
 // known refuses a zone that no site has.
 func (p *parser) known(n *yaml.Node, zone string) error {
-	if _, ok := p.zones[zone]; !ok {
+	if _, ok := p.config.zones[zone]; !ok {
 		return at(n, "zone %.70q is of no site: name it in one", zone)
 	}
 	return nil

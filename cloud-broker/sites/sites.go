@@ -19,7 +19,9 @@ type Config struct {
 	Buffer      Buffer // capacity.Default where it is not configured
 
 	table    *placement.Distances
-	networks []network // the most specific first
+	zones    map[string]int // the site of each zone
+	networks map[netip.Prefix]place
+	lengths  [2][]int // of the IPv4 and the IPv6 networks, the longest first
 }
 
 // Site is a place.
@@ -37,11 +39,10 @@ type Site struct {
 // Buffer is how many nodes are kept free.
 type Buffer = capacity.Policy
 
-// network is a prefix of terminals' addresses and where they stand.
-type network struct {
-	prefix netip.Prefix
-	site   int
-	zone   string
+// place is where the terminals of a network stand.
+type place struct {
+	site int
+	zone string
 }
 
 // Locate finds the site and zone of a terminal: by the zone that it names, where a site has that; else by its network
@@ -54,25 +55,33 @@ func (c *Config) Locate(zone string, at netip.Addr) (site *Site, z string) {
 		return site, zone
 	}
 	at = at.Unmap().WithZone("")
-	for i := range c.networks {
-		if n := &c.networks[i]; n.prefix.Contains(at) {
-			return &c.Sites[n.site], n.zone
+	for _, bits := range c.lengths[family(at)] {
+		prefix, err := at.Prefix(bits)
+		if err != nil {
+			break
+		}
+		if p, ok := c.networks[prefix]; ok {
+			return &c.Sites[p.site], p.zone
 		}
 	}
 	return nil, zone
 }
 
+// family is 0 for IPv4 and 1 for IPv6.
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return 0
+	}
+	return 1
+}
+
 // SiteOf returns the site that has a zone, or nil.
 func (c *Config) SiteOf(zone string) *Site {
-	if c == nil || zone == "" {
+	if c == nil {
 		return nil
 	}
-	for i := range c.Sites {
-		for _, z := range c.Sites[i].Zones {
-			if z == zone {
-				return &c.Sites[i]
-			}
-		}
+	if i, ok := c.zones[zone]; ok {
+		return &c.Sites[i]
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestTheExampleIsValid(t *testing.T) {
 		Buffer: Buffer{Min: 2, Share: 0.2},
 	}
 	got := *c
-	got.table, got.networks = nil, nil
+	got.table, got.zones, got.networks, got.lengths = nil, nil, nil, [2][]int{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
 	}

@@ -32,5 +32,5 @@ func BenchmarkRun(b *testing.B) {
 	b.ReportMetric(float64(res.Apply.Nanoseconds()), "apply-ns")
 	b.ReportMetric(float64(res.Load.Milliseconds()), "load-ms")
 	b.ReportMetric(res.Ratio, "ratio")
-	b.ReportMetric(res.MemoryMB, "MiB")
+	b.ReportMetric(res.MemoryMB, "MB")
 }
