@@ -44,25 +44,6 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-var statusOf = map[signaling.ProblemCode]int{
-	signaling.ProblemBadRequest:   http.StatusBadRequest,
-	signaling.ProblemUnauthorized: http.StatusUnauthorized,
-	signaling.ProblemForbidden:    http.StatusForbidden,
-	signaling.ProblemNotFound:     http.StatusNotFound,
-	signaling.ProblemSessionTaken: http.StatusConflict,
-	signaling.ProblemNoFreeNode:   http.StatusServiceUnavailable,
-	signaling.ProblemUnavailable:  http.StatusServiceUnavailable,
-	signaling.ProblemNotAVolume:   http.StatusUnprocessableEntity,
-	signaling.ProblemUnreadable:   http.StatusUnprocessableEntity,
-	signaling.ProblemTooLarge:     http.StatusRequestEntityTooLarge,
-	signaling.ProblemCancelled:    http.StatusConflict,
-	signaling.ProblemEdgeLost:     http.StatusServiceUnavailable,
-	signaling.ProblemUnsupported:  http.StatusUnprocessableEntity,
-	signaling.ProblemRateLimited:  http.StatusTooManyRequests,
-	signaling.ProblemStays:        http.StatusServiceUnavailable,
-	signaling.ProblemPreempted:    http.StatusConflict,
-}
-
 // codeOf is the code for a status that the HTTP layer itself answers with.
 func codeOf(status int) signaling.ProblemCode {
 	switch status {
@@ -105,11 +86,7 @@ func problemOf(err error) *Problem {
 		p = &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "Nobody can sign in at the moment.",
 			Detail: "What verifies sign-ins is out of reach for the broker. Try again in a few seconds."}
 	}
-	status := statusOf[p.Code]
-	if status == 0 {
-		status = http.StatusInternalServerError
-	}
-	return &Problem{Title: p.Title, Status: status, Code: p.Code, Detail: p.Detail}
+	return &Problem{Title: p.Title, Status: p.Code.Status(), Code: p.Code, Detail: p.Detail}
 }
 
 // invalid is the answer to a body that its Validate refused. Such an error's text begins with the field.
