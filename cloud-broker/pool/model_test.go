@@ -1,9 +1,9 @@
 package pool_test
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,14 +24,29 @@ type model struct {
 
 type modelNode struct {
 	known  bool
-	state  signaling.NodeState
-	ledger map[signaling.AttemptID]signaling.LedgerEntry // the edge's own
+	said   signaling.NodeState // by itself
+	op     signaling.NodeState // cordoned or draining by an operator, or empty
+	drain  time.Duration       // until the drain's deadline; 0 for none
+	ledger map[signaling.AttemptID]signaling.LedgerEntry
 }
+
+// state is the node's state by what it and its operator say.
+func (n *modelNode) state() signaling.NodeState {
+	if n.said == signaling.NodeDraining || n.op == "" {
+		return n.said
+	}
+	return n.op
+}
+
+func (n *modelNode) takes() bool { return n.known && n.state() == signaling.NodeReady }
 
 type modelTask struct {
 	state   signaling.TaskState
 	attempt signaling.AttemptID // present, or empty
-	fence   int64
+	standby signaling.AttemptID
+	fence   int64 // attempts with older tokens are overruled
+	dropped int64 // standbys with this token and older ones are overruled
+	queued  bool
 }
 
 type modelAttempt struct {
@@ -44,10 +59,10 @@ type modelAttempt struct {
 const modelLease = 10 * time.Second
 
 // After any sequence of operations, what is free on a node is its capacity less what the model says is reserved
-// there, tasks are in the state that the model says, and tokens only rise.
+// there, tasks are in the state that the model says, tokens only rise, and the pool's own audit finds nothing.
 func TestAgainstModel(t *testing.T) {
 	redistest.Kinds(t, func(t *testing.T, rdb redis.UniversalClient) {
-		for seed := range uint64(4) {
+		for seed := range uint64(6) {
 			t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 				p := open(t, rdb, pool.Options{Lease: modelLease, HeartbeatTTL: 1000 * time.Hour, PlacingTTL: 1000 * time.Hour})
 				p.must(rdb.FlushAll(p.ctx).Err())
@@ -80,7 +95,7 @@ func (s *steps) say(format string, args ...any) {
 
 func (s *steps) fail(format string, args ...any) {
 	s.t.Helper()
-	for _, l := range s.log[max(0, len(s.log)-25):] {
+	for _, l := range s.log[max(0, len(s.log)-40):] {
 		s.t.Log(l)
 	}
 	s.t.Fatalf(format, args...)
@@ -93,53 +108,95 @@ func (s *steps) node() (signaling.NodeID, *modelNode) {
 
 // attempt picks a held attempt, in an order that does not depend on the map's.
 func (s *steps) attempt() *modelAttempt {
-	var oldest *modelAttempt
-	skip := s.r.IntN(max(1, len(s.held)))
-	for token := int64(0); token <= s.top; token++ {
-		for _, a := range s.held {
-			if a.r.Attempt.Fencing == token {
-				if oldest = a; skip == 0 {
-					return a
-				}
-				skip--
-			}
-		}
+	if len(s.held) == 0 {
+		return nil
 	}
-	return oldest
+	all := make([]*modelAttempt, 0, len(s.held))
+	for _, a := range s.held {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b *modelAttempt) int { return int(a.r.Attempt.Fencing - b.r.Attempt.Fencing) })
+	return all[s.r.IntN(len(all))]
+}
+
+// task names one that is new or has been there before.
+func (s *steps) task() (signaling.TaskID, *modelTask) {
+	id := signaling.TaskID(name("t", s.next))
+	if s.r.IntN(3) == 0 && s.next > 0 {
+		id = signaling.TaskID(name("t", s.r.IntN(s.next)))
+	}
+	s.next++
+	return id, s.tasks[id]
+}
+
+// live is a task that has not ended, most often one that runs.
+func (s *steps) live() (signaling.TaskID, *modelTask) {
+	if a := s.attempt(); a != nil && s.r.IntN(8) > 0 {
+		return a.r.Task, s.tasks[a.r.Task]
+	}
+	return s.task()
 }
 
 func (s *steps) step() {
-	switch s.r.IntN(12) {
-	case 0, 1, 2:
-		s.claim()
-	case 3, 4:
-		s.confirm()
-	case 5:
-		s.update()
-	case 6, 7:
-		s.release()
-	case 8:
-		s.register()
-	case 9:
-		s.heartbeat()
-	case 10:
-		s.sweep()
-	default:
-		if s.r.IntN(8) == 0 {
-			s.remove()
-		} else if s.r.IntN(10) == 0 {
-			s.loseRedis()
+	ops := []struct {
+		weight int
+		do     func()
+	}{
+		{6, s.claim}, {2, s.adopt}, {5, s.confirm}, {3, s.update}, {4, s.release}, {3, s.register}, {3, s.heartbeat}, {3, s.sweep},
+		{4, s.claimShadow}, {2, s.promote}, {1, s.dropShadow}, {2, s.enqueue}, {1, s.operate}, {1, s.rare},
+	}
+	total := 0
+	for _, op := range ops {
+		total += op.weight
+	}
+	at := s.r.IntN(total)
+	for _, op := range ops {
+		if at -= op.weight; at < 0 {
+			op.do()
+			return
 		}
 	}
 }
 
-func (s *steps) drop(a *modelAttempt) { delete(s.held, a.r.Attempt.ID) }
-
-// end ends an attempt's task, where it is the present one.
-func (s *steps) end(a *modelAttempt, state signaling.TaskState) {
-	if t := s.tasks[a.r.Task]; t != nil && t.attempt == a.r.Attempt.ID && !t.state.Ended() {
-		t.state = state
+func (s *steps) rare() {
+	if s.r.IntN(3) > 0 {
+		s.remove()
+	} else {
+		s.loseRedis()
 	}
+}
+
+// drop ends a reservation.
+func (s *steps) drop(a *modelAttempt) {
+	delete(s.held, a.r.Attempt.ID)
+	if t := s.tasks[a.r.Task]; t != nil && t.standby == a.r.Attempt.ID {
+		t.standby = ""
+	}
+}
+
+// finish ends the task of an attempt, where it is the present one, and releases its standby.
+func (s *steps) finish(a *modelAttempt, state signaling.TaskState) {
+	t := s.tasks[a.r.Task]
+	if t == nil || t.attempt != a.r.Attempt.ID || t.state.Ended() {
+		return
+	}
+	t.state = state
+	if standby := s.held[t.standby]; standby != nil {
+		s.drop(standby)
+	}
+}
+
+// lose is finish for an attempt that was lost: a confirmed standby keeps the task.
+func (s *steps) lose(a *modelAttempt) {
+	t := s.tasks[a.r.Task]
+	if t == nil || t.attempt != a.r.Attempt.ID || t.state.Ended() {
+		return
+	}
+	if standby := s.held[t.standby]; standby == nil || !standby.confirmed {
+		s.finish(a, signaling.TaskFailed)
+		return
+	}
+	t.state, t.attempt = signaling.TaskPlacing, ""
 }
 
 func (s *steps) full(id signaling.NodeID) bool {
@@ -152,245 +209,22 @@ func (s *steps) full(id signaling.NodeID) bool {
 	return n >= 4 // capacity is four times needs
 }
 
-func (s *steps) claim() {
-	task := signaling.TaskID(name("t", s.next))
-	if s.r.IntN(3) == 0 && s.next > 0 { // one that has been there before
-		task = signaling.TaskID(name("t", s.r.IntN(s.next)))
+// at is the node of an attempt that is held, or empty.
+func (s *steps) at(id signaling.AttemptID) signaling.NodeID {
+	if a := s.held[id]; a != nil {
+		return a.r.Attempt.Node
 	}
-	s.next++
-	var candidates []string
-	var want signaling.NodeID
-	for range 1 + s.r.IntN(4) {
-		id, n := s.node()
-		candidates = append(candidates, string(id))
-		if want == "" && n.known && n.state == signaling.NodeReady && !s.full(id) {
-			want = id
-		}
-	}
-	c := claim(string(task), candidates...)
-	c.Lease = modelLease
-	got, err := s.Claim(s.ctx, c)
-	s.say("claim %s among %v: %s, %v", task, candidates, got.Attempt.Node, err)
-	known := s.tasks[task]
-	switch {
-	case known != nil && known.state.Ended():
-		if !errors.Is(err, pool.ErrEnded) {
-			s.fail("claim for the ended task %s: %v", task, err)
-		}
-	case want == "":
-		if !errors.Is(err, pool.ErrNoneFits) {
-			s.fail("claim for %s: %v, want none to fit", task, err)
-		}
-	case err != nil || got.Attempt.Node != want || got.Attempt.Fencing <= s.top:
-		s.fail("claim for %s: %+v, %v, want %s and a token above %d", task, got, err, want, s.top)
-	default:
-		s.top = got.Attempt.Fencing
-		s.held[got.Attempt.ID] = &modelAttempt{r: got}
-		if known == nil {
-			known = &modelTask{state: signaling.TaskPlacing}
-			s.tasks[task] = known
-		}
-		known.attempt, known.fence = got.Attempt.ID, got.Attempt.Fencing
-	}
+	return ""
 }
 
-func (s *steps) confirm() {
-	a := s.attempt()
-	if a == nil {
-		return
-	}
-	s.say("confirm %s of %s", a.r.Attempt.ID, a.r.Task)
-	s.must(s.Confirm(s.ctx, a.r.Attempt.ID))
-	a.confirmed, a.age = true, 0
-	if t := s.tasks[a.r.Task]; t.attempt == a.r.Attempt.ID && t.state == signaling.TaskPlacing {
-		t.state = signaling.TaskReserved
-	}
-	s.nodes[a.r.Attempt.Node].ledger[a.r.Attempt.ID] = entry(a.r, signaling.TaskRunning)
-}
-
-func (s *steps) update() {
-	a := s.attempt()
-	if a == nil {
-		return
-	}
-	state := []signaling.TaskState{signaling.TaskRunning, signaling.TaskFinished, signaling.TaskFailed}[s.r.IntN(3)]
-	s.say("update %s of %s to %s", a.r.Attempt.ID, a.r.Task, state)
-	s.must(s.UpdateFrom(s.ctx, a.r.Attempt.Node, signaling.Update{Task: a.r.Task, Attempt: a.r.Attempt.ID, State: state}))
-	if state.Ended() {
-		s.drop(a)
-		s.end(a, state)
-		delete(s.nodes[a.r.Attempt.Node].ledger, a.r.Attempt.ID)
-		return
-	}
-	a.confirmed, a.age = true, 0
-	s.nodes[a.r.Attempt.Node].ledger[a.r.Attempt.ID] = entry(a.r, signaling.TaskRunning)
-	if t := s.tasks[a.r.Task]; t.attempt == a.r.Attempt.ID {
-		t.state = state
-	}
-}
-
-// release does not tell the edge, as if the message were lost: its ledger keeps the attempt.
-func (s *steps) release() {
-	a := s.attempt()
-	if a == nil {
-		return
-	}
-	state := []signaling.TaskState{signaling.TaskPlacing, signaling.TaskFinished, signaling.TaskExpired}[s.r.IntN(3)]
-	t := s.tasks[a.r.Task]
-	ended := t.state.Ended()
-	token, err := s.Release(s.ctx, a.r.Task, a.r.Attempt.ID, state, "", nil)
-	s.say("release %s of %s to %s: %d, %v", a.r.Attempt.ID, a.r.Task, state, token, err)
-	s.must(err)
-	s.drop(a)
-	if ended {
-		return
-	}
-	if token <= s.top {
-		s.fail("release gave token %d after %d", token, s.top)
-	}
-	s.top = token
-	if t.attempt == a.r.Attempt.ID {
-		t.state, t.fence = state, token
-		if state == signaling.TaskPlacing {
-			t.attempt = ""
+// knows says whether a node's ledger has anything of a task. A broker places a task and its standby on two nodes.
+func (n *modelNode) knows(task signaling.TaskID) bool {
+	for _, e := range n.ledger {
+		if e.Task == task {
+			return true
 		}
 	}
-}
-
-func (s *steps) register() {
-	id, n := s.node()
-	if s.r.IntN(4) == 0 { // restarted, and has forgotten all
-		clear(n.ledger)
-	}
-	node := edge(string(id))
-	if s.r.IntN(4) == 0 {
-		node.State = signaling.NodeDraining
-	}
-	var ledger []signaling.LedgerEntry
-	for token := int64(0); token <= s.top; token++ { // in order of age
-		for _, e := range n.ledger {
-			if e.Attempt.Fencing == token {
-				ledger = append(ledger, e)
-			}
-		}
-	}
-	overruled := s.registerAll(node, ledger)
-	s.say("register %s (%s) with %d attempts: %d overruled", id, node.State, len(ledger), len(overruled))
-	n.known, n.state = true, node.State
-	want := map[signaling.AttemptID]bool{}
-	for _, e := range ledger {
-		held, t := s.held[e.Attempt.ID], s.tasks[e.Task]
-		if held == nil && t != nil && t.fence > e.Attempt.Fencing {
-			want[e.Attempt.ID] = true
-			delete(n.ledger, e.Attempt.ID)
-			continue
-		}
-		if held == nil {
-			if t == nil {
-				t = &modelTask{}
-				s.tasks[e.Task] = t
-			}
-			if old := s.held[t.attempt]; old != nil {
-				s.drop(old)
-			}
-			held = &modelAttempt{r: signaling.Reservation{Attempt: e.Attempt, Task: e.Task, Resources: e.Resources}}
-			s.held[e.Attempt.ID] = held
-			t.attempt, t.fence = e.Attempt.ID, e.Attempt.Fencing
-		}
-		held.confirmed, held.age = true, 0
-		if t.attempt == e.Attempt.ID {
-			t.state = e.State
-		}
-	}
-	for _, a := range s.held {
-		if _, has := n.ledger[a.r.Attempt.ID]; a.r.Attempt.Node == id && a.confirmed && !has {
-			s.drop(a)
-			s.end(a, signaling.TaskFailed)
-		}
-	}
-	if len(overruled) != len(want) {
-		s.fail("overruled %v, want %v", overruled, want)
-	}
-	for _, o := range overruled {
-		if !want[o] {
-			s.fail("overruled %v, want %v", overruled, want)
-		}
-	}
-}
-
-func (s *steps) registerAll(node signaling.Node, ledger []signaling.LedgerEntry) []signaling.AttemptID {
-	in, err := s.Register(s.ctx, node, s.top, ledger)
-	s.must(err)
-	return in.Ended
-}
-
-func (s *steps) heartbeat() {
-	id, n := s.node()
-	var attempts []signaling.AttemptID
-	unknown := !n.known
-	for a := range n.ledger {
-		attempts = append(attempts, a)
-		unknown = unknown || s.held[a] == nil
-	}
-	err := s.Heartbeat(s.ctx, id, signaling.Heartbeat{State: signaling.NodeReady, Attempts: attempts})
-	s.say("heartbeat of %s with %d attempts: %v", id, len(attempts), err)
-	if unknown != errors.Is(err, pool.ErrUnknownNode) || !unknown && err != nil {
-		s.fail("heartbeat of %s: %v, want unknown: %v", id, err, unknown)
-	}
-	if !n.known {
-		return
-	}
-	n.state = signaling.NodeReady
-	for _, a := range attempts {
-		if held := s.held[a]; held != nil {
-			held.confirmed, held.age = true, 0
-		}
-	}
-}
-
-func (s *steps) sweep() {
-	d := modelLease / 2
-	s.age(d)
-	released, _, err := s.Sweep(s.ctx, 1000)
-	s.must(err)
-	n := 0
-	for _, a := range s.held {
-		if a.age += d; a.age >= modelLease {
-			s.drop(a)
-			s.end(a, signaling.TaskFailed)
-			n++
-		}
-	}
-	s.say("%s later: swept %d", d, len(released))
-	if len(released) != n {
-		s.fail("swept %+v, want %d", released, n)
-	}
-}
-
-func (s *steps) remove() {
-	id, n := s.node()
-	err := s.Remove(s.ctx, id)
-	s.say("remove %s: %v", id, err)
-	if n.known == errors.Is(err, pool.ErrUnknownNode) || n.known && err != nil {
-		s.fail("remove %s: %v", id, err)
-	}
-	n.known = false
-	for _, a := range s.held {
-		if a.r.Attempt.Node == id {
-			s.drop(a)
-			s.end(a, signaling.TaskFailed)
-		}
-	}
-}
-
-func (s *steps) loseRedis() {
-	s.say("Redis loses everything")
-	s.must(s.rdb.FlushAll(s.ctx).Err())
-	clear(s.tasks)
-	clear(s.held)
-	for _, n := range s.nodes {
-		n.known = false
-	}
+	return false
 }
 
 // check compares the pool with the model.
@@ -408,14 +242,16 @@ func (s *steps) check() {
 		s.fail("%d nodes, want %d", len(nodes), known)
 	}
 	for _, n := range nodes {
-		want := capacity
+		want, reservations := capacity, 0
 		for _, a := range s.held {
 			if a.r.Attempt.Node == n.ID {
 				want = want.Sub(a.r.Resources)
+				reservations++
 			}
 		}
-		if n.Free != want || n.State != s.nodes[n.ID].state {
-			s.fail("node %s is %s with %+v free, want %s with %+v", n.ID, n.State, n.Free, s.nodes[n.ID].state, want)
+		if n.Free != want || n.State != s.nodes[n.ID].state() || n.Reservations != reservations {
+			s.fail("node %s is %s with %+v free and %d reservations, want %s with %+v and %d", n.ID, n.State, n.Free, n.Reservations,
+				s.nodes[n.ID].state(), want, reservations)
 		}
 	}
 	for id, want := range s.tasks {
@@ -426,11 +262,22 @@ func (s *steps) check() {
 		if want.attempt != "" && (got.Attempt == nil || got.Attempt.ID != want.attempt) {
 			s.fail("task %s has attempt %+v, want %s", id, got.Attempt, want.attempt)
 		}
+		if (want.standby != "") != (got.Shadow != nil) || got.Shadow != nil && got.Shadow.ID != want.standby {
+			s.fail("task %s has standby %+v, want %s", id, got.Shadow, want.standby)
+		}
+		if want.queued != (got.Queue != nil) {
+			s.fail("task %s is in the queue at %+v, want %t", id, got.Queue, want.queued)
+		}
 	}
 	if n := s.rdb.ZCard(s.ctx, prefix+":leases").Val(); int(n) != len(s.held) {
 		s.fail("%d leases, want %d", n, len(s.held))
 	}
 	if keys := s.rdb.Keys(s.ctx, prefix+":attempt:*").Val(); len(keys) != len(s.held) {
 		s.fail("attempts %v, want %d", keys, len(s.held))
+	}
+	a, err := s.Audit(s.ctx)
+	s.must(err)
+	if len(a.Problems) > 0 || a.Attempts+a.Shadows+a.Strays != len(s.held) {
+		s.fail("the audit found %+v, want %d held and no problem", a, len(s.held))
 	}
 }

@@ -216,12 +216,15 @@ end
 local function fail(id, task, reason, ms, keep, ttl)
   local key = P .. ':task:' .. task
   local t = redis.call('HMGET', key, 'state', 'at', 'standby')
-  if not t[1] or present(t[2]) ~= id or ended(t[1]) then return '' end
+  local current, _, given = present(t[2])
+  if not t[1] or current ~= id or ended(t[1]) then return '' end
   local standby = present(t[3])
   local s = standby and held(standby)
   if s and s[4] == '1' then
     redis.call('HSET', key, 'state', 'placing', 'reason', reason)
     redis.call('HDEL', key, 'at')
+    -- Its edge may come back with it, but not one with an older attempt.
+    if tonumber(redis.call('HGET', key, 'fence') or '0') < tonumber(given) then redis.call('HSET', key, 'fence', given) end
     redis.call('ZADD', P .. ':placing', ms + ttl, task)
     return 'placing'
   end
