@@ -253,3 +253,25 @@ func TestTheEndOfABrokerEndsItsStreams(t *testing.T) {
 		break
 	}
 }
+
+// TestARequestThatWaitsIsSentAgain has one whose answer was lost: with the same key it is the same task, at the same place
+// in the queue.
+func TestARequestThatWaitsIsSentAgain(t *testing.T) {
+	eachRedis(t, func(t *testing.T, args ...string) {
+		b := start(t, args...)
+		b.join(single("only", 0))
+		b.submit()
+		first := b.wait(waits, "Idempotency-Key", "k-1")
+		other := b.wait(waits, "Idempotency-Key", "k-2")
+		again := b.wait(waits, "Idempotency-Key", "k-1")
+		if again.Task != first.Task || again.Queue == nil || again.Queue.Position != 1 || other.Task == first.Task {
+			t.Errorf("%+v, %+v, %+v", first, other, again)
+		}
+		if r := b.ask("POST", "/api/v1/tasks", body(`"whenFull":"queue"`, `"operation":"other"`), "Idempotency-Key", "k-1"); r.status != 400 || !strings.Contains(string(r.body), "Idempotency-Key") {
+			t.Errorf("the key of another request: %d %s", r.status, r.body)
+		}
+		if r := b.ask("POST", "/api/v1/tasks", waits, "Idempotency-Key", strings.Repeat("k", 129)); r.status != 422 {
+			t.Errorf("a key that is too long: %d", r.status)
+		}
+	})
+}
