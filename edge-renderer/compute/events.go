@@ -112,19 +112,18 @@ func (l *loop) take(ctx context.Context, e event) {
 	case eventDelivered:
 		l.sent(e)
 	default:
-		l.arrive(e)
+		l.takeData(ctx, e)
 	}
 }
 
-// arrive takes what comes of the data.
-func (l *loop) arrive(e event) {
+// takeData takes what comes of the data.
+func (l *loop) takeData(ctx context.Context, e event) {
 	switch e := e.(type) {
 	case eventData:
 		e.from.news.Store(false)
 		l.touched = l.job.clock()
 	case eventWhole:
-		l.ready = true
-		l.arrived(l.input.announced.Bytes, e.took)
+		l.arrive(ctx, e.took)
 	case eventRefused:
 		if e.from == l.conn {
 			l.fail(e.problem)
@@ -152,14 +151,10 @@ func (l *loop) opened(e eventOpened) {
 		l.fail(&signaling.Problem{Code: signaling.ProblemNotAVolume, Title: "The series is no volume", Detail: why})
 	default:
 		l.series, l.ready = e.series, true
-		l.arrived(int64(e.series.Volume.Bytes()), e.took)
+		if l.input == nil {
+			l.moved(int64(e.series.Volume.Bytes()), e.took)
+		}
 	}
-}
-
-func (l *loop) arrived(bytes int64, took time.Duration) {
-	l.touched = l.job.clock()
-	l.usage.DataMB = float64(bytes) / (1 << 20)
-	l.usage.TransferMs = float64(took) / float64(time.Millisecond)
 }
 
 // sent notes that the result has gone, or did not: then it goes again when the terminal is back.
@@ -195,7 +190,7 @@ func (l *loop) connect() {
 		Session: &signaling.SessionInfo{Task: i.Task, Node: l.job.cfg.Node, Presets: []signaling.PresetInfo{}}}
 	if l.input != nil { // a terminal that comes back need not send again what has come whole
 		ready.Loading = &signaling.Loading{TotalBytes: l.input.announced.Bytes, Stage: "waiting"}
-		if l.ready {
+		if l.whole {
 			ready.Loading.Bytes, ready.Loading.Stage = ready.Loading.TotalBytes, "done"
 		}
 	}

@@ -36,9 +36,10 @@ type loop struct {
 	connected bool
 
 	operation task.Operation
-	input     *input        // nil for a task on a series
+	input     *input        // nil for a task on a series of a source
+	whole     bool          // the input has come
 	series    *cache.Series // once it is open
-	ready     bool          // the data has arrived
+	ready     bool          // what the operation works on is there
 	begun     bool          // it is being computed, or was
 	cancel    context.CancelFunc
 	choice    chan signaling.Handling
@@ -93,15 +94,44 @@ func (l *loop) prepare(ctx context.Context) error {
 		return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here", Detail: err.Error()}
 	}
 	switch {
-	case l.operation.Data && r.Input != nil:
+	case r.Input != nil:
 		l.input, err = newInput(ctx, l.job.cfg.Volumes, l.job.cfg.Instruction.Task, *r.Input)
 		return err
 	case l.operation.Data:
 		return refuse("input is missing: %s works on data that the terminal sends", r.Operation)
 	case r.Series == nil || l.job.cfg.Instruction.Source == nil:
-		return refuse("series is missing: %s works on one", r.Operation)
+		return refuse("series is missing: %s works on one, or on a file that the terminal sends as its input", r.Operation)
 	}
 	return l.open(ctx)
+}
+
+// arrive takes the input that has come whole: an operation on a series has its volume made of it.
+func (l *loop) arrive(ctx context.Context, took time.Duration) {
+	l.whole, l.touched = true, l.job.clock()
+	l.moved(l.input.announced.Bytes, took)
+	if l.operation.Data {
+		l.ready = true
+		return
+	}
+	data, most := l.input.data, l.job.cfg.Instruction.Resources.MemoryMB<<20
+	l.helpers.Go(func() {
+		r, err := read(ctx, data, most)
+		if err != nil {
+			l.tell(ctx, eventOpened{err: err})
+			return
+		}
+		series := cache.NewSeries(r.Volume, nil, signaling.SeriesInfo{}, r.Free)
+		select {
+		case l.job.events <- eventOpened{series: series}:
+		case <-ctx.Done():
+			series.Release()
+		}
+	})
+}
+
+// moved notes how much data came and how long it took.
+func (l *loop) moved(bytes int64, took time.Duration) {
+	l.usage.DataMB, l.usage.TransferMs = float64(bytes)/(1<<20), float64(took)/float64(time.Millisecond)
 }
 
 // open begins to load the series.
@@ -147,7 +177,7 @@ func (l *loop) compute(ctx context.Context) {
 	i := &l.job.cfg.Instruction
 	order := task.Order{ID: i.Task, Request: &i.Request, Operation: l.operation, CPUMilli: i.Resources.CPUMilli, Choice: l.choice,
 		Tell: func(e signaling.Event) { l.tell(ctx, eventTask{e}) }}
-	if l.input != nil {
+	if l.operation.Data {
 		order.Data = l.input.data
 	} else {
 		order.Volume = l.series.Volume
@@ -236,7 +266,7 @@ func (l *loop) expires(now time.Duration) (time.Duration, error) {
 			return 0, errDone
 		}
 		return wait, nil
-	case l.input != nil && !l.ready:
+	case l.input != nil && !l.whole:
 		wait := left(l.touched, i.IdleMs)
 		if wait <= 0 {
 			return 0, fmt.Errorf("%w: no data came for %v", ending.ErrExpired, time.Duration(i.IdleMs)*time.Millisecond)
