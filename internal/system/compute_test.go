@@ -165,7 +165,7 @@ func TestA10FitByConfiguration(t *testing.T) {
 	}
 	want("by-flag", signaling.Training)
 	want("by-file", signaling.ImageProcessing)
-	s.refused(rendering(chest), signaling.ProblemNoFreeNode, "takes no rendering tasks")
+	s.refused(rendering(chest), signaling.ProblemNoFreeNode, "2 take no rendering tasks")
 	out, errs, status := s.pool("override", "by-file", "--types", "rendering")
 	if status != 0 {
 		t.Fatalf("%s%s", out, errs)

@@ -89,7 +89,7 @@ func TestA3Distance(t *testing.T) {
 			return g.Attempt.Node == "in-lab"
 		})
 		out, errs, status := s.pool("explain", "--type", "rendering", "--zone", "ward")
-		for _, words := range []string{"beyond", "farther", "cloud"} {
+		for _, words := range []string{"beyond", "no nearer than the cloud", "remembered"} {
 			if status != 0 || !strings.Contains(out, words) {
 				t.Errorf("explain says nothing of %q: %s%s", words, out, errs)
 			}
