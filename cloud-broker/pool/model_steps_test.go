@@ -209,11 +209,15 @@ func (s *steps) claimShadow() {
 	default:
 		s.reserve(got, false)
 		t.standby = got.Attempt.ID
+		if a := s.held[t.standby]; s.r.IntN(4) > 0 {
+			s.must(s.Confirm(s.ctx, t.standby))
+			s.inLedger(a)
+		}
 	}
 }
 
 func (s *steps) promote() {
-	task, t := s.live()
+	task, t := s.standing()
 	got, err := s.Promote(s.ctx, task)
 	s.say("promote the standby of %s: %+v, %v", task, got, err)
 	switch {
@@ -246,7 +250,7 @@ func (s *steps) promote() {
 }
 
 func (s *steps) dropShadow() {
-	task, t := s.live()
+	task, t := s.standing()
 	err := s.DropShadow(s.ctx, task, "not wanted any more")
 	s.say("drop the standby of %s: %v", task, err)
 	if t == nil || t.standby == "" {

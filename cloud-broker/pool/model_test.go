@@ -137,13 +137,23 @@ func (s *steps) live() (signaling.TaskID, *modelTask) {
 	return s.task()
 }
 
+// standing is most often a task with a standby.
+func (s *steps) standing() (signaling.TaskID, *modelTask) {
+	for range 10 {
+		if id, t := s.live(); t != nil && t.standby != "" {
+			return id, t
+		}
+	}
+	return s.live()
+}
+
 func (s *steps) step() {
 	ops := []struct {
 		weight int
 		do     func()
 	}{
-		{6, s.claim}, {2, s.adopt}, {5, s.confirm}, {3, s.update}, {4, s.release}, {3, s.register}, {3, s.heartbeat}, {3, s.sweep},
-		{4, s.claimShadow}, {2, s.promote}, {1, s.dropShadow}, {2, s.enqueue}, {1, s.operate}, {1, s.rare},
+		{12, s.claim}, {4, s.adopt}, {10, s.confirm}, {6, s.update}, {4, s.release}, {8, s.register}, {8, s.heartbeat}, {4, s.sweep},
+		{12, s.claimShadow}, {6, s.promote}, {2, s.dropShadow}, {4, s.enqueue}, {3, s.operate}, {1, s.rare},
 	}
 	total := 0
 	for _, op := range ops {
@@ -261,6 +271,9 @@ func (s *steps) check() {
 		}
 		if want.attempt != "" && (got.Attempt == nil || got.Attempt.ID != want.attempt) {
 			s.fail("task %s has attempt %+v, want %s", id, got.Attempt, want.attempt)
+		}
+		if a := s.held[want.attempt]; a != nil && *got.Attempt != a.r.Attempt {
+			s.fail("task %s has attempt %+v, want %+v", id, got.Attempt, a.r.Attempt)
 		}
 		if (want.standby != "") != (got.Shadow != nil) || got.Shadow != nil && got.Shadow.ID != want.standby {
 			s.fail("task %s has standby %+v, want %s", id, got.Shadow, want.standby)

@@ -231,6 +231,19 @@ func TestA12ShadowAndItsEnds(t *testing.T) {
 		if ended := p.register(edge("b"), 0, shadowEntry(shadow)); len(ended) != 1 {
 			p.t.Fatalf("ended %v", ended)
 		}
+		// Its node is drained: the same, and the task goes on.
+		p.must(p.Cordon(p.ctx, "b", false))
+		drained := p.shadow("t3", "b")
+		p.must(p.Drain(p.ctx, "b", time.Millisecond))
+		p.age(time.Second)
+		if r := p.sweep()[string(drained.Attempt.ID)]; r.Task != "t3" || r.State != "" || r.Attempt.Fencing <= drained.Attempt.Fencing {
+			p.t.Fatalf("released %+v", r)
+		}
+		p.wantTask("t3", signaling.TaskRunning)
+		if ended := p.register(edge("b"), 0, shadowEntry(drained)); len(ended) != 1 {
+			p.t.Fatalf("ended %v", ended)
+		}
+		p.must(p.Cordon(p.ctx, "b", false))
 		// Two edges have one: the newer is it.
 		p.register(edge("c"), 0)
 		newer := p.shadow("t3", "c")
