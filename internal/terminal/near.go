@@ -66,15 +66,27 @@ func (c *Client) Near(ctx context.Context, t signaling.TaskType, zone string) (s
 // those that are configured and those that are found in the local network. The second value are the round trips. Edges
 // that do not answer, and those beyond limitMs where it is not 0, are left out.
 func (c *Client) Nearest(ctx context.Context, near signaling.NearEdges, t signaling.TaskType, limitMs float64) ([]signaling.NearEdge, []signaling.Ping) {
+	return c.nearest(ctx, near, c.discover(ctx), t, limitMs)
+}
+
+// discover looks for edges in the local network, which takes a while. Those that anyone may have made up are left out.
+func (c *Client) discover(ctx context.Context) []signaling.NearEdge {
+	if c.Discover == nil {
+		return nil
+	}
+	found, err := c.Discover(ctx)
+	if err != nil {
+		return nil // there are other edges, and the broker
+	}
+	return slices.DeleteFunc(slices.Clone(found), func(e signaling.NearEdge) bool { return !trusted(e.URL) })
+}
+
+func (c *Client) nearest(ctx context.Context, near signaling.NearEdges, found []signaling.NearEdge, t signaling.TaskType, limitMs float64) ([]signaling.NearEdge, []signaling.Ping) {
 	list := slices.DeleteFunc(slices.Clone(near.Edges), func(e signaling.NearEdge) bool { return e.URL == "" })
 	for _, u := range c.Edges {
 		list = append(list, signaling.NearEdge{URL: u})
 	}
-	if c.Discover != nil {
-		if found, err := c.Discover(ctx); err == nil { // there are other edges and the broker
-			list = append(list, slices.DeleteFunc(found, func(e signaling.NearEdge) bool { return !trusted(e.URL) })...)
-		}
-	}
+	list = append(list, found...)
 	seen := map[string]bool{}
 	list = slices.DeleteFunc(list, func(e signaling.NearEdge) bool {
 		key := strings.TrimSuffix(e.URL, "/")
@@ -149,7 +161,11 @@ func (c *Client) Ping(ctx context.Context, edge string) (float64, error) {
 // askEdges asks the edges near by, nearest first (A2). One that is busy has the broker look for another, and the answer is
 // followed at the broker (A4). Where no edge can be asked, the broker is.
 func (c *Client) askEdges(ctx context.Context, r signaling.TaskRequest, o PlaceOptions) (signaling.Grant, error) {
+	var found []signaling.NearEdge
+	var looking sync.WaitGroup
+	looking.Go(func() { found = c.discover(ctx) }) // while the broker is asked
 	near, err := c.Near(ctx, r.Type, r.Zone)
+	looking.Wait()
 	if err != nil {
 		var p *signaling.Problem
 		if errors.As(err, &p) && p.Code != signaling.ProblemUnavailable {
@@ -161,7 +177,7 @@ func (c *Client) askEdges(ctx context.Context, r signaling.TaskRequest, o PlaceO
 	if site := near.MaxDistanceMs; site > 0 && (limit == 0 || site < limit) {
 		limit = site
 	}
-	edges, pings := c.Nearest(ctx, near, r.Type, limit)
+	edges, pings := c.nearest(ctx, near, found, r.Type, limit)
 	if len(r.Pings) == 0 {
 		r.Pings = pings
 	}
