@@ -82,7 +82,7 @@ func TestA15ComputeTakesInputAndReturnsTheResult(t *testing.T) {
 		t.Error(err)
 	}
 	u := e.update(signaling.TaskFinished)
-	if want := float64(len(data)) / (1 << 20); u.Usage == nil || u.Usage.DataMB != want || u.Usage.TransferMs <= 0 || u.Usage.CPUMs <= 0 ||
+	if want := float64(len(data)) / (1 << 20); u.Usage == nil || u.Usage.DataMB != want || u.Usage.TransferMs <= 0 || u.Usage.CPUMs <= 0 || u.Usage.RunMs <= 0 ||
 		u.Usage.BytesSent != int64(len(out.Data)) {
 		t.Errorf("usage %+v", u.Usage)
 	}

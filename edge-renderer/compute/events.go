@@ -104,10 +104,16 @@ func (l *loop) take(ctx context.Context, e event) {
 			l.request(e.request)
 		}
 	case eventTask:
+		if e.event.Type == signaling.EventTaskStarted {
+			l.started = l.job.clock()
+		}
 		l.news = &e.event
 		l.event(e.event)
 	case eventComputed:
 		l.outcome = &e.outcome
+		if l.started > 0 { // what the terminal and a deferral took says nothing of this node
+			l.usage.RunMs = max((l.job.clock() - l.started).Milliseconds(), 1)
+		}
 		l.usage.CPUMs += float64(e.spent) / float64(time.Millisecond)
 	case eventDelivered:
 		l.sent(e)

@@ -49,11 +49,11 @@ type loop struct {
 	delivered *conn            // that the result went over, nil before
 
 	// Instants on the task's clock.
-	touched, lost, endAt time.Duration
-	ending               error // why the task ends at endAt
-	failed               *signaling.Problem
-	state                signaling.TaskState
-	usage                signaling.Usage
+	touched, lost, endAt, started time.Duration
+	ending                        error // why the task ends at endAt
+	failed                        *signaling.Problem
+	state                         signaling.TaskState
+	usage                         signaling.Usage
 }
 
 func newLoop(j *Job) *loop {
@@ -315,7 +315,6 @@ func (l *loop) end(cause error) {
 	if l.input != nil {
 		l.input.close()
 	}
-	l.usage.RunMs = l.job.clock().Milliseconds()
 	state, reason := ending.Outcome(cause)
 	if errors.Is(cause, context.Canceled) { // as its terminal asked
 		state, reason = signaling.TaskFinished, "cancelled by the terminal"
