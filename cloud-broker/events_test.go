@@ -74,6 +74,10 @@ func heard[T any](s *listener, name string) T {
 			}
 			return v
 		case err := <-s.ended:
+			s.ended <- err
+			if len(s.events) > 0 { // they came before the end
+				continue
+			}
 			s.t.Fatalf("the stream ended (%v) before %s", err, name)
 		case <-time.After(waitMost):
 			s.t.Fatalf("in vain waited for %s", name)
