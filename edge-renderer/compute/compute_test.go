@@ -411,3 +411,22 @@ func TestComputeDataComesOnce(t *testing.T) {
 		t.Error(d.Problem)
 	}
 }
+
+// A result that went over a connection which broke before the terminal had all of it goes again over the next one.
+func TestComputeResultGoesAgain(t *testing.T) {
+	request := statistics(t)
+	e := start(t, task.Config{}, request, withRamp(t))
+	s := e.dial("")
+	event(t, s, signaling.EventTaskDone)
+	again := e.dial(s.ResumeToken()) // in place of the first one, which is still there
+	if d := event(t, again, signaling.EventTaskDone); d.Transfer == 0 {
+		t.Errorf("ended with %+v", d)
+	}
+	if b := <-again.Bulks(); len(b.Data) == 0 {
+		t.Error("no result")
+	}
+	if err := again.Finish(within(t)); err != nil {
+		t.Error(err)
+	}
+	e.update(signaling.TaskFinished)
+}

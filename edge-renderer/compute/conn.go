@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/tomocast/tomocast/edge-renderer/seat"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -61,7 +62,7 @@ func (l *loop) Open() (*stream.Peer, error) {
 	return rtc, nil
 }
 
-// Leave ends the connection, and the task goes on without.
+// Leave ends the connection, and the task goes on without, unless its terminal says good-bye with the result in its hands.
 func (l *loop) Leave(reason error) {
 	rtc := l.seat.RTC
 	if rtc == nil {
@@ -71,7 +72,7 @@ func (l *loop) Leave(reason error) {
 	l.helpers.Go(func() { _ = rtc.Close(reason) }) // it waits for callbacks that may be telling the loop
 	l.seat.RTC, l.conn, l.connected = nil, nil, false
 	l.lost = l.job.clock()
-	if l.delivered != nil {
+	if l.delivered != nil && l.ending == nil && errors.Is(reason, seat.ErrBye) {
 		l.endAt, l.ending = l.lost, errDone
 	}
 }

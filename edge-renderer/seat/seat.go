@@ -12,6 +12,9 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
+// ErrBye is the reason for which a terminal that says good-bye leaves.
+var ErrBye = errors.New("the page said good-bye")
+
 // Owner is the task that a seat belongs to.
 type Owner interface {
 	// Open makes the connection for a terminal that has made an offer, in place of the one before, which it ends.
@@ -117,7 +120,7 @@ func (s *Seat) Signal(connection string, m signaling.Signal, owner Owner) error 
 			return s.RTC.Signal(m)
 		}
 	case signaling.SignalBye:
-		owner.Leave(errors.New("the page said good-bye"))
+		owner.Leave(ErrBye)
 	default:
 		s.Reply(Problem(signaling.ProblemBadRequest, "Message not expected",
 			fmt.Sprintf("A terminal sends hello, offer, candidate or bye, not %.40q", string(m.Type))))
