@@ -83,6 +83,8 @@ export interface StackOptions {
   edges?: number;
   /** sessions is how many an edge takes; without it as many as it does by itself. */
   sessions?: number;
+  /** handling is how edges handle tasks of a type, like data-computation=ask. */
+  handling?: string;
   /** direct edges have an address of their own, at which pages may ask them first. */
   direct?: boolean;
   allowedOrigins?: string[];
@@ -150,10 +152,11 @@ export class Stack {
 
   /** startEdge starts an edge and waits until the broker has it; in a full pool, until it has been started. */
   async startEdge(id: string, full = false): Promise<void> {
-    const { sessions, direct = false } = this.#options;
+    const { sessions, handling, direct = false } = this.#options;
     const port = direct ? await freePort() : 0;
     const args = ["--broker", `http://127.0.0.1:${this.#narrow?.port ?? this.#port}`, "--listen", `127.0.0.1:${port}`, "--id", id];
     if (direct) args.push("--direct-url", `ws://127.0.0.1:${port}`);
+    if (handling !== undefined) args.push("--handling", handling);
     if (sessions !== undefined) args.push("--max-sessions", String(sessions));
     this.#edges.set(id, new Program("edge-renderer", args, { TOMOCAST_EDGE_SECRET: this.#secret }));
     await this.#answers(full ? "/readyz" : "/readyz?session=1");

@@ -130,3 +130,46 @@ describe("edges that pages may ask themselves", () => {
     await Promise.all([page.close(), second.close()]);
   });
 });
+
+describe("an edge that leaves it to the user how to compute", () => {
+  let stack: Stack;
+
+  beforeAll(async () => {
+    stack = await Stack.start({ handling: "data-computation=ask" });
+  });
+
+  afterAll(async () => {
+    await stack.stop();
+  });
+
+  it("A9 asks, explains what there is to choose, and computes as is chosen", async () => {
+    const page = await newPage(browser);
+    await page.goto(await viewerOf(stack));
+    await new View(page).still();
+    await page.getByRole("button", { name: "Auto window" }).click();
+    const dialog = page.getByRole("dialog");
+    expect(await dialog.getByRole("button").allInnerTexts()).toHaveLength(4);
+    expect(await dialog.innerText()).toMatch(/resident workers[^]*workers of its own[^]*quiet moment/);
+    await dialog.getByRole("button", { name: "Now, by workers of its own" }).click();
+    await page.locator("figure.histogram").waitFor();
+    expect(await dialog.count()).toBe(0);
+    await page.close();
+  });
+
+  it("A9 says that a task which is put off waits, and cancels it", async () => {
+    const page = await newPage(browser);
+    await page.goto(await viewerOf(stack));
+    await new View(page).still();
+    await page.getByRole("button", { name: "Auto window" }).click();
+    // Whose hand is on the picture uses the edge.
+    const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
+    await new View(page).do((viewer) => { viewer.showTimePoint(0); });
+    await dialog.getByRole("button", { name: "Later, in a quiet moment" }).click();
+    await page.getByText(/^Waiting: /).waitFor();
+    await page.locator("tc-window").getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Auto window" }).waitFor();
+    expect(await page.locator("figure.histogram, tc-window [role=alert]").count()).toBe(0);
+    await page.close();
+  });
+});

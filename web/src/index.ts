@@ -8,14 +8,15 @@ import { TomocastViewer } from "./element/tomocast-viewer.js";
 
 export { TomocastViewer };
 export type { GetToken } from "./client/http.js";
-export type { Computation, Result } from "./client/compute.js";
+export type { Computation, Handled, Handling, Result } from "./client/compute.js";
+export type { Way } from "./client/place.js";
 export type { Figures } from "./client/latency.js";
 export { ProblemError } from "./client/problem.js";
 export type { Sent, UploadFile } from "./client/upload.js";
 export type { Orientation, State } from "./client/session-types.js";
 export type {
   Camera, Histogram, HistogramParameters, LeftOut, Loading, PartInfo, PresetInfo, Received, ReceivedSeries, SeriesInfo, SeriesRef, SessionInfo, Slab,
-  TaskRequest, TimePointInfo, TransferFunction, ViewState, Viewport, Window,
+  TaskRequest, Term, TimePointInfo, TransferFunction, ViewState, Viewport, Window,
 } from "./contract.js";
 export type { Tool } from "./element/gestures.js";
 export type { Stats } from "./element/stats.js";

@@ -115,12 +115,20 @@ describe("A13 why this device does not do it itself", () => {
 
   it("is said with what was measured", () => {
     expect(localCheck(device, 100 << 20)).toEqual({
-      reason: "This viewer has no renderer of its own. This device: at least 8 GiB of memory, WebGL 2 by ANGLE (Some GPU), 3D textures up to 2048, study of 100 MiB.",
+      reason: "This viewer has no renderer of its own. This device: at least 8 GiB of memory, WebGL 2 by Some GPU, 3D textures up to 2048, study of 100 MiB.",
       memoryMB: 8192, gpu: "ANGLE (Some GPU)",
     });
     expect(localCheck(device, 3 * 2 ** 30).reason).toMatch(/^The study is too large for this device\./);
     expect(localCheck({ memoryMB: 0, gpu: "", textureSide: 0 })).toEqual({ reason: "This device has no GPU that the browser may use. This device: memory unknown, no WebGL 2." });
     expect(localCheck(device, 0, true).preferred).toBe(true);
+  });
+
+  it.each([
+    ["ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 (0x00002503) Direct3D11 vs_5_0 ps_5_0, D3D11)", "NVIDIA GeForce RTX 3060"],
+    ["ANGLE (Apple, ANGLE Metal Renderer: Apple M2, Unspecified Version)", "ANGLE Metal Renderer: Apple M2"],
+    ["Mali-G78", "Mali-G78"],
+  ])("names the GPU: %s", (gpu, name) => {
+    expect(localCheck({ ...device, gpu }).reason).toContain(`WebGL 2 by ${name}, 3D`);
   });
 
   it("fits into a request", () => {

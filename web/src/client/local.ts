@@ -19,7 +19,7 @@ export function localCheck(device: Device, bytes = 0, preferred = false): LocalC
   const { memoryMB, gpu, textureSide } = device;
   const parts = [
     memoryMB > 0 ? `at least ${(memoryMB / 1024).toFixed(0)} GiB of memory` : "memory unknown",
-    gpu === "" ? "no WebGL 2" : `WebGL 2 by ${gpu.slice(0, 80)}`,
+    gpu === "" ? "no WebGL 2" : `WebGL 2 by ${nameOf(gpu).slice(0, 80)}`,
     ...(textureSide > 0 ? [`3D textures up to ${textureSide}`] : []),
     ...(bytes > 0 ? [`study of ${Math.max(1, Math.round(bytes / (1 << 20)))} MiB`] : []),
   ];
@@ -35,6 +35,13 @@ function why({ memoryMB, gpu }: Device, bytes: number): string {
   if (gpu === "") return "This device has no GPU that the browser may use.";
   if (bytes > 0 && memoryMB > 0 && bytes > memoryMB * (1 << 20) * share) return "The study is too large for this device.";
   return "This viewer has no renderer of its own.";
+}
+
+/** nameOf is a GPU's name without what only drivers read: ANGLE tells maker, device with its number, and interface. */
+function nameOf(gpu: string): string {
+  const inner = /^ANGLE \((.*)\)$/.exec(gpu)?.[1] ?? gpu;
+  const device = inner.replace(/ \(0x[0-9a-f]+\)/gi, "").split(", ")[1] ?? inner;
+  return device.replace(/ (Direct3D|OpenGL|vs_).*$/, "");
 }
 
 const key = "tomocast.device";

@@ -164,7 +164,7 @@ function cancelButton(now: Situation): TemplateResult {
 function refusal(problem: ProblemError, others: boolean): TemplateResult {
   const { title, detail } = explain(problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
-    <h2>${title}</h2>
+    <h2>${heading(title)}</h2>
     <p>${sentence(detail)}</p>
     ${others ? html`<p>Choose another series of the files that were sent.</p>` : nothing}
     <div class="actions"><slot name="action"></slot></div>
@@ -186,7 +186,7 @@ function nothingFound({ leftOut = [], leftOutCount = 0 }: Received): TemplateRes
 function restoring(now: Situation): TemplateResult {
   const { title, detail } = explain(now.problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
-    <h2>${title}</h2>
+    <h2>${heading(title)}</h2>
     <p>${sentence(detail)}</p>
     <div class="track unknown"><i></i></div>
     ${now.pending === undefined ? nothing : html`<p>${now.pending.queue === undefined ? "All renderers are in use; one is being sought." : `All renderers are in use. ${standing(now.pending.queue)}.`}</p>`}
@@ -201,7 +201,7 @@ function restoring(now: Situation): TemplateResult {
 function over(now: Situation): TemplateResult {
   const { title, detail, advice } = explain(now.problem);
   return html`<div class="message"><div class="card" role="alertdialog" aria-label=${title}>
-    <h2>${title}</h2>
+    <h2>${heading(title)}</h2>
     <p>${sentence(detail)}</p>
     <div class="actions">
       ${advice === "studies" ? nothing : html`<button class="button primary" @click=${now.retry}>${again(now)}</button>`}
@@ -215,4 +215,9 @@ function over(now: Situation): TemplateResult {
 function again({ state, problem }: Situation): string {
   if (problem?.code === "pre-empted") return "Wait for a place";
   return state === "ended" ? "Open again" : "Retry";
+}
+
+/** heading is a title without the full stop that some have. */
+function heading(title: string): string {
+  return title.replace(/\.$/, "");
 }

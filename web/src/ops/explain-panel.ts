@@ -189,7 +189,7 @@ export class ExplainPanel extends LitElement {
 function row({ node, tier, state, zone = "", fits, rejected = "", distanceMs, basis, terms, costMs }: Verdict, first: boolean): TemplateResult {
   return html`<tr class=${first ? "first" : fits ? "" : "unfit"}>
     <th scope="row"><b>${node}</b><small>${[zone, tier === "cloud" ? "cloud tier" : ""].filter(Boolean).join(", ")}</small></th>
-    <td data-label="Verdict">${first ? html`<span class="chip ready">Chosen</span>` : fits ? "Fits" : html`${state === "ready" ? "" : html`<span class="chip ${state}">${stateWords[state]}</span> `}${sentence(rejected)}`}</td>
+    <td data-label="Verdict">${first ? html`<span class="chip ready">Chosen</span>` : fits ? "Fits" : html`${state === "ready" ? "" : html`<span class="chip ${state}">${stateWords[state]}</span> `}${rejected === `is ${state}` ? "" : sentence(rejected)}`}</td>
     <td data-label="Distance" class="right number">${distanceMs.toFixed(1)} ms<small>${basis}</small></td>
     <td data-label="Cost" class="right number">${fits ? `${costMs.toFixed(1)} ms` : "–"}</td>
     <td data-label="Made of" class="terms wide">${terms.map((term) => html`<span title=${term.reason}>${term.name} <span class="number">${costOf(term)}</span></span>`)}</td>

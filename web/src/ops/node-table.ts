@@ -143,6 +143,11 @@ export class NodeTable extends LitElement {
     clearTimeout(this.#typing);
   }
 
+  /** reach gives a node's row the keyboard, where it is on the page. */
+  reach(id: string): void {
+    this.renderRoot.querySelector<HTMLElement>(`[data-node="${CSS.escape(id)}"]`)?.focus();
+  }
+
   protected override render(): TemplateResult {
     return html`${this.#filters()} ${this.#list()}`;
   }
@@ -197,7 +202,7 @@ export class NodeTable extends LitElement {
   #row(node: NodeStatus): TemplateResult {
     const { id, state, zone = "", tier, distanceMs, load, volumes, seenAt } = node;
     return html`<tr @click=${() => { this.#open(id); }}>
-      <th scope="row" class="id"><button class="name" @click=${(event: Event) => { event.stopPropagation(); this.#open(id); }}>${id}</button>
+      <th scope="row" class="id"><button class="name" data-node=${id} @click=${(event: Event) => { event.stopPropagation(); this.#open(id); }}>${id}</button>
         <small>${typesOf(node)}</small></th>
       <td data-label="State"><span class="chip ${state}">${stateWords[state]}</span></td>
       <td data-label="Zone">${zone === "" ? html`<span class="quiet">none</span>` : zone}${tier === "cloud" ? html`<small>cloud tier</small>` : nothing}</td>

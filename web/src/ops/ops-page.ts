@@ -5,7 +5,9 @@ import { explain } from "../client/problem.js";
 import { framed, frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
+import { sentence } from "../text/amount.js";
 import { everyNode, type NodeFilters, OpsAPI } from "./api.js";
+import type { NodeTable } from "./node-table.js";
 import { queueTable } from "./queue-table.js";
 import { tableStyles } from "./table-styles.js";
 import { tileStyles, tilesOf } from "./tiles.js";
@@ -173,14 +175,14 @@ export class OpsPage extends LitElement {
     return html`${framed(html`
       <div class="top"><h1>Operations</h1>
         <p class="contact ${contact}" role="status">${contactWords[contact]}</p></div>
-      ${problem === undefined ? nothing : html`<div class="banner" role="alert">${icons.warning}<span><b>${explain(problem).title}.</b>
+      ${problem === undefined ? nothing : html`<div class="banner" role="alert">${icons.warning}<span><b>${sentence(explain(problem).title)}</b>
         ${contact === "lost" ? (overview === undefined ? "It is being tried again." : "What is shown is as it was. It is being tried again.") : explain(problem).detail}</span></div>`}
       <div class=${contact === "lost" ? "stale" : ""}>${tilesOf(overview)}</div>
       <div role="tablist" aria-label="Parts of the pool" @keydown=${this.#keyed}>${tabs.map(([name, words]) => html`<button role="tab" id="tab-${name}"
         aria-selected=${this.tab === name} aria-controls="panel" tabindex=${this.tab === name ? 0 : -1} @click=${() => { this.tab = name; }}>${words}${counts[name] === undefined ? nothing : html`<b>${counts[name].toLocaleString("en-GB")}</b>`}</button>`)}</div>
       <div role="tabpanel" id="panel" aria-labelledby="tab-${this.tab}">${this.#panel(queue)}</div>
     `, html`<a class="button plain" href="/">Studies</a>`)}
-    ${this.open === "" ? nothing : html`<tc-ops-node .api=${this.#api} node=${this.open} @close=${() => { this.open = ""; }}></tc-ops-node>`}`;
+    ${this.open === "" ? nothing : html`<tc-ops-node .api=${this.#api} node=${this.open} @close=${this.#closed}></tc-ops-node>`}`;
   }
 
   #panel(queue: PoolWatch["queue"]): TemplateResult {
@@ -195,6 +197,13 @@ export class OpsPage extends LitElement {
         return html`<tc-ops-explain .api=${this.#api}></tc-ops-explain>`;
     }
   }
+
+  /** closed gives the keyboard back to the row that was opened. */
+  readonly #closed = (): void => {
+    const id = this.open;
+    this.open = "";
+    this.renderRoot.querySelector<NodeTable>("tc-ops-nodes")?.reach(id);
+  };
 
   /** keyed moves between the tabs (WAI-ARIA, tabs pattern). */
   readonly #keyed = (event: KeyboardEvent): void => {

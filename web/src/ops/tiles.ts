@@ -204,10 +204,10 @@ export function tilesOf(overview: Overview | undefined): TemplateResult {
       <p class="note">${desiredWords(overview)}</p>
     </section>
     <section class="tile load">
-      <h2>In use</h2>
+      <h2>Not free</h2>
       <dl class="loads">${kinds.map(([kind, name]) => {
         const share = shareOf(overview, kind);
-        return share < 0 ? nothing : html`<dt>${name}</dt>${barOf(share, `${name} in use`)}<dd>${Math.round(share * 100)} %<span class="visually-hidden">, ${amount(usedOf(overview, kind), kind)}</span></dd>`;
+        return share < 0 ? nothing : html`<dt>${name}</dt>${barOf(share, `${name} not free`)}<dd>${Math.round(share * 100)} %<span class="visually-hidden">, ${amount(usedOf(overview, kind), kind)}</span></dd>`;
       })}</dl>
     </section>
   </div>`;

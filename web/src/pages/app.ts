@@ -1,6 +1,9 @@
 // The pages: a list of studies at /, a study at /viewer, and the pool for operators at /ops. Files may be dropped on them.
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
+import { BrokerAPI } from "../client/api.js";
 import { BrokerHTTP } from "../client/http.js";
+import { deviceOf } from "../client/local.js";
+import { Near, pageInstruments } from "../client/near.js";
 import { StudiesAPI } from "../client/studies.js";
 import { whoAmI } from "../client/who.js";
 import { holdsFiles, type Picked, pickedByDrop } from "../files/picked.js";
@@ -16,6 +19,7 @@ import { buttons, theme } from "../parts/theme.js";
 import { Thumbnail } from "../parts/thumbnail.js";
 import { WhyPanel } from "../parts/why-panel.js";
 import { WindowPanel } from "../parts/window-panel.js";
+import { sessionStore } from "../text/store.js";
 import { uploadAddress } from "../worklist/address.js";
 import { FilterBar } from "../worklist/filter-bar.js";
 import { SeriesList } from "../worklist/series-list.js";
@@ -116,7 +120,10 @@ export class TomocastApp extends LitElement {
     globalThis.addEventListener("dragleave", (event) => { if (event.relatedTarget === null) this.dragging = false; }, options);
     globalThis.addEventListener("drop", (event) => { this.#drop(event); }, options);
     globalThis.addEventListener("popstate", () => { this.#went(); }, options);
-    if (location.pathname === "/") whoAmI(this.#http, this.#detach.signal).then(({ operator }) => { this.operator = operator; }, () => undefined);
+    if (location.pathname === "/") {
+      whoAmI(this.#http, this.#detach.signal).then(({ operator }) => { this.operator = operator; }, () => undefined);
+      ahead();
+    }
     this.addEventListener("picked", (event) => { this.#open((event as CustomEvent<Picked>).detail); }, options);
     this.addEventListener("unpicked", (event) => { this.#refuse((event as CustomEvent<unknown>).detail); }, options);
   }
@@ -188,6 +195,17 @@ export class TomocastApp extends LitElement {
   #went(): void {
     this.path = location.pathname + location.search;
   }
+}
+
+/** ahead measures, while the list is read, what the request for the first session says: this device, and the way to near edges. */
+function ahead(): void {
+  const measure = (): void => {
+    deviceOf(sessionStore());
+    void new Near(new BrokerAPI(""), location.protocol === "https:", pageInstruments(sessionStore())).measure("rendering");
+  };
+  // Some browsers do not say when they are idle.
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(measure, { timeout: 3_000 });
+  else setTimeout(measure, 1_000);
 }
 
 /** defineApp defines the pages' elements. */

@@ -32,7 +32,10 @@ export class AutoWindow {
       const parameters: HistogramParameters = { series, bins: 256, percentiles: [1, 50, 99] };
       this.#running = viewer.compute({ type: "data-computation", operation: "histogram", parameters }, (share) => { this.#tell(share); }, {
         waiting: (reason) => { this.#wait(reason); },
-        started: () => { this.#wait(""); },
+        started: () => {
+          this.choose(undefined); // too late to choose
+          this.#wait("");
+        },
         choose: (choices) => this.#ask(choices),
       });
       const { bytes } = await this.#running.result;

@@ -96,7 +96,7 @@ export class WhyPanel extends LitElement {
     const { placement } = this;
     if (placement === undefined) return nothing;
     const { answer, reasons, terms, shadow, local, node } = placement;
-    return html`<details>
+    return html`<details @toggle=${shown}>
       <summary><b>Why this edge</b></summary>
       <ul>
         <li>${answerWords(answer)}: ${node}.</li>
@@ -108,7 +108,13 @@ export class WhyPanel extends LitElement {
         <tbody>${terms.map((term) => html`<tr><th scope="row">${sentence(term.name).replace(/\.$/, "")}<small>${term.reason}</small></th><td>${costOf(term)}</td></tr>`)}
           ${terms.length < 2 ? nothing : html`<tr class="total"><th scope="row">Cost</th><td>${costOf({ ms: terms.reduce((sum, { ms }) => sum + ms, 0) })}</td></tr>`}</tbody>
       </table>`}
-      ${local === "" ? nothing : html`<p>${local}</p>`}
+      ${local === "" || reasons.some((reason) => reason.includes(local)) ? nothing : html`<p>${local}</p>`}
     </details>`;
   }
+}
+
+/** shown brings what was opened into sight: on a narrow page the panel is a low sheet. */
+function shown(event: Event): void {
+  const details = event.currentTarget as HTMLDetailsElement;
+  if (details.open) details.scrollIntoView({ block: "nearest" });
 }
