@@ -17,6 +17,8 @@ const (
 	maxEvent = 4 << 20
 	// comeBack is how long is waited before a stream is opened again.
 	comeBack = 2 * time.Second
+	// silentFor is how long a stream may bring nothing: a broker sends at least a comment three times in that.
+	silentFor = 30 * time.Second
 )
 
 // watch calls show at the beginning and whenever the pool has changed, until ctx ends. A terminal's screen is cleared
@@ -83,13 +85,18 @@ func (c *client) changes(ctx context.Context, changed chan<- struct{}) error {
 	}
 }
 
+// follow follows the pool until the stream ends, or is silent for so long that nobody can be at its other end.
 func (c *client) follow(ctx context.Context, changed chan<- struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silent := time.AfterFunc(silentFor, cancel)
+	defer silent.Stop()
 	resp, err := c.open(ctx, http.MethodGet, "/pool/events", nil, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	for events := sse.NewReader(resp.Body, maxEvent); ; {
+	for events := sse.NewReader(awake{resp.Body, silent}, maxEvent); ; {
 		if _, err := events.Next(); err != nil {
 			return err
 		}
@@ -98,6 +105,18 @@ func (c *client) follow(ctx context.Context, changed chan<- struct{}) error {
 		default: // it is known already
 		}
 	}
+}
+
+// awake puts a timer off whenever something is read.
+type awake struct {
+	io.Reader
+	timer *time.Timer
+}
+
+func (a awake) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	a.timer.Reset(silentFor)
+	return n, err
 }
 
 // temporary says whether the same may succeed a little later.
