@@ -49,7 +49,7 @@ type broker struct {
 	identity identity.Authenticator
 	local    *identity.Local // nil where an issuer is configured
 
-	changed chan struct{} // rings when nodes have changed
+	changed *dispatch.Bell // rings when nodes have changed
 
 	// handler answers requests. Until Redis is there it says so.
 	handler atomic.Pointer[http.Handler]
@@ -60,7 +60,7 @@ type broker struct {
 
 func newBroker(c *config, log *slog.Logger) (*broker, error) {
 	b := &broker{config: c, log: log, nodes: placement.NewSnapshot(), health: &service.Health{}, metrics: service.NewMetrics(),
-		changed: make(chan struct{}, 1)}
+		changed: dispatch.NewBell()}
 	var err error
 	if b.edges, err = identity.NewEdges(c.edgeSecret, c.edgeSecrets); err != nil {
 		return nil, usage("%w", err)
@@ -191,7 +191,7 @@ func (b *broker) connect(ctx context.Context) (redis.UniversalClient, func(), er
 // open opens the pool as soon as Redis answers. It fails only when ctx ends.
 func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Pool, error) {
 	for retry := redisRetryFirst; ; retry = min(2*retry, redisRetryMost) {
-		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log, OnChange: b.ring})
+		p, err := pool.Open(ctx, rdb, pool.Options{Prefix: b.prefix(), Logger: b.log, OnChange: b.changed.Ring})
 		if err == nil {
 			err = b.keys.Adopt(ctx, rdb)
 		}
@@ -204,14 +204,6 @@ func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Poo
 			return nil, ctx.Err()
 		case <-time.After(retry):
 		}
-	}
-}
-
-// ring tells the dispatcher that nodes have changed.
-func (b *broker) ring() {
-	select {
-	case b.changed <- struct{}{}:
-	default:
 	}
 }
 

@@ -180,10 +180,13 @@ func TestARedisThatForgotEverything(t *testing.T) {
 	if next := b.submit(); next.Attempt.Fencing <= g.Attempt.Fencing {
 		t.Errorf("fencing %d after %d", next.Attempt.Fencing, g.Attempt.Fencing)
 	}
-	// Elsewhere it cannot go on: the ledger does not say which series it shows.
+	// Elsewhere it can go on: the ledger says which series it shows.
+	other := b.join(newNode("other"))
 	e.kill()
-	b.eventually("the task is known to be lost", func() bool {
-		r := b.ask("POST", path, lost)
-		return r.status == http.StatusNotFound && r.problem(t).Code == signaling.ProblemNotFound
-	})
+	if moved := b.moves(g); moved.Attempt.Node != "other" || moved.Attempt.Fencing <= g.Attempt.Fencing {
+		t.Errorf("%+v", moved)
+	}
+	if i := receive(t, "the instruction", other.instructions); i.Request.Series == nil || i.Request.Series.SeriesInstanceUID != series {
+		t.Errorf("%+v", i.Request)
+	}
 }

@@ -57,7 +57,7 @@ func (s *server) seriesOperations(a huma.API) {
 		http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
 	prefetch.DefaultStatus = http.StatusAccepted
 	huma.Register(a, prefetch, func(ctx context.Context, in *prefetchInput) (*prefetchOutput, error) {
-		p, err := s.Dispatcher.Prefetch(ctx, principal(ctx), in.Body.Series)
+		p, err := s.Dispatcher.Prefetch(ctx, terminal(ctx, ""), in.Body.Series)
 		out := &prefetchOutput{}
 		out.Body.Node, out.Body.Held = p.Node, p.Held
 		return answer(out, err)

@@ -236,12 +236,6 @@ func (h *Hub) Release(ctx context.Context, node signaling.NodeID, r signaling.Re
 	return err
 }
 
-// Drain tells node to take nothing new.
-func (h *Hub) Drain(ctx context.Context, node signaling.NodeID) error {
-	_, err := h.send(ctx, node, signaling.Control{Type: signaling.ControlDrain})
-	return err
-}
-
 // send takes a message to node over its link, here or at another broker. gone is closed when the link ends; it
 // is nil where that cannot be known.
 func (h *Hub) send(ctx context.Context, node signaling.NodeID, c signaling.Control) (gone <-chan struct{}, err error) {

@@ -48,8 +48,8 @@ type Config struct {
 	Sites    *sites.Config // nil knows none
 	Buffer   capacity.Policy
 	Relays   identity.Relays
-	// Changed tells that nodes have changed (pool.Options.OnChange).
-	Changed <-chan struct{}
+	// Changed rings when nodes have changed.
+	Changed *Bell
 	// Wait is how long a terminal may take to arrive, Idle ends a session without input, and Grace is how long a
 	// session waits for a terminal that is gone.
 	Wait, Idle, Grace time.Duration
@@ -116,9 +116,11 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 		for _, r := range released {
 			d.Log.Info("task released", "task", r.Task, "node", r.Attempt.Node, "state", r.State, "reason", r.Reason)
 			if r.Attempt.Node != "" { // should the edge live after all, it must not go on with what is not its own any more
-				_ = d.Edges.Release(ctx, r.Attempt.Node, signaling.Release{
-					Task: r.Task, Attempt: r.Attempt.ID, Fencing: r.Attempt.Fencing, State: r.State, Reason: r.Reason,
-				})
+				release := signaling.Release{Task: r.Task, Attempt: r.Attempt.ID, Fencing: r.Attempt.Fencing, Reason: r.Reason}
+				if r.State.Ended() {
+					release.State = r.State
+				}
+				_ = d.Edges.Release(ctx, r.Attempt.Node, release)
 			}
 			if !r.State.Ended() { // it goes on with its shadow, or without the one that it had
 				d.shadows.want(r.Task, nil)

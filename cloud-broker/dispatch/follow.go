@@ -123,6 +123,8 @@ func (w *watch) look(ctx context.Context) (again time.Duration, err error) {
 		return 0, w.end(w.tell(signaling.TaskEventGrant, g))
 	case t.Attempt != nil:
 		return placingLook, w.pending(signaling.Pending{Reason: "a node is being asked"})
+	case t.Shadow != nil:
+		return placingLook, w.pending(signaling.Pending{Reason: "its edge is lost, and its shadow takes over"})
 	case w.f.job.whenFull(&t.Request) == signaling.WhenFullRefuse:
 		return 0, w.now(ctx)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/tomocast/tomocast/cloud-broker/placement"
-	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -23,21 +21,21 @@ type Prefetched struct {
 // Prefetch has the node load a series that a session would be given now. It holds nothing there, so the session that
 // comes may still be placed elsewhere. Asked again, it names the same node as long as that is the one to choose.
 // Errors are *signaling.Problem.
-func (d *Dispatcher) Prefetch(ctx context.Context, p identity.Principal, ref signaling.SeriesRef) (Prefetched, error) {
+func (d *Dispatcher) Prefetch(ctx context.Context, who Terminal, ref signaling.SeriesRef) (Prefetched, error) {
 	if err := ref.Validate(); err != nil {
 		return Prefetched{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The series cannot be loaded ahead.", Detail: err.Error()}
 	}
 	if err := d.CheckSeries(ctx, ref); err != nil {
 		return Prefetched{}, err
 	}
-	fit, why := d.Snapshot.Candidates(placement.Request{
-		Type: signaling.Rendering, Needs: signaling.DefaultResources(signaling.Rendering), Volume: d.volumeKey(ref),
-	}, maxPrefetchTries)
+	r := signaling.TaskRequest{Type: signaling.Rendering, Series: &ref}
+	w := d.locate(who, &r)
+	fit, why := d.Snapshot.Candidates(d.search(&r, &w, nil), maxPrefetchTries)
 	var refused []string
 	for _, c := range fit {
 		err := d.prefetch(ctx, c.Node, ref)
 		if err == nil {
-			d.Log.Info("a series is loaded ahead", "node", c.Node, "held", c.Holds, "by", p.Method)
+			d.Log.Info("a series is loaded ahead", "node", c.Node, "held", c.Holds, "by", who.Method)
 			return Prefetched{Node: c.Node, Held: c.Holds}, nil
 		}
 		if final(err) || ctx.Err() != nil {

@@ -59,8 +59,8 @@ type queue struct {
 	able      map[signaling.TaskID]time.Time // since when they could have been placed
 	followers map[signaling.TaskID][]*follower
 	count     int
-	last      *deal // for requests that come, until the queue is gone through again
-	lastAt    time.Time
+	last      *deal // for requests that come, until the queue or the nodes have changed
+	lastRung  uint64
 }
 
 func newQueue(d *Dispatcher) *queue {
@@ -93,7 +93,7 @@ func (q *queue) run(ctx context.Context) error {
 			return nil
 		case <-look.C:
 		case <-q.wake:
-		case <-q.d.Changed:
+		case <-q.d.Changed.rung:
 			if !q.followed() {
 				pause.Reset(0)
 				continue
@@ -175,6 +175,7 @@ func (q *queue) giveTurns(now time.Time) {
 // goThrough deals what is free to those who wait, in order, and remembers the result. go tells a follower whose turn it is;
 // nil tells nobody.
 func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID)) {
+	q.lastRung = q.d.Changed.count.Load()
 	all, urgent := newDeal(q.d.Snapshot), (*deal)(nil)
 	for i := range q.list {
 		e := &q.list[i]
@@ -217,7 +218,7 @@ func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID
 		urgent = all
 	}
 	all.urgent = urgent
-	q.last, q.lastAt = all, now
+	q.last = all
 }
 
 // before says what those who wait take from a request that comes: the nodes that it must leave to them, and whether it is
@@ -228,8 +229,8 @@ func (q *queue) before(j *job) (behind bool, taken []signaling.NodeID) {
 	if len(q.list) == 0 || len(q.list) == 1 && q.list[0].Task == j.id {
 		return false, nil
 	}
-	if now := time.Now(); q.last == nil || now.Sub(q.lastAt) > passEvery {
-		q.goThrough(now, nil)
+	if q.last == nil || q.lastRung != q.d.Changed.count.Load() {
+		q.goThrough(time.Now(), nil)
 	}
 	dealt := q.last
 	if j.request.Urgent {

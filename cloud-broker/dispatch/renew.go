@@ -39,6 +39,9 @@ func (d *Dispatcher) resume(ctx context.Context, who Terminal, id signaling.Task
 		return signaling.Grant{}, err
 	case t.State.Ended():
 		return signaling.Grant{}, d.over(t)
+	case t.Queue != nil:
+		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The task waits in the queue.",
+			Detail: "Follow its events: the grant comes with them."}
 	case t.Attempt != nil && t.State == signaling.TaskPlacing:
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The task is being placed.", Detail: "Try again in a moment."}
 	case t.Attempt != nil && d.Edges.Linked(ctx, t.Attempt.Node):

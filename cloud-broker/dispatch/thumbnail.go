@@ -26,10 +26,14 @@ const (
 // caller has checked the series (CheckSeries). Errors are
 // *signaling.Problem, or ctx's.
 func (d *Dispatcher) Thumbnail(ctx context.Context, ref signaling.SeriesRef, side int) (signaling.Thumbnail, error) {
+	r := signaling.TaskRequest{Type: signaling.Rendering, Series: &ref}
+	w := d.locate(Terminal{}, &r) // pictures are kept for all terminals; where the data may go is its source's to say
 	var exclude []signaling.NodeID
 	var refused []string
 	for range thumbnailTries {
-		fit, why := d.Snapshot.Candidates(placement.Request{Type: signaling.Rendering, Volume: d.volumeKey(ref), Exclude: exclude}, thumbnailEdges)
+		q := d.search(&r, &w, exclude)
+		q.Needs = signaling.Resources{}
+		fit, why := d.Snapshot.Candidates(q, thumbnailEdges)
 		if len(fit) == 0 {
 			refused = append(refused, why.String())
 			break
