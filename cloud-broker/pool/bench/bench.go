@@ -1,4 +1,5 @@
-// Package bench measures the placement of tasks: choosing candidates in memory and claiming in Redis.
+// Package bench measures claims in Redis, beside a script that does nothing: how long one takes, and how many a second
+// many clients get. Choosing the candidates is measured by placement/bench.
 package bench
 
 import (
@@ -21,12 +22,15 @@ import (
 )
 
 const (
-	nodes      = 10_000
+	few, many  = 10_000, 100_000 // nodes
+	zones      = 64
 	candidates = 16
-	runs       = 7
-	perRun     = 2000 // claims, each beside a no-op
-	claimers   = 32
-	burst      = 10_000 // claims of all claimers together
+	runs       = bench.Runs
+	perRun     = 1500 // single claims of a run, each beside a no-op
+	clients    = 32
+	burst      = 12_800 // claims of all clients together in a run
+	// registrars is how many nodes register at a time.
+	registrars = 64
 )
 
 // request is the rendering task that is placed all the time.
@@ -54,134 +58,162 @@ func Run(ctx context.Context, w io.Writer) (rows []bench.Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-
-	fmt.Fprintf(w, "placement: registering %d nodes\n", nodes)
-	if err := register(ctx, p); err != nil {
-		return nil, err
-	}
 	snap := placement.NewSnapshot()
+	snap.SetDistances(placement.NewDistances(nil, nil, 20))
 	following, stop := context.WithCancel(ctx)
 	var follower sync.WaitGroup
 	follower.Go(func() { _ = p.Follow(following, snap) }) // it ends without an error
 	defer follower.Wait()
 	defer stop()
-	select {
-	case <-p.Synced():
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	b := &fleet{p: p, rdb: rdb, snap: snap}
+	rdb.AddHook(&b.script)
+	for _, n := range []int{few, many} {
+		fmt.Fprintf(w, "claims: registering %d nodes\n", n)
+		if err := b.grow(ctx, n); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(w, "claims: beside no-op EVALSHA among %d nodes, %d runs of %d\n", n, runs, perRun)
+		single, err := b.single(ctx)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(w, "claims: of %d clients among %d nodes, %d runs of %d\n", clients, n, runs, burst)
+		together, err := b.together(ctx)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(append(rows, single...), together...)
 	}
-
-	fmt.Fprintf(w, "placement: candidates among %d nodes, %d runs\n", snap.Len(), runs)
-	rows = choosing(snap)
-	fmt.Fprintf(w, "placement: claims beside no-op EVALSHA, %d runs of %d\n", runs, perRun)
-	claims, err := claiming(ctx, p, rdb, snap)
-	if err != nil {
-		return nil, err
-	}
-	rate, err := together(ctx, p, snap)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(rows, claims...), rate), nil
+	return rows, nil
 }
 
-func register(ctx context.Context, p *pool.Pool) error {
-	capacity := signaling.Resources{GPUMemoryMB: 24 << 10, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 16_000, MemoryMB: 64 << 10}
-	for i := range nodes {
-		n := signaling.Node{ID: signaling.NodeID(fmt.Sprintf("edge-%05d", i)), Tier: signaling.TierEdge, State: signaling.NodeReady,
-			Version: "1", DistanceMs: float64(i%997) / 10, Renderer: "OpenGL 4.6", Codecs: []string{"h264", "vp8"},
-			Types: signaling.TaskTypes, Capacity: capacity}
-		if i%20 == 0 {
-			n.Tier = signaling.TierCloud
+// fleet is the pool that is measured.
+type fleet struct {
+	p      *pool.Pool
+	rdb    redis.UniversalClient
+	snap   *placement.Snapshot
+	script stopwatch
+	nodes  int
+}
+
+func zone(i int) string { return fmt.Sprintf("zone-%d", i%zones) }
+
+// grow registers edges until there are n, and waits until the snapshot has them.
+func (b *fleet) grow(ctx context.Context, n int) error {
+	next := make(chan int)
+	errs := make(chan error, registrars)
+	var group sync.WaitGroup
+	for range registrars {
+		group.Go(func() {
+			for i := range next {
+				if _, err := b.p.Register(ctx, edge(i), 0, nil); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	var err error
+feed:
+	for ; b.nodes < n; b.nodes++ {
+		select {
+		case next <- b.nodes:
+		case err = <-errs:
+			break feed
 		}
-		if _, err := p.Register(ctx, n, 0, nil); err != nil {
-			return err
+	}
+	close(next)
+	group.Wait()
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for b.snap.Len() < n {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
 		}
 	}
 	return nil
 }
 
-// choosing measures placement.Candidates with the pool empty and with its nearest nine tenths full.
-func choosing(snap *placement.Snapshot) []bench.Row {
-	full := placement.NewSnapshot()
-	all := snap.Nodes()
-	for i := range all {
-		if all[i].DistanceMs < 90 {
-			all[i].Free.EncoderSessions = 0
-		}
-	}
-	full.Replace(all, nil)
-	r := placement.Request{Type: request.Type, Needs: request.Needs()}
-	measure := func(s *placement.Snapshot) float64 {
-		var medians []float64
-		for range runs {
-			var ms []float64
-			for range perRun {
-				start := time.Now()
-				s.Candidates(r, candidates)
-				ms = append(ms, time.Since(start).Seconds()*1e3)
-			}
-			medians = append(medians, bench.Median(ms))
-		}
-		return bench.Median(medians)
-	}
-	return []bench.Row{
-		{Name: "candidates among 10,000 nodes", Value: measure(snap), Unit: "ms", Bar: 0.2, BarIs: bench.AtMost},
-		{Name: "candidates among 10,000 nodes, 9 of 10 full", Value: measure(full), Unit: "ms", Bar: 0.2, BarIs: bench.AtMost},
-	}
+func edge(i int) signaling.Node {
+	return signaling.Node{ID: signaling.NodeID(fmt.Sprintf("edge-%06d", i)), Tier: signaling.TierEdge, State: signaling.NodeReady,
+		Version: "1", Zone: zone(i), DistanceMs: float64(i%997) / 100, Renderer: "OpenGL 4.6", Codecs: []string{"h264", "vp8"}, Types: signaling.TaskTypes,
+		Capacity: signaling.Resources{GPUMemoryMB: 24 << 10, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 16_000, MemoryMB: 64 << 10}}
 }
 
-// claiming measures single claims, with and without an idempotency key, in turns with a script that does nothing.
-// A script's time is from sending the command to having its answer; a claim's is all of Pool.Claim.
-func claiming(ctx context.Context, p *pool.Pool, rdb redis.UniversalClient, snap *placement.Snapshot) ([]bench.Row, error) {
-	var script stopwatch
-	rdb.AddHook(&script)
+// choose makes a claim for a terminal in a zone, without those candidates.
+func (b *fleet) choose(zone, key string, without []signaling.NodeID) pool.Claim {
+	cands, _ := b.snap.Candidates(placement.Request{Type: request.Type, Needs: request.Needs(), Zone: zone, Exclude: without}, candidates)
+	c := pool.Claim{Key: key, Task: signaling.TaskID(signaling.NewID("t")), Request: request, Creator: "bench", Needs: request.Needs(), Lease: time.Hour}
+	for _, n := range cands {
+		c.Candidates = append(c.Candidates, n.Node)
+	}
+	return c
+}
+
+// release gives a claimed place back.
+func (b *fleet) release(ctx context.Context, r signaling.Reservation) error {
+	_, err := b.p.Release(ctx, r.Task, "", signaling.TaskFinished, "", nil)
+	return err
+}
+
+// single measures claims one by one, with and without an idempotency key, in turns with a script that does nothing. A
+// script's time is from sending the command to having its answer; a claim's is all of Pool.Claim.
+func (b *fleet) single(ctx context.Context) ([]bench.Row, error) {
 	noop := redis.NewScript("return 1")
 	var nothing, plain, keyed, whole []float64 // medians of the runs
-	for range runs {
-		var a, b, c, d []float64
-		for range perRun {
-			if err := noop.Run(ctx, rdb, []string{"{tomocast}"}).Err(); err != nil {
+	for run := range runs {
+		var n, s, k, w []float64
+		for i := range perRun {
+			if err := noop.Run(ctx, b.rdb, []string{"{tomocast}"}).Err(); err != nil {
 				return nil, fmt.Errorf("run a script that does nothing: %w", err)
 			}
-			a = append(a, script.took)
+			n = append(n, b.script.took)
 			for _, key := range []string{"", signaling.NewID("k")} {
-				claim := nextClaim(snap, key)
+				claim := b.choose(zone(run*perRun+i), key, nil)
 				start := time.Now()
-				got, err := p.Claim(ctx, claim)
+				got, err := b.p.Claim(ctx, claim)
+				took := micros(start)
 				if err != nil {
 					return nil, err
 				}
 				if key == "" {
-					d = append(d, micros(start))
-					b = append(b, script.took)
+					s, w = append(s, b.script.took), append(w, took)
 				} else {
-					c = append(c, script.took)
+					k = append(k, b.script.took)
 				}
-				if _, err := p.Release(ctx, got.Task, "", signaling.TaskFinished, "", nil); err != nil {
+				if err := b.release(ctx, got); err != nil {
 					return nil, err
 				}
 			}
 		}
-		nothing, plain = append(nothing, bench.Median(a)), append(plain, bench.Median(b))
-		keyed, whole = append(keyed, bench.Median(c)), append(whole, bench.Median(d))
+		nothing, plain = append(nothing, bench.Median(n)), append(plain, bench.Median(s))
+		keyed, whole = append(keyed, bench.Median(k)), append(whole, bench.Median(w))
 	}
+	among := fmt.Sprintf(" among %d nodes", b.nodes)
 	return []bench.Row{
-		{Name: "no-op EVALSHA, p50", Value: bench.Median(nothing), Unit: "us"},
-		{Name: "claim script among 10,000 nodes, p50", Value: bench.Median(plain), Unit: "us"},
-		{Name: "claim script / no-op EVALSHA", Value: bench.Ratio(plain, nothing), Unit: "x", Bar: 2, BarIs: bench.AtMost},
-		{Name: "claim script with an idempotency key / no-op EVALSHA", Value: bench.Ratio(keyed, nothing), Unit: "x"},
-		{Name: "whole claim / no-op EVALSHA", Value: bench.Ratio(whole, nothing), Unit: "x"},
+		{Name: "no-op EVALSHA" + among + ", p50", Value: bench.Median(nothing), Unit: "us"},
+		{Name: "claim script" + among + ", p50", Value: bench.Median(plain), Unit: "us"},
+		{Name: "claim script / no-op EVALSHA" + among, Value: bench.Ratio(plain, nothing), Unit: "x", Bar: 2, BarIs: bench.AtMost},
+		{Name: "claim script with an idempotency key / no-op EVALSHA" + among, Value: bench.Ratio(keyed, nothing), Unit: "x"},
+		{Name: "whole claim / no-op EVALSHA" + among, Value: bench.Ratio(whole, nothing), Unit: "x"},
 	}, nil
 }
 
-// stopwatch keeps how long the last single command took, in microseconds. It is for one goroutine at a time.
+// stopwatch keeps how long the last single command took, in microseconds, where one goroutine at a time sends any.
 type stopwatch struct{ took float64 }
 
 func (s *stopwatch) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (s *stopwatch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != "evalsha" || ctx.Value(unwatched{}) != nil {
+			return next(ctx, cmd)
+		}
 		start := time.Now()
 		err := next(ctx, cmd)
 		s.took = micros(start)
@@ -193,27 +225,85 @@ func (s *stopwatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
+// unwatched marks commands of many at a time, which the stopwatch is not for.
+type unwatched struct{}
+
 func micros(since time.Time) float64 { return time.Since(since).Seconds() * 1e6 }
 
-func nextClaim(snap *placement.Snapshot, key string) pool.Claim {
-	cands, _ := snap.Candidates(placement.Request{Type: request.Type, Needs: request.Needs()}, candidates)
-	c := pool.Claim{Key: key, Task: signaling.TaskID(signaling.NewID("t")), Request: request, Creator: "bench", Needs: request.Needs(), Lease: time.Hour}
-	for _, n := range cands {
-		c.Candidates = append(c.Candidates, n.Node)
+// together measures how many claims a second many clients get, of terminals in different zones: with candidates that were
+// chosen before, and with the whole way from the snapshot on; and beside them how many scripts that do nothing.
+func (b *fleet) together(ctx context.Context) ([]bench.Row, error) {
+	ctx = context.WithValue(ctx, unwatched{}, true)
+	noop := redis.NewScript("return 1")
+	var nothing, claims, placed []float64 // per second
+	for range runs {
+		rate, err := b.burst(func(int, int) error { return noop.Run(ctx, b.rdb, []string{"{tomocast}"}).Err() })
+		if err != nil {
+			return nil, fmt.Errorf("run a script that does nothing: %w", err)
+		}
+		nothing = append(nothing, rate)
+		var ready [clients][]pool.Claim
+		var held [clients][]signaling.Reservation
+		for c := range clients {
+			taken := map[signaling.NodeID]int{}
+			var full []signaling.NodeID
+			for range burst / clients {
+				claim := b.choose(zone(c), "", full)
+				if first := claim.Candidates[0]; taken[first] == 3 { // its last place
+					full = append(full, first)
+				} else {
+					taken[first]++
+				}
+				ready[c] = append(ready[c], claim)
+			}
+		}
+		keep := func(c int, claim pool.Claim) error {
+			r, err := b.p.Claim(ctx, claim)
+			if err == nil {
+				held[c] = append(held[c], r)
+			}
+			return err
+		}
+		if rate, err = b.burst(func(c, i int) error { return keep(c, ready[c][i]) }); err != nil {
+			return nil, err
+		}
+		claims = append(claims, rate)
+		if err := b.empty(ctx, &held); err != nil {
+			return nil, err
+		}
+		rate, err = b.burst(func(c, _ int) error {
+			for {
+				// The snapshot may lag behind, so that all candidates are full by now: choose again.
+				if err := keep(c, b.choose(zone(c), "", nil)); !errors.Is(err, pool.ErrNoneFits) {
+					return err
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		placed = append(placed, rate)
+		if err := b.empty(ctx, &held); err != nil {
+			return nil, err
+		}
 	}
-	return c
+	of := fmt.Sprintf(" of %d clients among %d nodes", clients, b.nodes)
+	return []bench.Row{
+		{Name: "no-op EVALSHA" + of, Value: bench.Median(nothing), Unit: "1/s"},
+		{Name: "claims" + of, Value: bench.Median(claims), Unit: "1/s", Bar: 25_000, BarIs: bench.AtLeast},
+		{Name: "chosen and claimed" + of, Value: bench.Median(placed), Unit: "1/s"},
+	}, nil
 }
 
-// together measures how many claims a second many claimers get, each with the whole way from the snapshot on.
-func together(ctx context.Context, p *pool.Pool, snap *placement.Snapshot) (bench.Row, error) {
-	errs := make(chan error, claimers)
+// burst has all clients do something at a time, and returns how often a second they did.
+func (b *fleet) burst(do func(client, i int) error) (float64, error) {
+	errs := make(chan error, clients)
 	var group sync.WaitGroup
 	start := time.Now()
-	for range claimers {
+	for c := range clients {
 		group.Go(func() {
-			for range burst / claimers {
-				// The snapshot lags behind this rate, so that all candidates may be full by now.
-				if _, err := p.Claim(ctx, nextClaim(snap, "")); err != nil && !errors.Is(err, pool.ErrNoneFits) {
+			for i := range burst / clients {
+				if err := do(c, i); err != nil {
 					errs <- err
 					return
 				}
@@ -223,8 +313,36 @@ func together(ctx context.Context, p *pool.Pool, snap *placement.Snapshot) (benc
 	group.Wait()
 	took := time.Since(start)
 	close(errs)
-	if err := <-errs; err != nil {
-		return bench.Row{}, err
+	return burst / took.Seconds(), <-errs
+}
+
+// empty releases what was claimed, and waits until the snapshot has heard of it.
+func (b *fleet) empty(ctx context.Context, held *[clients][]signaling.Reservation) error {
+	_, err := b.burst(func(c, _ int) error {
+		rs := held[c]
+		if len(rs) == 0 {
+			return nil
+		}
+		held[c] = rs[1:]
+		return b.release(ctx, rs[0])
+	})
+	if err != nil {
+		return err
 	}
-	return bench.Row{Name: "claims of 32 claimers at a time", Value: burst / took.Seconds(), Unit: "1/s"}, nil
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for c := range clients {
+		for {
+			claim := b.choose(zone(c), "", nil)
+			if n, ok := b.snap.Get(claim.Candidates[0]); ok && n.Free == n.Capacity {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
 }

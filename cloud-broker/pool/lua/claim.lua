@@ -50,8 +50,8 @@ for node in string.gmatch(A[8], '%S+') do
       end
       if gpu then
         local fencing, floor = call('INCR', P .. ':fencing'), tonumber(A[6])
-        if fencing <= floor then
-          fencing = floor + 1
+        if fencing <= floor or fencing == 1 then -- as token in common.lua
+          fencing = math.max(floor, call('TIME')[1] * 1048576) + 1
           call('SET', P .. ':fencing', string.format('%d', fencing))
         end
         local place = ' ' .. node .. string.format(' %d ', fencing)

@@ -15,7 +15,9 @@ if override ~= ARGV[10] then return {'override', override} end
 
 local top = tonumber(ARGV[6])
 for i = FIRST, #ARGV, EACH do top = math.max(top, tonumber(ARGV[i + 2])) end
-if tonumber(redis.call('GET', P .. ':fencing') or '0') < top then
+local given = tonumber(redis.call('GET', P .. ':fencing') or '0')
+if given == 0 then top = math.max(top, beginning()) end
+if given < top then
   redis.call('SET', P .. ':fencing', string.format('%d', top))
 end
 redis.call('SET', P .. ':generation', ARGV[9], 'NX')
@@ -77,7 +79,8 @@ local function standby(attempt, task, fencing, said, request, amounts, gpu)
   redis.call('HSET', tkey, 'standby', attempt .. ' ' .. id .. ' ' .. fencing .. ' ' .. gpu)
   if not t[1] then
     redis.call('HSET', tkey, 'state', 'placing', 'reason', 'only its standby is known so far', 'created', ms, 'req', request)
-    redis.call('ZADD', P .. ':placing', ms + ttl, task)
+    -- Edges come back within seconds. A standby whose session has ended meanwhile holds its resources no longer than that.
+    redis.call('ZADD', P .. ':placing', ms + math.min(ttl, 8000), task)
     list(task)
   end
   return true
