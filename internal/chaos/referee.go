@@ -301,6 +301,9 @@ func (r *referee) forgot() {
 		c.void = time.Time{}
 		if m.left {
 			c.void, c.why = time.Now().Add(grace), "its terminal is gone"
+			if c.shadow {
+				c.void = time.Now().Add(awaited)
+			}
 			offer(c.work.vanished, struct{}{})
 		}
 	}
@@ -317,8 +320,12 @@ func (r *referee) gone(id signaling.TaskID, grace time.Duration) {
 	m.left = true
 	for _, c := range m.claims {
 		c.loose = true
+		wait := grace
+		if c.shadow {
+			wait = awaited // where the session's edge is lost at the same time
+		}
 		if c.void.IsZero() {
-			c.void, c.why = time.Now().Add(grace), "its terminal vanished"
+			c.void, c.why = time.Now().Add(wait), "its terminal vanished"
 		}
 	}
 }

@@ -26,6 +26,8 @@ const (
 	poolName = "chaos"
 	// How long edges wait for a terminal that was granted, and for one that is gone.
 	arrival, grace = 5 * time.Second, 2 * time.Second
+	// awaited is how long the pool keeps a task, and with it its shadow, for a terminal to ask again (pool.Options.PlacingTTL).
+	awaited = 15 * time.Second
 	// settleWithin is how long everything may take to be as it should behind the last kill.
 	settleWithin = 60 * time.Second
 )

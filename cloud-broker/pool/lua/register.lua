@@ -79,8 +79,7 @@ local function standby(attempt, task, fencing, said, request, amounts, gpu)
   redis.call('HSET', tkey, 'standby', attempt .. ' ' .. id .. ' ' .. fencing .. ' ' .. gpu)
   if not t[1] then
     redis.call('HSET', tkey, 'state', 'placing', 'reason', 'only its standby is known so far', 'created', ms, 'req', request)
-    -- Edges come back within seconds. A standby whose session has ended meanwhile holds its resources no longer than that.
-    redis.call('ZADD', P .. ':placing', ms + math.min(ttl, 8000), task)
+    redis.call('ZADD', P .. ':placing', ms + ttl, task)
     list(task)
   end
   return true
