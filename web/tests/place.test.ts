@@ -251,6 +251,16 @@ describe("a place", () => {
     expect(new Set(keys).size).toBe(1);
   });
 
+  it("is asked for once more, with the same key, where a broker goes away in the middle", async () => {
+    let tries = 0;
+    answers["POST broker.example/api/v1/tasks"] = () => (++tries === 1 ? away() : Response.json(grant("edge-1"), { status: 201 }));
+    expect((await placeOf("broker-first").ask(request, never))?.attempt.node).toBe("edge-1");
+    expect(new Set(calls.map(({ key }) => key)).size).toBe(1);
+    answers["POST broker.example/api/v1/tasks"] = away;
+    await expect(placeOf("broker-first").ask(request, never)).rejects.toMatchObject({ code: "unavailable" });
+    expect(calls).toHaveLength(4);
+  });
+
   it("is left by who does not wait any more", async () => {
     const stop = new AbortController();
     answers["POST broker.example/api/v1/tasks"] = json(pending(4), 202);

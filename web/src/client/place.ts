@@ -1,6 +1,7 @@
 // The place of a task: asked for at the nearest edge or at the broker, waited for in the queue, and renewed.
 import type { Grant, Pending, TaskRequest } from "../contract.js";
 import { type Answer, type BrokerAPI, isGrant } from "./api.js";
+import { backoffMs, wait } from "./backoff.js";
 import { follow, type Followed } from "./follow.js";
 import type { Near } from "./near.js";
 import { ProblemError } from "./problem.js";
@@ -19,6 +20,8 @@ export interface Whom {
 const leastMs = 5_000;
 /** What may be otherwise soon. */
 const passing = new Set<ProblemError["code"]>(["no-free-node", "unavailable", "data-stays"]);
+/** A broker that was silent for longer than this is not asked again. */
+const patientMs = 5_000;
 /** So many edges are asked before the broker is. */
 const edgesAsked = 2;
 
@@ -73,6 +76,15 @@ export class Place {
       }
     }
     stop.throwIfAborted();
+    const asked = performance.now();
+    try {
+      return await this.#api.submit(request, key, stop);
+    } catch (error) {
+      const passes = error instanceof ProblemError && error.code === "unavailable" && performance.now() - asked < patientMs;
+      if (!passes || stop.aborted) throw error;
+    }
+    // A broker that went away in the middle may have a neighbour behind the same address, who knows the key.
+    await wait(backoffMs(0), stop);
     return this.#api.submit(request, key, stop);
   }
 
