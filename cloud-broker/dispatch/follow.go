@@ -12,8 +12,8 @@ import (
 const (
 	// presenceEvery is how often a followed task's place in the queue is renewed; the pool keeps it for several times that.
 	presenceEvery = 4 * time.Second
-	// tellEvery is how often a terminal is told its place at most, and how often a task that another broker is placing is
-	// looked at.
+	// tellEvery is how often a terminal is told its place at most, placingLook how often a task that another broker is
+	// placing is looked at.
 	tellEvery   = time.Second
 	placingLook = 100 * time.Millisecond
 	// placeWithin bounds how long one turn may take.
@@ -65,7 +65,6 @@ func (w *watch) run(ctx context.Context) error {
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
-		look := false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -73,24 +72,19 @@ func (w *watch) run(ctx context.Context) error {
 			if err := w.take(ctx, exclude); err != nil {
 				return last(err)
 			}
-			look = true
 		case <-w.f.poke:
-			look = true
+			if since := time.Since(w.renewed); since < tellEvery && !w.f.gone.Load() {
+				next.Reset(tellEvery - since)
+				continue
+			}
 		case <-next.C:
-			look = w.f.stale.Swap(false) || time.Since(w.renewed) >= presenceEvery
-			next.Reset(tellEvery)
 		}
-		if !look {
-			continue
-		}
-		after, err := w.look(ctx)
+		w.f.gone.Store(false)
+		again, err := w.look(ctx)
 		if err != nil {
 			return last(err)
 		}
-		if after > 0 {
-			w.renewed = time.Time{} // look again then
-			next.Reset(after)
-		}
+		next.Reset(again)
 	}
 }
 
@@ -101,14 +95,14 @@ func last(err error) error {
 	return err
 }
 
-// look reads the task and tells what there is to tell. Where the task is with an edge just now, it says when to look again.
+// look reads the task and tells what there is to tell, and says when to look again at the latest.
 func (w *watch) look(ctx context.Context) (again time.Duration, err error) {
 	w.renewed = time.Now()
 	t, err := w.d.own(ctx, w.who.Principal, w.f.id)
 	var p *signaling.Problem
 	switch {
 	case errors.As(err, &p) && p.Code == signaling.ProblemNotFound && w.waited:
-		return 0, w.comeBack(ctx)
+		return presenceEvery, w.comeBack(ctx)
 	case errors.As(err, &p) && p.Code == signaling.ProblemUnavailable && w.told != nil:
 		return tellEvery, nil // Redis is away: what was told stays so until it is back
 	case err != nil:
@@ -126,9 +120,9 @@ func (w *watch) look(ctx context.Context) (again time.Duration, err error) {
 	case t.Shadow != nil:
 		return placingLook, w.pending(signaling.Pending{Reason: "its edge is lost, and its shadow takes over"})
 	case w.f.job.whenFull(&t.Request) == signaling.WhenFullRefuse:
-		return 0, w.now(ctx)
+		return tellEvery, w.now(ctx)
 	}
-	return 0, w.await(ctx, t.Reason)
+	return presenceEvery, w.await(ctx, t.Reason)
 }
 
 // end is errDone behind the last event.

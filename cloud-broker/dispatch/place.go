@@ -40,6 +40,9 @@ func (d *Dispatcher) place(ctx context.Context, j *job) (signaling.Grant, error)
 		if !j.behind {
 			fit, _ = d.Snapshot.Candidates(d.search(&j.request, &j.where, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
 		}
+		if len(fit) == 0 && j.key == "" {
+			return signaling.Grant{}, errFull
+		}
 		g, err := d.claim(ctx, j, fit)
 		if errors.Is(err, pool.ErrNoneFits) {
 			if len(fit) == 0 {

@@ -38,9 +38,9 @@ type follower struct {
 	id   signaling.TaskID
 	job  job
 	turn chan []signaling.NodeID // it is its turn; the nodes are others'
-	poke chan struct{}           // its task is not in the queue any more
-	// stale says that the queue has changed since it was told its place.
-	stale atomic.Bool
+	poke chan struct{}           // the queue has changed since it was told its place
+	// gone says that its task has left the queue.
+	gone atomic.Bool
 
 	avoid map[signaling.NodeID]time.Time // since when they refused; guarded by the queue's lock
 	going bool                           // it has a turn; guarded by the queue's lock
@@ -138,10 +138,8 @@ func (q *queue) read(list []pool.Queued, length int, now time.Time) {
 		delete(q.seen, id)
 		delete(q.able, id)
 		for _, f := range q.followers[id] {
-			select {
-			case f.poke <- struct{}{}:
-			default:
-			}
+			f.gone.Store(true)
+			f.prod()
 		}
 	}
 	same := slices.EqualFunc(q.list, list, func(a, b pool.Queued) bool { return a.Task == b.Task })
@@ -151,8 +149,15 @@ func (q *queue) read(list []pool.Queued, length int, now time.Time) {
 	}
 	for _, all := range q.followers {
 		for _, f := range all {
-			f.stale.Store(true)
+			f.prod()
 		}
+	}
+}
+
+func (f *follower) prod() {
+	select {
+	case f.poke <- struct{}{}:
+	default:
 	}
 }
 
