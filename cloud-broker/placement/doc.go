@@ -14,7 +14,8 @@
 //
 //	measured    the terminal's own ping
 //	remembered  pings of other terminals of its zone
-//	network     the node has a local network that the terminal's address is in: its own distance, at least 0.5 ms
+//	network     the node has a local network that the terminal's address is in, and may stand in its zone: its own distance, at
+//	            least 0.5 ms
 //	configured  the cost table's distance between their zones and the node's own from its zone's terminals
 //	configured  the node's own alone, where the table says nothing of the zones
 //

@@ -48,6 +48,12 @@ type typical struct{ speed, transfer, use float64 }
 // weigh makes pasts of experience, by node. Compared is with the median of all nodes, so that a node nobody knows yet counts as a
 // usual one.
 func weigh(all []Experience) map[signaling.NodeID][]past {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].Type == signaling.Rendering { // how long a session lasts, and how much it moves, is its user's
+			all[i].SpeedMBs, all[i].GPUMilli = 0, 0
+		}
+	}
 	var usual [taskTypes]typical
 	for k := range usual {
 		of := func(figure func(*Experience) float64) float64 {

@@ -236,6 +236,9 @@ func (w *world) distance(q *Request, n *signaling.Node) (float64, signaling.Basi
 		return ms, signaling.BasisRemembered
 	}
 	for _, text := range n.Networks {
+		if q.Zone != "" && n.Zone != "" && q.Zone != n.Zone {
+			break // known to be elsewhere
+		}
 		if p := netip.MustParsePrefix(text); p.Contains(q.Address.Unmap()) && w.inNetwork(text) <= maxLAN {
 			return max(0.5, n.DistanceMs), signaling.BasisNetwork
 		}

@@ -85,10 +85,18 @@ func (q *query) sightings(ix *index, out []sighting) []sighting {
 	}
 	for _, p := range q.lans {
 		for _, it := range ix.networks.nodes[p] {
-			out = append(out, sighting{it, max(inLAN, it.distance), signaling.BasisNetwork})
+			if q.mayShareLAN(it) {
+				out = append(out, sighting{it, max(inLAN, it.distance), signaling.BasisNetwork})
+			}
 		}
 	}
 	return out
+}
+
+// mayShareLAN is false where terminal and node are known to stand in different zones: private networks of the same prefix are in
+// many houses.
+func (q *query) mayShareLAN(it *item) bool {
+	return q.Zone == "" || it.Zone == "" || q.Zone == it.Zone
 }
 
 // setCloud notes how far the cloud is from the terminal: the nearest cloud node by pings, its own before those of its zone, else what the
@@ -120,7 +128,7 @@ func (q *query) distance(it *item) (micros, signaling.Basis) {
 		return microsOf(ms), signaling.BasisRemembered
 	}
 	for _, p := range it.networks {
-		if slices.Contains(q.lans, p) {
+		if slices.Contains(q.lans, p) && q.mayShareLAN(it) {
 			return max(inLAN, it.distance), signaling.BasisNetwork
 		}
 	}

@@ -74,7 +74,8 @@ func TestA3DistanceFromTheStrongestBasis(t *testing.T) {
 		{"a zone that the table does not have", Request{Zone: "nowhere"}, 2, signaling.BasisConfigured, "configured: round trip to its terminals"},
 		{"the same zone", Request{Zone: "far"}, 2, signaling.BasisConfigured, "configured: in the terminal's zone far"},
 		{"the cost table", Request{Zone: "there"}, 32, signaling.BasisConfigured, "configured: 30 ms from zone there to far, 2 ms there"},
-		{"the terminal's network", Request{Zone: "there", Address: netip.MustParseAddr("10.7.200.1")}, 2, signaling.BasisNetwork, "it is in the terminal's local network"},
+		{"the terminal's network", Request{Zone: "far", Address: netip.MustParseAddr("10.7.200.1")}, 2, signaling.BasisNetwork, "it is in the terminal's local network"},
+		{"a network of the same prefix elsewhere", Request{Zone: "there", Address: netip.MustParseAddr("10.7.200.1")}, 32, signaling.BasisConfigured, "configured: 30 ms from zone there to far, 2 ms there"},
 		{"its IPv6 network", Request{Address: netip.MustParseAddr("fd00:7::1")}, 2, signaling.BasisNetwork, "it is in the terminal's local network"},
 		{"an IPv4 address as IPv6", Request{Address: netip.MustParseAddr("::ffff:10.7.1.1")}, 2, signaling.BasisNetwork, "it is in the terminal's local network"},
 		{"another network", Request{Address: netip.MustParseAddr("10.8.0.1")}, 2, signaling.BasisConfigured, "configured: round trip to its terminals"},
@@ -274,10 +275,10 @@ func TestA10HistoryRefinesTheOrder(t *testing.T) {
 	s := NewSnapshot()
 	var nodes []signaling.Node
 	for _, id := range []string{"a-failing", "b-slow", "c-late", "d-heavy", "e-usual", "f-unknown"} {
-		nodes = append(nodes, node(id, signaling.TierEdge, 5, signaling.Rendering, signaling.Training))
+		nodes = append(nodes, node(id, signaling.TierEdge, 5, signaling.ImageProcessing, signaling.Training))
 	}
 	s.Replace(nodes, nil)
-	usual := Experience{Type: signaling.Rendering, Runs: 97, SpeedMBs: 100, TransferMBs: 50, GPUMilli: 200}
+	usual := Experience{Type: signaling.ImageProcessing, Runs: 97, SpeedMBs: 100, TransferMBs: 50, GPUMilli: 200}
 	of := func(id signaling.NodeID, edit func(*Experience)) Experience {
 		e := usual
 		e.Node = id
@@ -291,7 +292,7 @@ func TestA10HistoryRefinesTheOrder(t *testing.T) {
 		of("d-heavy", func(e *Experience) { e.GPUMilli = 400 }),
 		of("e-usual", func(*Experience) {}),
 	})
-	cands, _ := s.Candidates(Request{Type: signaling.Rendering}, 10)
+	cands, _ := s.Candidates(Request{Type: signaling.ImageProcessing}, 10)
 	if got := names(cands); got != "e-usual f-unknown d-heavy c-late b-slow a-failing" {
 		t.Errorf("%q", got)
 	}
@@ -317,21 +318,33 @@ func TestA10HistoryRefinesTheOrder(t *testing.T) {
 	}
 	// A node that comes back has its history still, and loses it when it is forgotten.
 	s.Apply(Change{Kind: Remove, Node: nodes[0]}, Change{Kind: Put, Node: nodes[0]})
-	if got := chosen(s, Request{Type: signaling.Rendering}); !strings.HasSuffix(got, "a-failing") {
+	if got := chosen(s, Request{Type: signaling.ImageProcessing}); !strings.HasSuffix(got, "a-failing") {
 		t.Errorf("%q after it came back", got)
 	}
 	s.SetExperience(nil)
-	if got := chosen(s, Request{Type: signaling.Rendering}); !strings.HasPrefix(got, "a-failing b-slow") {
+	if got := chosen(s, Request{Type: signaling.ImageProcessing}); !strings.HasPrefix(got, "a-failing b-slow") {
 		t.Errorf("%q without experience", got)
+	}
+}
+
+// How long a session lasts, and how much its picture moves, is its user's and says nothing of the node.
+func TestA10SessionsAreNotJudgedByTheirUsers(t *testing.T) {
+	pasts := weigh([]Experience{
+		{Node: "long", Type: signaling.Rendering, Runs: 50, SpeedMBs: 0.1, TransferMBs: 50, GPUMilli: 900},
+		{Node: "short", Type: signaling.Rendering, Runs: 50, SpeedMBs: 100, TransferMBs: 50, GPUMilli: 10},
+		{Node: "late", Type: signaling.Rendering, Runs: 50, SpeedMBs: 100, TransferMBs: 5, GPUMilli: 10},
+	})
+	if pasts["long"] != nil || pasts["short"] != nil || len(pasts["late"]) != 1 {
+		t.Errorf("%+v", pasts)
 	}
 }
 
 // What history counts is bounded, grows with the number of tasks, and nothing that Redis could hold breaks it.
 func TestA10HistoryIsBounded(t *testing.T) {
-	worst := Experience{Node: "worst", Type: signaling.Rendering, Runs: 1 << 40, Failures: 1 << 50, SpeedMBs: 1e-9, TransferMBs: 1e-9, GPUMilli: 1e12}
+	worst := Experience{Node: "worst", Type: signaling.ImageProcessing, Runs: 1 << 40, Failures: 1 << 50, SpeedMBs: 1e-9, TransferMBs: 1e-9, GPUMilli: 1e12}
 	all := []Experience{worst}
 	for i := range 9 {
-		all = append(all, Experience{Node: signaling.NodeID(fmt.Sprint("usual-", i)), Type: signaling.Rendering, Runs: 10, SpeedMBs: 100, TransferMBs: 100, GPUMilli: 100})
+		all = append(all, Experience{Node: signaling.NodeID(fmt.Sprint("usual-", i)), Type: signaling.ImageProcessing, Runs: 10, SpeedMBs: 100, TransferMBs: 100, GPUMilli: 100})
 	}
 	if p := weigh(all)["worst"]; len(p) != 1 || p[0].term != 30_000 {
 		t.Errorf("%+v, want 30 ms", p)
