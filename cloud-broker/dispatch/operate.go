@@ -116,12 +116,17 @@ func (d *Dispatcher) Queue(ctx context.Context, limit int) ([]signaling.Task, er
 	if err != nil {
 		return nil, d.unavailable("list the queue", err)
 	}
+	length, err := d.Pool.QueueLength(ctx)
+	if err != nil {
+		return nil, d.unavailable("list the queue", err)
+	}
+	length = max(length, len(waiting))
 	tasks := make([]signaling.Task, len(waiting))
 	for i, w := range waiting {
 		tasks[i] = signaling.Task{
 			ID: w.Task, State: signaling.TaskPlacing, Creator: w.Creator, CreatedAt: w.Since,
 			Request: signaling.TaskRequest{Type: w.Type, Resources: &w.Needs, Urgent: w.Urgent, Zone: w.Request.Zone, MaxDistanceMs: w.Request.MaxDistanceMs},
-			Queue:   &signaling.Queue{Position: i + 1, Length: len(waiting), Urgent: w.Urgent},
+			Queue:   &signaling.Queue{Position: i + 1, Length: length, Urgent: w.Urgent},
 		}
 	}
 	return tasks, nil

@@ -41,10 +41,14 @@ func (d *Dispatcher) preempt(ctx context.Context, j *job) (signaling.Grant, erro
 	ended := 0
 	for _, s := range idle {
 		c, ok := reach[s.Node]
-		if !ok || ended == preemptions || !d.makesRoom(ctx, j, s) {
+		if !ok || ended == preemptions || !d.makesRoom(j, s) {
 			continue
 		}
-		if err := d.end(ctx, s); err != nil {
+		t, err := d.Pool.Task(ctx, s.Task)
+		if err != nil || t.Request.Urgent || t.State.Ended() || t.Attempt == nil || t.Attempt.ID != s.Attempt.ID {
+			continue
+		}
+		if err := d.end(ctx, s, t.Shadow); err != nil {
 			return signaling.Grant{}, err
 		}
 		ended++
@@ -58,8 +62,8 @@ func (d *Dispatcher) preempt(ctx context.Context, j *job) (signaling.Grant, erro
 	return signaling.Grant{}, errFull
 }
 
-// makesRoom says whether an urgent task fits where an idle session is, without it, and that one is not urgent itself.
-func (d *Dispatcher) makesRoom(ctx context.Context, j *job, s pool.IdleSession) bool {
+// makesRoom says whether an urgent task fits where an idle session is, without it.
+func (d *Dispatcher) makesRoom(j *job, s pool.IdleSession) bool {
 	n, known := d.Snapshot.Get(s.Node)
 	if !known || !j.request.Needs().Fits(n.Free.Add(s.Resources)) {
 		return false
@@ -73,12 +77,11 @@ func (d *Dispatcher) makesRoom(ctx context.Context, j *job, s pool.IdleSession) 
 			return false
 		}
 	}
-	t, err := d.Pool.Task(ctx, s.Task)
-	return err == nil && !t.Request.Urgent && !t.State.Ended() && t.Attempt != nil && t.Attempt.ID == s.Attempt.ID
+	return true
 }
 
-// end ends an idle session, whose terminal is told why.
-func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession) error {
+// end ends an idle session, whose terminal is told why, and its shadow with it.
+func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession, shadow *signaling.Attempt) error {
 	reason := fmt.Sprintf("pre-empted: it had been idle for %s and made room for an urgent task", s.Idle.Round(time.Second))
 	fencing, err := d.Pool.Release(ctx, s.Task, s.Attempt.ID, signaling.TaskExpired, reason, nil)
 	if err != nil {
@@ -91,6 +94,9 @@ func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession) error {
 		Problem: &signaling.Problem{Code: signaling.ProblemPreempted, Title: "This session made room for an urgent one.",
 			Detail: "It had had no input for a while. Ask for a place again when you go on."},
 	})
+	if shadow != nil {
+		d.tell(ctx, shadow.Node, signaling.Release{Task: s.Task, Attempt: shadow.ID, Fencing: fencing, State: signaling.TaskExpired, Reason: reason})
+	}
 	return nil
 }
 
