@@ -1,8 +1,6 @@
 package library
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tomocast/tomocast/internal/strictyaml"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -103,36 +102,24 @@ func ReadConfig(file string) ([]Spec, error) {
 	return specs, nil
 }
 
-// parseConfig reads data, whose paths are relative to dir. The document is walked by hand, so that every complaint
-// has its line and nothing is expanded.
+// parseConfig reads data, whose paths are relative to dir.
 func parseConfig(data []byte, dir string) ([]Spec, error) {
 	if len(data) > maxConfig {
 		return nil, fmt.Errorf("line 1: the file is longer than %d bytes", maxConfig)
 	}
-	var doc yaml.Node
-	in := yaml.NewDecoder(bytes.NewReader(data))
-	switch err := in.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return nil, errors.New("line 1: the file is empty; it has a list named sources")
-	case err != nil:
-		text := strings.TrimPrefix(err.Error(), "yaml: ")
-		if !strings.HasPrefix(text, "line ") {
-			text = "line 1: " + text
-		}
-		return nil, errors.New(text)
+	root, err := strictyaml.Document(data, "a list named sources")
+	if err != nil {
+		return nil, err
 	}
-	if err := in.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("line 1: there is more than one document in the file")
-	}
-	list, err := only(doc.Content[0], "sources")
+	list, err := only(root, "sources")
 	if err != nil {
 		return nil, err
 	}
 	if list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-		return nil, at(list, "sources is a list with at least one source")
+		return nil, strictyaml.At(list, "sources is a list with at least one source")
 	}
 	if len(list.Content) > maxSources {
-		return nil, at(list, "there are %d sources: at most %d", len(list.Content), maxSources)
+		return nil, strictyaml.At(list, "there are %d sources: at most %d", len(list.Content), maxSources)
 	}
 	specs := make([]Spec, len(list.Content))
 	for i, n := range list.Content {
@@ -140,28 +127,24 @@ func parseConfig(data []byte, dir string) ([]Spec, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(specs[:i], func(s Spec) bool { return s.Name == specs[i].Name }) {
-			return nil, at(n, "there is a source named %s already", specs[i].Name)
+			return nil, strictyaml.At(n, "there is a source named %s already", specs[i].Name)
 		}
 	}
 	return specs, nil
 }
 
-func at(n *yaml.Node, format string, args ...any) error {
-	return fmt.Errorf("line %d: "+format, append([]any{n.Line}, args...)...)
-}
-
 // only is the value of the one field that a mapping has.
 func only(n *yaml.Node, name string) (*yaml.Node, error) {
 	if n.Kind != yaml.MappingNode {
-		return nil, at(n, "the file has a list named %s", name)
+		return nil, strictyaml.At(n, "the file has a list named %s", name)
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		if k := n.Content[i]; k.Value != name || i > 0 {
-			return nil, at(k, "unknown or repeated field %.40q: the file has one list named %s", k.Value, name)
+			return nil, strictyaml.At(k, "unknown or repeated field %.40q: the file has one list named %s", k.Value, name)
 		}
 	}
 	if len(n.Content) == 0 {
-		return nil, at(n, "the file has a list named %s", name)
+		return nil, strictyaml.At(n, "the file has a list named %s", name)
 	}
 	return n.Content[1], nil
 }
@@ -169,7 +152,7 @@ func only(n *yaml.Node, name string) (*yaml.Node, error) {
 // read takes a source from its mapping.
 func (s *Spec) read(n *yaml.Node, dir string) error {
 	if n.Kind != yaml.MappingNode {
-		return at(n, "a source is a group of fields: name, kind, and path or url")
+		return strictyaml.At(n, "a source is a group of fields: name, kind, and path or url")
 	}
 	texts := map[string]*string{"name": &s.Name, "kind": (*string)(&s.Kind), "url": &s.URL, "username": &s.Username, "site": &s.Site}
 	paths := map[string]*string{
@@ -180,11 +163,11 @@ func (s *Spec) read(n *yaml.Node, dir string) error {
 	for i := 0; i < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if given[k.Value] != nil {
-			return at(k, "%.40q appears twice", k.Value)
+			return strictyaml.At(k, "%.40q appears twice", k.Value)
 		}
 		given[k.Value] = v
 		if v.Kind != yaml.ScalarNode || v.Value == "" {
-			return at(v, "%.40q needs one value", k.Value)
+			return strictyaml.At(v, "%.40q needs one value", k.Value)
 		}
 		var err error
 		switch {
@@ -198,14 +181,14 @@ func (s *Spec) read(n *yaml.Node, dir string) error {
 			*paths[k.Value] = p
 		case k.Value == "timeout":
 			if s.Timeout, err = time.ParseDuration(v.Value); err != nil || s.Timeout < minTimeout || s.Timeout > maxTimeout {
-				return at(v, "timeout %.40q: write it like 30s, %v to %v", v.Value, minTimeout, maxTimeout)
+				return strictyaml.At(v, "timeout %.40q: write it like 30s, %v to %v", v.Value, minTimeout, maxTimeout)
 			}
 		case k.Value == "writable":
 			if s.Writable, err = strconv.ParseBool(v.Value); err != nil {
-				return at(v, "writable %.40q: true or false", v.Value)
+				return strictyaml.At(v, "writable %.40q: true or false", v.Value)
 			}
 		default:
-			return at(k, "unknown field %.40q: a source has name, kind, path, url, username, password-file, bearer-file, ca-file, "+
+			return strictyaml.At(k, "unknown field %.40q: a source has name, kind, path, url, username, password-file, bearer-file, ca-file, "+
 				"client-cert-file, client-key-file, timeout, writable and site", k.Value)
 		}
 	}
@@ -214,11 +197,11 @@ func (s *Spec) read(n *yaml.Node, dir string) error {
 	}
 	for _, name := range s.needless() {
 		if given[name] != nil {
-			return at(given[name], "a %s has no %s", s.Kind, name)
+			return strictyaml.At(given[name], "a %s has no %s", s.Kind, name)
 		}
 	}
 	if err := s.check(); err != nil {
-		return at(n, "%w", err)
+		return strictyaml.At(n, "%w", err)
 	}
 	return nil
 }

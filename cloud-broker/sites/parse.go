@@ -11,6 +11,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/internal/strictyaml"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -24,6 +25,7 @@ const (
 	maxNodes     = 10_000
 	maxBuffer    = 100_000
 	maxShare     = 10
+	maxNumber    = 1e6 // of numbers that are no amounts
 )
 
 // Read reads a configuration file, YAML as Example shows. What cannot be is refused with its line.
@@ -49,17 +51,17 @@ func Parse(data []byte) (*Config, error) {
 	if len(data) > maxConfig {
 		return nil, fmt.Errorf("line 1: the file is longer than %d bytes", maxConfig)
 	}
-	root, err := document(data)
+	root, err := strictyaml.Document(data, "sites, distances, nodes or buffer")
 	if err != nil {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
 	p := parser{&Config{Buffer: capacity.Default, zones: map[string]int{}, networks: map[netip.Prefix]place{}}, map[[2]string]bool{}}
 	later := func(*yaml.Node) error { return nil }
-	if err := fields(root, "the file", map[string]reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
+	if err := strictyaml.Fields(root, "the file", map[string]strictyaml.Reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
 		return nil, err
 	}
-	if err := fields(root, "the file", map[string]reader{"sites": later, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer}); err != nil {
+	if err := strictyaml.Fields(root, "the file", map[string]strictyaml.Reader{"sites": later, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer}); err != nil {
 		return nil, err
 	}
 	return p.finish(), nil
@@ -88,27 +90,27 @@ func (p *parser) finish() *Config {
 }
 
 func (p *parser) sites(n *yaml.Node) error {
-	return list(n, "sites", maxSites, p.site)
+	return strictyaml.List(n, "sites", maxSites, p.site)
 }
 
 func (p *parser) site(n *yaml.Node) error {
 	s, index := Site{}, len(p.config.Sites)
 	var networks *yaml.Node // read when the zones are known
-	err := fields(n, "a site", map[string]reader{
+	err := strictyaml.Fields(n, "a site", map[string]strictyaml.Reader{
 		"name": func(v *yaml.Node) (err error) {
 			if s.Name, err = name(v, "name"); err == nil && slices.ContainsFunc(p.config.Sites, func(o Site) bool { return o.Name == s.Name }) {
-				err = at(v, "there is a site named %s already", s.Name)
+				err = strictyaml.At(v, "there is a site named %s already", s.Name)
 			}
 			return err
 		},
 		"zones": func(v *yaml.Node) error {
-			return list(v, "zones", maxZones, func(v *yaml.Node) error {
+			return strictyaml.List(v, "zones", maxZones, func(v *yaml.Node) error {
 				z, err := name(v, "zone")
 				if err != nil {
 					return err
 				}
 				if _, taken := p.config.zones[z]; taken {
-					return at(v, "zone %s appears twice: a zone belongs to one site", z)
+					return strictyaml.At(v, "zone %s appears twice: a zone belongs to one site", z)
 				}
 				p.config.zones[z], s.Zones = index, append(s.Zones, z)
 				return nil
@@ -116,21 +118,21 @@ func (p *parser) site(n *yaml.Node) error {
 		},
 		"networks": func(v *yaml.Node) error { networks = v; return nil },
 		"max-distance-ms": func(v *yaml.Node) (err error) {
-			if s.MaxDistanceMs, err = number(v, "max-distance-ms", maxNumber); err == nil && s.MaxDistanceMs == 0 {
-				err = at(v, "max-distance-ms is 0: leave it out where any distance will do")
+			if s.MaxDistanceMs, err = strictyaml.Number(v, "max-distance-ms", maxNumber); err == nil && s.MaxDistanceMs == 0 {
+				err = strictyaml.At(v, "max-distance-ms is 0: leave it out where any distance will do")
 			}
 			return err
 		},
-		"data-stays": func(v *yaml.Node) (err error) { s.DataStays, err = boolean(v, "data-stays"); return err },
+		"data-stays": func(v *yaml.Node) (err error) { s.DataStays, err = strictyaml.Boolean(v, "data-stays"); return err },
 		"when-full": func(v *yaml.Node) error {
-			t, err := text(v, "when-full")
+			t, err := strictyaml.Text(v, "when-full")
 			if s.WhenFull = signaling.WhenFull(t); err == nil && s.WhenFull != signaling.WhenFullQueue && s.WhenFull != signaling.WhenFullRefuse {
-				err = at(v, "when-full %.40q: queue or refuse", t)
+				err = strictyaml.At(v, "when-full %.40q: queue or refuse", t)
 			}
 			return err
 		},
 		"shadows": func(v *yaml.Node) error {
-			on, err := boolean(v, "shadows")
+			on, err := strictyaml.Boolean(v, "shadows")
 			s.NoShadows = !on
 			return err
 		},
@@ -139,12 +141,12 @@ func (p *parser) site(n *yaml.Node) error {
 	case err != nil:
 		return err
 	case s.Name == "":
-		return at(n, "a site needs a name")
+		return strictyaml.At(n, "a site needs a name")
 	case len(s.Zones) == 0:
-		return at(n, "site %s needs zones: a list with at least one name", s.Name)
+		return strictyaml.At(n, "site %s needs zones: a list with at least one name", s.Name)
 	}
 	if networks != nil {
-		if err := list(networks, "networks", maxNetworks, func(v *yaml.Node) error { return p.network(v, &s, index) }); err != nil {
+		if err := strictyaml.List(networks, "networks", maxNetworks, func(v *yaml.Node) error { return p.network(v, &s, index) }); err != nil {
 			return err
 		}
 	}
@@ -157,17 +159,17 @@ func (p *parser) network(n *yaml.Node, s *Site, index int) (err error) {
 	to := place{index, s.Zones[0]}
 	var net netip.Prefix
 	if n.Kind == yaml.MappingNode {
-		err = fields(n, "a network", map[string]reader{
+		err = strictyaml.Fields(n, "a network", map[string]strictyaml.Reader{
 			"prefix": func(v *yaml.Node) (err error) { net, err = prefix(v); return err },
 			"zone": func(v *yaml.Node) (err error) {
 				if to.zone, err = name(v, "zone"); err == nil && !slices.Contains(s.Zones, to.zone) {
-					err = at(v, "zone %s is none of site %s", to.zone, s.Name)
+					err = strictyaml.At(v, "zone %s is none of site %s", to.zone, s.Name)
 				}
 				return err
 			},
 		})
 		if err == nil && !net.IsValid() {
-			err = at(n, "a network needs a prefix")
+			err = strictyaml.At(n, "a network needs a prefix")
 		}
 	} else {
 		net, err = prefix(n)
@@ -176,7 +178,7 @@ func (p *parser) network(n *yaml.Node, s *Site, index int) (err error) {
 		return err
 	}
 	if _, taken := p.config.networks[net]; taken {
-		return at(n, "network %s appears twice", net)
+		return strictyaml.At(n, "network %s appears twice", net)
 	}
 	p.config.networks[net] = to
 	s.Networks = append(s.Networks, net)
@@ -184,21 +186,21 @@ func (p *parser) network(n *yaml.Node, s *Site, index int) (err error) {
 }
 
 func (p *parser) distances(n *yaml.Node) error {
-	return fields(n, "distances", map[string]reader{
-		"between": func(v *yaml.Node) error { return list(v, "between", maxDistances, p.between) },
+	return strictyaml.Fields(n, "distances", map[string]strictyaml.Reader{
+		"between": func(v *yaml.Node) error { return strictyaml.List(v, "between", maxDistances, p.between) },
 		"elsewhere-ms": func(v *yaml.Node) (err error) {
-			if p.config.ElsewhereMs, err = number(v, "elsewhere-ms", maxNumber); err == nil && p.config.ElsewhereMs == 0 {
-				err = at(v, "elsewhere-ms is 0: leave it out where it is not known")
+			if p.config.ElsewhereMs, err = strictyaml.Number(v, "elsewhere-ms", maxNumber); err == nil && p.config.ElsewhereMs == 0 {
+				err = strictyaml.At(v, "elsewhere-ms is 0: leave it out where it is not known")
 			}
 			return err
 		},
 		"cloud": func(v *yaml.Node) error {
 			p.config.CloudMs = make(map[string]float64, len(v.Content)/2)
-			return each(v, "cloud", func(k, v *yaml.Node) error {
+			return strictyaml.Each(v, "cloud", func(k, v *yaml.Node) error {
 				if err := p.known(k, k.Value); err != nil {
 					return err
 				}
-				ms, err := number(v, "the distance from "+k.Value+" to the cloud", maxNumber)
+				ms, err := strictyaml.Number(v, "the distance from "+k.Value+" to the cloud", maxNumber)
 				p.config.CloudMs[k.Value] = ms
 				return err
 			})
@@ -209,9 +211,9 @@ func (p *parser) distances(n *yaml.Node) error {
 func (p *parser) between(n *yaml.Node) error {
 	var zones []string
 	var ms *float64
-	err := fields(n, "a distance", map[string]reader{
+	err := strictyaml.Fields(n, "a distance", map[string]strictyaml.Reader{
 		"zones": func(v *yaml.Node) error {
-			return list(v, "zones", 2, func(v *yaml.Node) error {
+			return strictyaml.List(v, "zones", 2, func(v *yaml.Node) error {
 				z, err := name(v, "zone")
 				if err == nil {
 					err = p.known(v, z)
@@ -221,7 +223,7 @@ func (p *parser) between(n *yaml.Node) error {
 			})
 		},
 		"ms": func(v *yaml.Node) error {
-			d, err := number(v, "ms", maxNumber)
+			d, err := strictyaml.Number(v, "ms", maxNumber)
 			ms = &d
 			return err
 		},
@@ -230,14 +232,14 @@ func (p *parser) between(n *yaml.Node) error {
 	case err != nil:
 		return err
 	case len(zones) != 2 || ms == nil:
-		return at(n, "a distance has two zones and ms")
+		return strictyaml.At(n, "a distance has two zones and ms")
 	case zones[0] == zones[1]:
-		return at(n, "zone %s is no distance from itself", zones[0])
+		return strictyaml.At(n, "zone %s is no distance from itself", zones[0])
 	}
 	slices.Sort(zones)
 	pair := [2]string{zones[0], zones[1]}
 	if p.pairs[pair] {
-		return at(n, "the distance between %s and %s appears twice", pair[0], pair[1])
+		return strictyaml.At(n, "the distance between %s and %s appears twice", pair[0], pair[1])
 	}
 	p.pairs[pair] = true
 	p.config.Distances = append(p.config.Distances, placement.ZoneDistance{A: pair[0], B: pair[1], Ms: *ms})
@@ -246,19 +248,19 @@ func (p *parser) between(n *yaml.Node) error {
 
 func (p *parser) nodes(n *yaml.Node) error {
 	if len(n.Content)/2 > maxNodes {
-		return at(n, "nodes has %d entries: at most %d", len(n.Content)/2, maxNodes)
+		return strictyaml.At(n, "nodes has %d entries: at most %d", len(n.Content)/2, maxNodes)
 	}
 	p.config.Nodes = make(map[signaling.NodeID]signaling.Override, len(n.Content)/2)
-	return each(n, "nodes", func(k, v *yaml.Node) error {
+	return strictyaml.Each(n, "nodes", func(k, v *yaml.Node) error {
 		if !signaling.ValidName(k.Value) {
-			return at(k, "node %.70q: letters, digits, '.', '-' and '_', at most 63", k.Value)
+			return strictyaml.At(k, "node %.70q: letters, digits, '.', '-' and '_', at most 63", k.Value)
 		}
 		o, err := p.override(v)
 		if err != nil {
 			return err
 		}
 		if err := o.Validate(); err != nil {
-			return at(v, "node %s: %w", k.Value, err)
+			return strictyaml.At(v, "node %s: %w", k.Value, err)
 		}
 		p.config.Nodes[signaling.NodeID(k.Value)] = o
 		return nil
@@ -266,18 +268,18 @@ func (p *parser) nodes(n *yaml.Node) error {
 }
 
 func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
-	err = fields(n, "a node", map[string]reader{
+	err = strictyaml.Fields(n, "a node", map[string]strictyaml.Reader{
 		"types": func(v *yaml.Node) error {
 			if len(v.Content) == 0 {
-				return at(v, "types is a list with at least one of %v", signaling.TaskTypes)
+				return strictyaml.At(v, "types is a list with at least one of %v", signaling.TaskTypes)
 			}
-			return list(v, "types", len(signaling.TaskTypes), func(v *yaml.Node) error {
-				t, err := text(v, "type")
+			return strictyaml.List(v, "types", len(signaling.TaskTypes), func(v *yaml.Node) error {
+				t, err := strictyaml.Text(v, "type")
 				if err != nil {
 					return err
 				}
 				if !signaling.TaskType(t).Valid() || slices.Contains(o.Types, signaling.TaskType(t)) {
-					return at(v, "type %.40q: each of %v at most once", t, signaling.TaskTypes)
+					return strictyaml.At(v, "type %.40q: each of %v at most once", t, signaling.TaskTypes)
 				}
 				o.Types = append(o.Types, signaling.TaskType(t))
 				return nil
@@ -292,7 +294,7 @@ func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
 			return err
 		},
 		"distance-ms": func(v *yaml.Node) error {
-			d, err := number(v, "distance-ms", maxNumber)
+			d, err := strictyaml.Number(v, "distance-ms", maxNumber)
 			o.DistanceMs = &d
 			return err
 		},
@@ -305,10 +307,10 @@ func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
 }
 
 func amounts(n *yaml.Node, r *signaling.Resources) error {
-	amount := func(name string, to *int64) reader {
-		return func(v *yaml.Node) (err error) { *to, err = whole(v, name, 1<<31); return err }
+	amount := func(name string, to *int64) strictyaml.Reader {
+		return func(v *yaml.Node) (err error) { *to, err = strictyaml.Whole(v, name, 1<<31); return err }
 	}
-	return fields(n, "capacity", map[string]reader{
+	return strictyaml.Fields(n, "capacity", map[string]strictyaml.Reader{
 		"gpu-memory-mb": amount("gpu-memory-mb", &r.GPUMemoryMB), "gpu-milli": amount("gpu-milli", &r.GPUMilli),
 		"encoder-sessions": amount("encoder-sessions", &r.EncoderSessions), "cpu-milli": amount("cpu-milli", &r.CPUMilli),
 		"memory-mb": amount("memory-mb", &r.MemoryMB),
@@ -317,43 +319,43 @@ func amounts(n *yaml.Node, r *signaling.Resources) error {
 
 func (p *parser) buffer(n *yaml.Node) error {
 	b := &p.config.Buffer
-	return fields(n, "buffer", map[string]reader{
-		"min":   func(v *yaml.Node) error { m, err := whole(v, "min", maxBuffer); b.Min = int(m); return err },
-		"share": func(v *yaml.Node) (err error) { b.Share, err = number(v, "share", maxShare); return err },
+	return strictyaml.Fields(n, "buffer", map[string]strictyaml.Reader{
+		"min":   func(v *yaml.Node) error { m, err := strictyaml.Whole(v, "min", maxBuffer); b.Min = int(m); return err },
+		"share": func(v *yaml.Node) (err error) { b.Share, err = strictyaml.Number(v, "share", maxShare); return err },
 	})
 }
 
 // known refuses a zone that no site has.
 func (p *parser) known(n *yaml.Node, zone string) error {
 	if _, ok := p.config.zones[zone]; !ok {
-		return at(n, "zone %.70q is of no site: name it in one", zone)
+		return strictyaml.At(n, "zone %.70q is of no site: name it in one", zone)
 	}
 	return nil
 }
 
 func name(n *yaml.Node, what string) (string, error) {
-	s, err := text(n, what)
+	s, err := strictyaml.Text(n, what)
 	if err == nil && !signaling.ValidName(s) {
-		err = at(n, "%s %.70q: letters, digits, '.', '-' and '_', at most 63", what, s)
+		err = strictyaml.At(n, "%s %.70q: letters, digits, '.', '-' and '_', at most 63", what, s)
 	}
 	return s, err
 }
 
 // prefix reads a network's prefix. One with bits beyond its length is refused: it is mistaken for an address.
 func prefix(n *yaml.Node) (netip.Prefix, error) {
-	s, err := text(n, "network")
+	s, err := strictyaml.Text(n, "network")
 	if err != nil {
 		return netip.Prefix{}, err
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, at(n, "network %.60q: a prefix like 10.1.2.0/24", s)
+		return netip.Prefix{}, strictyaml.At(n, "network %.60q: a prefix like 10.1.2.0/24", s)
 	}
 	if p.Addr().Is4In6() {
-		return netip.Prefix{}, at(n, "network %.60q: write an IPv4 prefix like 10.1.2.0/24", s)
+		return netip.Prefix{}, strictyaml.At(n, "network %.60q: write an IPv4 prefix like 10.1.2.0/24", s)
 	}
 	if p != p.Masked() {
-		return netip.Prefix{}, at(n, "network %s has bits behind its length: is %s meant?", s, p.Masked())
+		return netip.Prefix{}, strictyaml.At(n, "network %s has bits behind its length: is %s meant?", s, p.Masked())
 	}
 	return p, nil
 }
