@@ -23,15 +23,7 @@ func choose(_ context.Context, s setup) ([]bench.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return []bench.Row{
-		{Name: "choosing among 100,000 nodes in 200 zones: scoring them all / choosing", Value: r.Ratio, Unit: "x", Bar: 20, BarIs: bench.AtLeast},
-		{Name: "choosing among 100,000 nodes", Value: ms(r.Choose), Unit: "ms"},
-		{Name: "choosing where nine of ten are full", Value: ms(r.Full), Unit: "ms"},
-		{Name: "scoring every node", Value: ms(r.Scan), Unit: "ms"},
-		{Name: "a change of one node", Value: ms(r.Apply), Unit: "ms"},
-		{Name: "memory of a snapshot of 100,000 nodes", Value: r.MemoryMB, Unit: "MB", Bar: 200, BarIs: bench.AtMost},
-	}, nil
+	return r.Rows(), nil
 }
 
 // Of the pool that lives through failures.
