@@ -191,15 +191,6 @@ func (p *Pool) Confirm(ctx context.Context, attempt signaling.AttemptID) error {
 	return nil
 }
 
-// Update is UpdateFrom for a report that may be of any node.
-func (p *Pool) Update(ctx context.Context, u signaling.Update) error { return p.UpdateFrom(ctx, "", u) }
-
-// UpdateFrom is Report for callers whose tasks have no standby.
-func (p *Pool) UpdateFrom(ctx context.Context, node signaling.NodeID, u signaling.Update) error {
-	_, err := p.Report(ctx, node, u)
-	return err
-}
-
 // Report notes what an edge reports of an attempt: that it is reserved, runs, or has ended with what it really used,
 // which releases it. ErrNotFound where the attempt is not held, or is of another node than node (any where node is
 // empty). An ended attempt may be reported again. Where a task ends that has a standby, that is released too and

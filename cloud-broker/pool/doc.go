@@ -11,7 +11,7 @@
 // # Reservations
 //
 // Claim reserves with a short lease and a fencing token that is above every earlier one; the edge confirms
-// (Confirm), and from then on its heartbeats renew the lease. A reservation ends by Update (the edge says so),
+// (Confirm), and from then on its heartbeats renew the lease. A reservation ends by Report (the edge says so),
 // Release (the broker says so) or Sweep (nobody renews it). What is free on a node is always its capacity
 // less its reservations.
 //

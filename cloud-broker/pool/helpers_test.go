@@ -185,3 +185,14 @@ func (f fixture) sweep() map[string]pool.Released {
 	}
 	return m
 }
+
+// Update reports an attempt's state as its edge does, where the task has no standby.
+func (f fixture) Update(ctx context.Context, u signaling.Update) error {
+	return f.UpdateFrom(ctx, "", u)
+}
+
+// UpdateFrom is Update as a certain node.
+func (f fixture) UpdateFrom(ctx context.Context, node signaling.NodeID, u signaling.Update) error {
+	_, err := f.Report(ctx, node, u)
+	return err
+}
