@@ -74,8 +74,8 @@ func prepare(key, creator string, r signaling.TaskRequest) (w prepared, err erro
 }
 
 // Claim reserves what the task needs on the first candidate that is ready, takes its type and has room, in one
-// script. The task is recorded, or goes on where it was placing; it is placing until Confirm. Errors: ErrNoneFits,
-// ErrKeyReused, ErrEnded.
+// script. The task is recorded, or goes on where it was placing; it is placing until Confirm. The node of its standby is no
+// candidate. Errors: ErrNoneFits, ErrKeyReused, ErrEnded.
 //
 // With a key that is known, Claim answers with that key's task and its reservation as it is now, whatever
 // c.Task says; where that task is waiting for a place it is placed. A LeaseMs of 0 then says that nothing is held

@@ -9,19 +9,24 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// candidates picks some nodes, without one, and names the first of them that has room.
-func (s *steps) candidates(without func(signaling.NodeID) bool) (ids []signaling.NodeID, first signaling.NodeID) {
+// candidates picks some nodes, without some.
+func (s *steps) candidates(without func(signaling.NodeID) bool) (ids []signaling.NodeID) {
 	for range 1 + s.r.IntN(4) {
-		id, n := s.node()
-		if without(id) {
-			continue
-		}
-		ids = append(ids, id)
-		if first == "" && n.takes() && !s.full(id) {
-			first = id
+		if id, _ := s.node(); !without(id) {
+			ids = append(ids, id)
 		}
 	}
-	return ids, first
+	return ids
+}
+
+// first is the first of some nodes that has room and will do.
+func (s *steps) first(ids []signaling.NodeID, not func(signaling.NodeID) bool) signaling.NodeID {
+	for _, id := range ids {
+		if s.nodes[id].takes() && !s.full(id) && !not(id) {
+			return id
+		}
+	}
+	return ""
 }
 
 // reserve notes a new reservation, whose token is above all before.
@@ -35,7 +40,8 @@ func (s *steps) reserve(got signaling.Reservation, confirmed bool) {
 
 func (s *steps) claim() {
 	task, known := s.task()
-	ids, want := s.candidates(func(id signaling.NodeID) bool { return known != nil && s.at(known.standby) == id })
+	ids := s.candidates(func(signaling.NodeID) bool { return false })
+	want := s.first(ids, func(id signaling.NodeID) bool { return known != nil && s.at(known.standby) == id })
 	c := claim(string(task))
 	c.Candidates, c.Lease = ids, modelLease
 	got, err := s.Claim(s.ctx, c)
@@ -64,7 +70,7 @@ func (s *steps) claim() {
 func (s *steps) adopt() {
 	task, known := s.task()
 	id, n := s.node()
-	if known != nil && (s.at(known.standby) == id || n.knows(task)) {
+	if n.knows(task) {
 		return
 	}
 	a := adoption(string(task), signaling.NewID("a"), string(id))
@@ -79,7 +85,7 @@ func (s *steps) adopt() {
 		if !errors.Is(err, pool.ErrElsewhere) || got.Attempt.ID != known.attempt {
 			s.fail("adopted task %s, which is elsewhere: %+v, %v", task, got, err)
 		}
-	case !n.takes() || s.full(id):
+	case !n.takes() || s.full(id) || known != nil && s.at(known.standby) == id:
 		if !errors.Is(err, pool.ErrNoneFits) {
 			s.fail("adopted task %s at %s, which is full: %v", task, id, err)
 		}
@@ -175,16 +181,8 @@ func (s *steps) release() {
 
 func (s *steps) claimShadow() {
 	task, t := s.live()
-	ids, want := s.candidates(func(id signaling.NodeID) bool { return s.nodes[id].knows(task) })
-	if t != nil {
-		own := s.at(t.attempt)
-		want = ""
-		for _, id := range ids {
-			if want == "" && id != own && s.nodes[id].takes() && !s.full(id) {
-				want = id
-			}
-		}
-	}
+	ids := s.candidates(func(id signaling.NodeID) bool { return s.nodes[id].knows(task) })
+	want := s.first(ids, func(id signaling.NodeID) bool { return t != nil && s.at(t.attempt) == id })
 	got, err := s.ClaimShadow(s.ctx, task, ids, signaling.Resources{}, modelLease)
 	s.say("standby of %s among %v: %s %s, %v", task, ids, got.Attempt.Node, got.Attempt.ID, err)
 	switch {

@@ -10,12 +10,14 @@ if entry then
   task = first
 end
 local tkey = P .. ':task:' .. task
-local t = redis.call('HMGET', tkey, 'state', 'at', 'q', 'created')
+local t = redis.call('HMGET', tkey, 'state', 'at', 'q', 'created', 'standby')
 local current, _, given = present(t[2])
 if current == id and held(id) then return 'ok ' .. given end -- asked again
 if ended(t[1]) then return 'ended' end
 if current or task ~= ARGV[2] then return 'elsewhere ' .. task .. ' ' .. (t[2] or '') end
 
+local _, standby = present(t[5])
+if standby == node then return 'none' end
 local n = redis.call('HMGET', P .. ':node:' .. node, 'state', 'types', 'f')
 if n[1] ~= 'ready' or not string.find(n[2], ARGV[3], 1, true) then return 'none' end
 local free = amounts(n[3])

@@ -17,11 +17,11 @@ if key and call('HSETNX', P .. ':keys', key, task .. ' ' .. A[11]) == 0 then
   task, known = first, true
 end
 local taskKey = P .. ':task:' .. task
-local state, q = call('HGET', taskKey, 'state'), nil
+local state, q, standby = call('HGET', taskKey, 'state'), nil, nil
 if state then
-  local t = call('HMGET', taskKey, 'at', 'q')
+  local t = call('HMGET', taskKey, 'at', 'q', 'standby')
   local present = t[1] and match(t[1], '^%S+')
-  q = t[2]
+  q, standby = t[2], t[3] and match(t[3], '^%S+ (%S+)') -- whose node is of no use as the task's own too
   if present and (known or present == A[1]) then -- asked again, by the same key or by a client that lost the answer
     local time, ends = call('TIME'), call('ZSCORE', P .. ':leases', present)
     local left = ends and ends - (time[1] * 1000 + math.floor(time[2] / 1000)) or 0
@@ -38,7 +38,7 @@ local n1, n2, n3, n4, n5 = match(A[4], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
 for node in string.gmatch(A[8], '%S+') do
   local nodeKey = P .. ':node:' .. node
   local n = call('HMGET', nodeKey, 'state', 'types', 'f')
-  if n[1] == 'ready' and string.find(n[2], A[3], 1, true) then
+  if n[1] == 'ready' and node ~= standby and string.find(n[2], A[3], 1, true) then
     local f1, f2, f3, f4, f5, gpus = match(n[3], '^(%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$')
     f1, f2, f3, f4, f5 = f1 - n1, f2 - n2, f3 - n3, f4 - n4, f5 - n5
     if f1 >= 0 and f2 >= 0 and f3 >= 0 and f4 >= 0 and f5 >= 0 then
