@@ -237,13 +237,14 @@ func (m *monkey) revoke(ctx context.Context, rng *rand.Rand) {
 		return
 	}
 	m.referee.loosen(task)
+	asked := time.Now()
 	err := m.asOperator(rng).persist(ctx, func(c *terminal.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, tryWithin)
 		defer cancel()
 		return c.Do(ctx, http.MethodDelete, "/api/v1/tasks/"+string(task), nil, nil, nil)
 	})
 	if err == nil {
-		m.referee.over(task, "an operator revoked it", false)
+		m.referee.over(task, asked, "an operator revoked it", false)
 		m.count(func(r *Report) { r.Kills.Revoked++ })
 	}
 }

@@ -31,6 +31,7 @@ type referee struct {
 	violations []string
 	violated   int
 	calm       time.Time // since when Redis is there; zero while it is not
+	emptied    time.Time // when it last came back empty
 	released   time.Duration
 }
 
@@ -151,7 +152,8 @@ func (r *referee) begun(w *work) {
 	now := time.Now()
 	m := r.matter(i.Task)
 	for _, other := range m.claims {
-		if other.fencing == i.Attempt.Fencing {
+		// An edge that has lost its ledger may be asked again for the same attempt, by a broker that does not know yet.
+		if other.fencing == i.Attempt.Fencing && (other.live || other.work.i.Attempt.ID != i.Attempt.ID) {
 			r.violate("task %s has two attempts with the fencing token %d: %s on %s and %s on %s", i.Task, i.Attempt.Fencing,
 				other.work.i.Attempt.ID, other.work.life.edge.node.ID, i.Attempt.ID, w.life.edge.node.ID)
 		}
@@ -271,14 +273,19 @@ func (r *referee) late(c *claim, now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// over notes that a task is finished or revoked; nothing may hold it from then on.
-func (r *referee) over(id signaling.TaskID, why string, left bool) {
+// over notes that a task is finished or revoked, as somebody wanted at asked; nothing may hold it from then on. left says
+// that its terminal is gone for good.
+func (r *referee) over(id signaling.TaskID, asked time.Time, why string, left bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, now := r.matter(id), time.Now()
 	m.left = m.left || left
 	if m.over.IsZero() {
 		m.over, m.why = now, why
+	}
+	if r.emptied.After(asked) { // the answer came when Redis had forgotten it already
+		m.forget(now)
+		return
 	}
 	for _, c := range m.claims {
 		if c.void.IsZero() {
@@ -293,23 +300,35 @@ func (r *referee) over(id signaling.TaskID, why string, left bool) {
 func (r *referee) forgot() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.claims {
-		m := c.task
-		if !c.live || m.over.IsZero() {
+	r.emptied = time.Now()
+	for _, m := range r.tasks {
+		if !m.over.IsZero() {
+			m.forget(r.emptied)
+		}
+	}
+}
+
+// forget takes an end back that Redis has forgotten. The caller has the lock.
+func (m *matter) forget(now time.Time) {
+	m.over = time.Time{}
+	for _, c := range m.claims {
+		if !c.live {
 			continue
 		}
 		c.void = time.Time{}
 		if m.left {
-			c.void, c.why = time.Now().Add(grace), "its terminal is gone"
-			if c.shadow {
-				c.void = time.Now().Add(awaited)
-			}
+			c.void, c.why = now.Add(c.grace()), "its terminal is gone"
 			offer(c.work.vanished, struct{}{})
 		}
 	}
-	for _, m := range r.tasks {
-		m.over = time.Time{}
+}
+
+// grace is how long a claim is held for a terminal that is gone: a shadow may be the session by then, where its edge is lost.
+func (c *claim) grace() time.Duration {
+	if c.shadow {
+		return awaited
 	}
+	return grace
 }
 
 // gone notes that the terminal of a task vanished: its session ends after the time that it waits.
@@ -320,12 +339,8 @@ func (r *referee) gone(id signaling.TaskID, grace time.Duration) {
 	m.left = true
 	for _, c := range m.claims {
 		c.loose = true
-		wait := grace
-		if c.shadow {
-			wait = awaited // where the session's edge is lost at the same time
-		}
 		if c.void.IsZero() {
-			c.void, c.why = time.Now().Add(wait), "its terminal vanished"
+			c.void, c.why = time.Now().Add(c.grace()), "its terminal vanished"
 		}
 	}
 }

@@ -297,7 +297,7 @@ func (p *person) finish(ctx context.Context, g signaling.Grant) {
 	var problem *signaling.Problem
 	switch {
 	case err == nil:
-		p.world.referee.over(g.Task, p.name+" finished it", true)
+		p.world.referee.over(g.Task, began, p.name+" finished it", true)
 	case errors.As(err, &problem) && problem.Code == signaling.ProblemNotFound:
 		p.vanish(g) // Redis may have forgotten the task, and its edge not yet told of it
 	case errors.Is(err, errUnanswered):
