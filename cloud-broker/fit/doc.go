@@ -1,0 +1,32 @@
+// Package fit chooses a node for a task so that what stays free can be used: it knows fragments of resources, fragments of
+// time, and the risk that a node goes away before the task has ended (B3, B4). It is pure: no clock, no socket, no pool.
+// The broker uses it on the candidates that placement returns, and package simulate on all nodes of a trace.
+//
+// # Filters
+//
+// A node comes into question when it has the labels, the GPU models and the volumes that the task must have, and every
+// amount that it asks for (B4.1). Then a policy may ask for time: the node must stay longer than t1, which is a quantile of
+// the predicted run time (B4.2).
+//
+// # Terms
+//
+// What is left is ordered by a sum of named terms, each in a unit of its own with a weight, lowest first; where sums are
+// equal by a second sum, and then in the order in which the nodes were given.
+//
+//	fragment    GPUs that typical tasks could not use on the node, after the task less before it
+//	fgd         the same by fragmentation gradient descent (Weng et al., USENIX ATC 2023), in its integer score
+//	best        what is left of the node's CPU and GPUs, as shares
+//	least, most what is left, as Kubernetes scores LeastAllocated and MostAllocated
+//	time        left-over time (t - t1)/T
+//	window      -t
+//	risk        probability of not finishing, times the share of the node's time that would be lost
+//	align       how much longer the node is in use because of the task
+//	wake        1 where nothing runs on the node
+//	random      anything
+//	distance    what placement found: its terms in milliseconds
+//
+// # Policies
+//
+// A Policy is data: which quantile t1 is, how it grows after a miss and where it ends, and the weights of the terms.
+// Policies lists those that have a name. Decide says which node a task goes to by a policy, and why.
+package fit

@@ -1,0 +1,117 @@
+package fit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Term names a part of a node's cost.
+type Term string
+
+// The terms; the package comment says what each is.
+const (
+	Fragment Term = "fragment" // thousandths of a GPU
+	FGD      Term = "fgd"      // -100 to 0
+	Gradient Term = "gradient" // thousandths of a GPU
+	Best     Term = "best"     // 0 to 2
+	Least    Term = "least"    // 0 to 1
+	Most     Term = "most"     // 0 to 1
+	LeftOver Term = "time"     // 0 to 1
+	Longest  Term = "window"   // -seconds
+	Risk     Term = "risk"     // 0 to 1
+	Align    Term = "align"    // hours
+	Wake     Term = "wake"     // 0 or 1
+	Random   Term = "random"   // 0 to 1
+	Distance Term = "distance" // ms
+)
+
+// Weight is how much a term counts.
+type Weight struct {
+	Term   Term    `json:"term"`
+	Weight float64 `json:"weight"`
+	// While is the largest measured error of predictions (median |ln(predicted/real)|) at which the term counts; 0: always.
+	While float64 `json:"while,omitempty"`
+}
+
+// TimeRule says which nodes stay long enough for a task (B4.2): those with t > t1.
+type TimeRule struct {
+	// Quantile of the predicted run time that t1 is, between 0 and 1; 0: time rules no node out.
+	Quantile float64 `json:"quantile"`
+	// Growth is what t1 is multiplied by for each time that a node went away before the task had ended; 0 and 1: it stays.
+	Growth float64 `json:"growth,omitempty"`
+	// Cap is the share of the longest T of all nodes that t1 is never above, so that no task waits for ever; 0: none.
+	Cap float64 `json:"cap,omitempty"`
+}
+
+// Policy is how nodes are chosen, as data.
+type Policy struct {
+	Name    string   `json:"name"`
+	Summary string   `json:"summary"`
+	Time    TimeRule `json:"time"`
+	// Score is the cost, of which the lowest is taken; Ties that of those whose costs are equal. Where these are equal, too,
+	// the node that comes first is taken.
+	Score []Weight `json:"score"`
+	Ties  []Weight `json:"ties,omitempty"`
+	// Baseline: it is there to be compared with.
+	Baseline bool `json:"baseline,omitempty"`
+}
+
+// Policies are those that have a name, ours first.
+func Policies() []Policy { return slices.Clone(policies) }
+
+// ErrUnknown: there is no policy of this name.
+var ErrUnknown = errors.New("no such policy")
+
+// Named is the policy of this name.
+func Named(name string) (Policy, error) {
+	var names []string
+	for _, p := range policies {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Policy{}, fmt.Errorf("%w: %.40q; there are %s", ErrUnknown, name, strings.Join(names, ", "))
+}
+
+// Check refuses a policy that cannot be followed.
+func (p *Policy) Check() error {
+	t := p.Time
+	if !(t.Quantile >= 0 && t.Quantile < 1) || !(t.Growth >= 0 && t.Growth <= 100) || !(t.Cap >= 0 && t.Cap <= 1) {
+		return fmt.Errorf("policy %.40q: a quantile from 0 to below 1, a growth from 0 to 100 and a cap from 0 to 1 are needed, not %v, %v and %v",
+			p.Name, t.Quantile, t.Growth, t.Cap)
+	}
+	for _, w := range slices.Concat(p.Score, p.Ties) {
+		if terms[w.Term] == nil {
+			return fmt.Errorf("policy %.40q: there is no term %.40q", p.Name, w.Term)
+		}
+	}
+	return nil
+}
+
+// fragmentMs is how many milliseconds of distance a thousandth of a GPU is worth that no task could use: a whole one 20 ms.
+const fragmentMs = 0.02
+
+var policies = []Policy{
+	{Name: "packed", Summary: "what stays free can be used by the tasks that are typical",
+		Score: []Weight{{Fragment, fragmentMs, 0}, {Distance, 1, 0}}},
+	{Name: "risk", Summary: "low risk that the node goes away first, then little time left over",
+		Time:  TimeRule{Quantile: 0.75, Growth: 1.5, Cap: 0.8},
+		Score: []Weight{{Risk, 1, 0}, {LeftOver, 0.05, 0}, {Fragment, 1e-4, 0}}},
+	{Name: "patent", Summary: "only nodes that stay longer than predicted, the tightest of them",
+		Time: TimeRule{Quantile: 0.5}, Score: []Weight{{LeftOver, 1, 0}}},
+	{Name: "spread", Summary: "the node with the most free", Score: []Weight{{Best, -1, 0}}},
+	{Name: "aligned", Summary: "best fit; nodes that are in use anyway until then, while predictions are good",
+		Score: []Weight{{Best, 1, 0}}},
+
+	{Name: "random", Summary: "any node that fits", Score: []Weight{{Random, 1, 0}}, Baseline: true},
+	{Name: "first-fit", Summary: "the first node that fits", Baseline: true},
+	{Name: "best-fit", Summary: "the node with the least left over", Score: []Weight{{Best, 1, 0}}, Baseline: true},
+	{Name: "least-allocated", Summary: "Kubernetes LeastAllocated", Score: []Weight{{Least, 1, 0}}, Baseline: true},
+	{Name: "most-allocated", Summary: "Kubernetes MostAllocated", Score: []Weight{{Most, 1, 0}}, Baseline: true},
+	{Name: "fgd", Summary: "fragmentation gradient descent, integer score", Score: []Weight{{FGD, 1, 0}}, Baseline: true},
+	{Name: "longest-window", Summary: "the node that stays longest", Score: []Weight{{Longest, 1, 0}}, Baseline: true},
+	{Name: "filter", Summary: "the first node that stays longer than predicted", Time: TimeRule{Quantile: 0.5}, Baseline: true},
+}
