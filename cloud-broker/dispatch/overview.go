@@ -9,15 +9,19 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// overviewFor is how long an overview is used again: it looks at every node.
-const overviewFor = time.Second
+// overviewFor is how long an overview is used again, and overviewShare the part of the time that making them may take:
+// each looks at every node.
+const (
+	overviewFor   = time.Second
+	overviewShare = 20
+)
 
 var nodeStates = []signaling.NodeState{signaling.NodeStarting, signaling.NodeReady, signaling.NodeCordoned, signaling.NodeDraining, signaling.NodeLost}
 
 // glance keeps the last overview.
 type glance struct {
 	mu   sync.Mutex
-	at   time.Time
+	next time.Time // when to look again
 	last Overview
 }
 
@@ -27,8 +31,9 @@ func (d *Dispatcher) Overview(context.Context) (Overview, error) { return d.over
 func (d *Dispatcher) overview() Overview {
 	d.glance.mu.Lock()
 	defer d.glance.mu.Unlock()
-	if now := time.Now(); now.Sub(d.glance.at) >= overviewFor {
-		d.glance.last, d.glance.at = d.look(), now
+	if start := time.Now(); !start.Before(d.glance.next) {
+		d.glance.last = d.look()
+		d.glance.next = start.Add(max(overviewFor, overviewShare*time.Since(start)))
 	}
 	return d.glance.last
 }

@@ -2,11 +2,13 @@ package dispatch
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -182,13 +184,14 @@ func (q *queue) giveTurns(now time.Time) {
 func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID)) {
 	q.lastRung = q.d.Changed.count.Load()
 	all, urgent := newDeal(q.d.Snapshot), (*deal)(nil)
+	hopeless := map[kind]bool{} // nothing is left for these, and what is left gets less
 	for i := range q.list {
 		e := &q.list[i]
 		if !e.Urgent && urgent == nil {
 			urgent = all.copy()
 		}
 		var f *follower
-		j := job{request: e.Request}
+		j := job{id: e.Task, request: e.Request}
 		if fs := q.followers[e.Task]; len(fs) > 0 {
 			f = fs[0]
 			j = f.job
@@ -197,7 +200,11 @@ func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID
 			j.where = q.d.locate(Terminal{Zone: e.Request.Zone}, &e.Request)
 		}
 		exclude := slices.Concat(j.exclude, all.beyond(e.Request.Needs()))
-		fit, _ := q.d.Snapshot.Candidates(q.d.search(&j.request, &j.where, exclude), 1)
+		var fit []placement.Candidate
+		if k := kindOf(&j); !hopeless[k] {
+			fit, _ = q.d.Snapshot.Candidates(q.d.search(&j.request, &j.where, exclude), 1)
+			hopeless[k] = len(fit) == 0 && len(j.exclude) == 0
+		}
 		if len(fit) == 0 {
 			delete(q.able, e.Task)
 			if now.Sub(q.seen[e.Task]) > oldAfter {
@@ -224,6 +231,25 @@ func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID
 	}
 	all.urgent = urgent
 	q.last = all
+}
+
+// kind is what decides whether a node could be had at all; tasks that are alike in it find the same.
+type kind struct {
+	task   signaling.TaskType
+	needs  signaling.Resources
+	zone   string
+	at     netip.Addr
+	limit  float64
+	keeper string
+	own    signaling.TaskID // where the terminal has measured distances of its own
+}
+
+func kindOf(j *job) kind {
+	k := kind{task: j.request.Type, needs: j.request.Needs(), zone: j.zone, at: j.who.Address, limit: j.limit, keeper: j.keeper}
+	if len(j.request.Pings) > 0 {
+		k.own = j.id
+	}
+	return k
 }
 
 // before says what those who wait take from a request that comes: the nodes that it must leave to them, and whether it is
