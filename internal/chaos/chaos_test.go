@@ -12,12 +12,12 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
 )
 
-// TestChaos is a small run. TOMOCAST_CHAOS_SEED repeats one, TOMOCAST_CHAOS_LOG=1 tells what happens, TOMOCAST_CHAOS_BROKER is
-// a cloud-broker that is built already.
+// TestChaos is a small run. TOMOCAST_CHAOS_SEED makes another plan of what is killed when, TOMOCAST_CHAOS_LOG=1 tells what
+// happens, TOMOCAST_CHAOS_BROKER is a cloud-broker that is built already.
 func TestChaos(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	r, err := Run(ctx, options(t, Options{Brokers: 3, Edges: 30, Duration: 15 * time.Second}))
+	r, err := Run(ctx, options(t, Options{Brokers: 3, Edges: 30, Duration: 12 * time.Second, Seed: 1}))
 	if errors.Is(err, redistest.ErrMissing) && os.Getenv("TOMOCAST_REQUIRE_REDIS") != "1" {
 		t.Skip(err)
 	}

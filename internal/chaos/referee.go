@@ -422,7 +422,7 @@ func (r *referee) compare(id signaling.NodeID, taken signaling.Resources) {
 	}
 	if now.Sub(since) > leakAfter && !a.noted {
 		a.noted = true
-		r.violate("Redis has %+v of %s taken, which has held at most %+v for %v", taken, id, a.used, now.Sub(since).Round(time.Millisecond))
+		r.violate("Redis has %+v of %s taken, which holds %+v, for %v already", taken, id, a.used, now.Sub(since).Round(time.Millisecond))
 	}
 }
 
