@@ -1,0 +1,220 @@
+// Package scheduler is the resource scheduler of vertical scaling (B6.2, B9.1): it passes shrinks straight on to the node
+// resource manager; for an expansion it looks at what the node has free, waits, gives up, or takes the amount and marks the
+// order executable. When the node manager reports success it brings the node's free amount up to date and tells the scaler.
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
+	"github.com/tomocast/tomocast/cloud-broker/scale/order"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Config is how long expansions wait.
+type Config struct {
+	Wait   time.Duration // W-c: until the free amount is looked at again
+	GiveUp time.Duration // W-d: in all
+	Retry  time.Duration // until an account that could not be put right is tried again
+}
+
+// Default are waits for sessions, whose users do not wait for hours.
+var Default = Config{Wait: time.Minute, GiveUp: 30 * time.Minute, Retry: 5 * time.Second}
+
+// Validate refuses waits in the wrong order, by name.
+func (c Config) Validate() error {
+	switch {
+	case c.Wait <= 0:
+		return fmt.Errorf("the wait W-c is %v: more than 0", c.Wait)
+	case c.GiveUp <= c.Wait:
+		return fmt.Errorf("the wait W-d is %v and W-c %v: W-d must be longer than W-c", c.GiveUp, c.Wait)
+	case c.Retry <= 0:
+		return fmt.Errorf("retry is %v: more than 0", c.Retry)
+	}
+	return nil
+}
+
+// Nodes are the nodes' accounts, which other brokers change too.
+type Nodes interface {
+	// Free is what a node has free, as its resource monitor knows it.
+	Free(ctx context.Context, node signaling.NodeID) (nodetime.Amounts, error)
+	// Resize makes a task's amount of a kind to, and the node's free amount smaller or larger by the difference, in one step.
+	// Where it is so already nothing changes. order.ErrNoRoom: not enough is free; order.ErrGone: the task is not there. An
+	// error leaves all as it was, or is made good by calling again.
+	Resize(ctx context.Context, task signaling.TaskID, node signaling.NodeID, k nodetime.Kind, to int64) error
+}
+
+// Scaler gets the reports and works amounts out again.
+type Scaler interface {
+	Again(o order.Order, now time.Time) int64
+	Report(order.Report)
+}
+
+// Manager is the node resource manager.
+type Manager interface {
+	Take(ctx context.Context, o order.Order, now time.Time)
+}
+
+// Scheduler schedules orders. One goroutine owns it.
+type Scheduler struct {
+	config  Config
+	nodes   Nodes
+	scaler  Scaler
+	manager Manager
+	waiting []waiting
+}
+
+// waiting is an order that has not ended here.
+type waiting struct {
+	order.Order
+	due, end time.Time
+	why      string
+	// settle is the report that is due once the account is what it says; nil for an expansion that waits for room.
+	settle *order.Report
+	amount int64 // that the account is brought to
+}
+
+// New is a scheduler without orders. Use connects it to the manager.
+func New(c Config, n Nodes, s Scaler) *Scheduler { return &Scheduler{config: c, nodes: n, scaler: s} }
+
+// Use names the node resource manager.
+func (s *Scheduler) Use(m Manager) { s.manager = m }
+
+// Submit takes an order of the scaler.
+func (s *Scheduler) Submit(ctx context.Context, o order.Order, now time.Time) {
+	if o.Direction == order.Shrink {
+		s.manager.Take(ctx, o, now)
+		return
+	}
+	w := waiting{Order: o, end: now.Add(s.config.GiveUp)}
+	s.expand(ctx, w, now)
+}
+
+// expand takes an expansion's amount from what the node has free, or lets it wait.
+func (s *Scheduler) expand(ctx context.Context, w waiting, now time.Time) {
+	free, err := s.nodes.Free(ctx, w.Node)
+	switch {
+	case err != nil:
+	case free[w.Kind] < w.Amount:
+		err = fmt.Errorf("%w: %d of %v, %d are wanted", order.ErrNoRoom, free[w.Kind], w.Kind, w.Amount)
+	default:
+		err = s.nodes.Resize(ctx, w.Task, w.Node, w.Kind, w.To())
+	}
+	switch {
+	case err == nil:
+		w.Executable = true
+		s.manager.Take(ctx, w.Order, now)
+	case errors.Is(err, order.ErrGone):
+		s.report(w.Order, order.Void, err.Error(), now)
+	case !now.Before(w.end) && errors.Is(err, order.ErrNoRoom):
+		s.report(w.Order, order.GivenUp, err.Error(), now)
+	case !now.Before(w.end):
+		// Whether the amount was taken is not known: it is given back, so that nothing is held twice.
+		s.settle(ctx, w.Order, w.From, order.Report{Order: w.Order, Outcome: order.GivenUp, Reason: err.Error(), At: now}, now)
+	default:
+		w.why = err.Error()
+		w.due = earlier(now.Add(s.config.Wait), w.end)
+		s.waiting = append(s.waiting, w)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// Done takes the node manager's word on an order that it has carried out, or not (err).
+func (s *Scheduler) Done(ctx context.Context, o order.Order, err error, now time.Time) {
+	r := order.Report{Order: o, Outcome: order.Done, At: now}
+	to := o.To()
+	if err != nil {
+		r.Outcome, r.Reason, to = order.Failed, err.Error(), o.From
+		if errors.Is(err, order.ErrGone) {
+			r.Outcome = order.Void
+		}
+	}
+	s.settle(ctx, o, to, r, now)
+}
+
+// settle brings the account to an amount and reports; it is tried again until the account is right or the task has gone.
+func (s *Scheduler) settle(ctx context.Context, o order.Order, to int64, r order.Report, now time.Time) {
+	err := s.nodes.Resize(ctx, o.Task, o.Node, o.Kind, to)
+	switch {
+	case err == nil:
+	case errors.Is(err, order.ErrGone):
+		r.Outcome, r.Reason = order.Void, err.Error()
+	default:
+		s.waiting = append(s.waiting, waiting{Order: o, due: now.Add(s.config.Retry), settle: &r, amount: to, why: err.Error()})
+		return
+	}
+	r.At = now
+	s.scaler.Report(r)
+}
+
+func (s *Scheduler) report(o order.Order, out order.Outcome, why string, now time.Time) {
+	s.scaler.Report(order.Report{Order: o, Outcome: out, Reason: why, At: now})
+}
+
+// Step looks again at what waits and is due.
+func (s *Scheduler) Step(ctx context.Context, now time.Time) {
+	all := s.waiting
+	s.waiting = nil
+	for i, w := range all {
+		switch {
+		case now.Before(w.due):
+			s.waiting = append(s.waiting, all[i])
+		case w.settle != nil:
+			s.settle(ctx, w.Order, w.amount, *w.settle, now)
+		default:
+			s.again(ctx, w, now)
+		}
+	}
+}
+
+// again works an expansion's amount out again and looks for room.
+func (s *Scheduler) again(ctx context.Context, w waiting, now time.Time) {
+	amount := s.scaler.Again(w.Order, now)
+	if amount <= 0 {
+		s.settle(ctx, w.Order, w.From, order.Report{Order: w.Order, Outcome: order.Void, Reason: "it is not needed any more"}, now)
+		return
+	}
+	w.Amount = amount
+	s.expand(ctx, w, now)
+}
+
+// Forget ends the waits of a task that has gone: its orders are void.
+func (s *Scheduler) Forget(task signaling.TaskID, now time.Time) {
+	var gone []waiting
+	s.waiting = slices.DeleteFunc(s.waiting, func(w waiting) bool {
+		if w.Task == task {
+			gone = append(gone, w)
+		}
+		return w.Task == task
+	})
+	for _, w := range gone {
+		s.report(w.Order, order.Void, order.ErrGone.Error(), now)
+	}
+}
+
+// Next is when something is due; false where nothing waits.
+func (s *Scheduler) Next() (time.Time, bool) {
+	if len(s.waiting) == 0 {
+		return time.Time{}, false
+	}
+	return slices.MinFunc(s.waiting, func(a, b waiting) int { return a.due.Compare(b.due) }).due, true
+}
+
+// Waiting are the orders that wait here, and why.
+func (s *Scheduler) Waiting() map[int64]string {
+	out := make(map[int64]string, len(s.waiting))
+	for _, w := range s.waiting {
+		out[w.ID] = w.why
+	}
+	return out
+}
