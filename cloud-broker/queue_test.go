@@ -74,7 +74,7 @@ func TestASmallTaskTakesWhatALargeOneCannot(t *testing.T) {
 	brokers{b}.full("only")
 	large := b.wait(waits)
 	b.follow(large.Task).stands(1)
-	if g := decode[signaling.Grant](t, b.ask("POST", "/api/v1/tasks", `{"type":"data-computation"}`), 201); g.Attempt.Node != "only" {
+	if g := decode[signaling.Grant](t, b.ask("POST", "/api/v1/tasks", `{"type":"data-computation","operation":"histogram"}`), 201); g.Attempt.Node != "only" {
 		t.Errorf("%+v", g)
 	}
 }

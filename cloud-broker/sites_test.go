@@ -184,7 +184,7 @@ func TestOperatorsOfNodes(t *testing.T) {
 
 		ask(0, "PUT", "/override", `{"zone":"attic","types":["rendering"]}`)
 		bs.know("it is overridden", "near", func(n signaling.Node) bool { return n.Zone == "attic" && len(n.Types) == 1 })
-		if r := bs.at(0).ask("POST", "/api/v1/tasks", `{"type":"data-computation"}`); r.status != 503 {
+		if r := bs.at(0).ask("POST", "/api/v1/tasks", `{"type":"data-computation","operation":"histogram"}`); r.status != 503 {
 			t.Errorf("%d %s", r.status, r.body)
 		}
 		ask(2, "DELETE", "/override", "")

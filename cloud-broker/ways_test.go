@@ -54,7 +54,9 @@ func TestA2WhatAnEdgeMayNotAccept(t *testing.T) {
 		"an unknown series":    {func(a *signaling.Accept) { a.Request.Series.SeriesInstanceUID = "1.2.3" }, signaling.ProblemNotFound, "series"},
 		"an unknown type":      {func(a *signaling.Accept) { a.Request.Type = "cooking" }, signaling.ProblemBadRequest, "cooking"},
 		"urgent without right": {func(a *signaling.Accept) { a.Request.Urgent = true }, signaling.ProblemForbidden, "urgent"},
-		"what it does not do":  {func(a *signaling.Accept) { a.Request.Type, a.Request.Series = signaling.Training, nil }, signaling.ProblemNoFreeNode, "no room"},
+		"what it does not do": {func(a *signaling.Accept) {
+			a.Request.Type, a.Request.Operation, a.Request.Series = signaling.Training, "tissue-mixture", nil
+		}, signaling.ProblemNoFreeNode, "no room"},
 		"more than it has": {func(a *signaling.Accept) { a.Request.Resources = &signaling.Resources{GPUMemoryMB: 1 << 20} },
 			signaling.ProblemNoFreeNode, "no room"},
 	} {
@@ -140,7 +142,7 @@ func TestA5TheBrokerAnswersWithTheNearestFreeEdge(t *testing.T) {
 		if g := bs.at(0).submit(); g.Attempt.Node != "far" {
 			t.Errorf("%+v", g)
 		}
-		g := decode[signaling.Grant](t, bs.at(1).ask("POST", "/api/v1/tasks", `{"type":"training"}`), http.StatusCreated)
+		g := decode[signaling.Grant](t, bs.at(1).ask("POST", "/api/v1/tasks", `{"type":"training","operation":"tissue-mixture"}`), http.StatusCreated)
 		if g.Attempt.Node != "trainer" || g.Handling != signaling.HandlingDefer {
 			t.Errorf("%+v", g)
 		}
@@ -219,10 +221,10 @@ func TestA9HandlingIsShown(t *testing.T) {
 	node.Handling = map[signaling.TaskType]signaling.Handling{signaling.DataComputation: signaling.HandlingAsk}
 	b.join(node)
 	for body, want := range map[string]signaling.Handling{
-		rendering:                     signaling.HandlingAllocate,
-		`{"type":"training"}`:         signaling.HandlingDefer,
-		`{"type":"data-computation"}`: signaling.HandlingAsk,
-		`{"type":"data-computation","handling":"resident"}`: signaling.HandlingResident,
+		rendering: signaling.HandlingAllocate,
+		`{"type":"training","operation":"tissue-mixture"}`:                          signaling.HandlingDefer,
+		`{"type":"data-computation","operation":"histogram"}`:                       signaling.HandlingAsk,
+		`{"type":"data-computation","operation":"histogram","handling":"resident"}`: signaling.HandlingResident,
 	} {
 		if g := decode[signaling.Grant](t, b.ask("POST", "/api/v1/tasks", body), 201); g.Handling != want {
 			t.Errorf("%s: %s, want %s", body, g.Handling, want)

@@ -106,6 +106,12 @@ func serve(ctx context.Context, args []string) error {
 		Broker: broker, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Metrics: agent.NewMetrics(registry), Logger: log,
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},
 		Alone:   func(r signaling.SeriesRef) bool { return *s.alone && sources.Has(r.Source) },
+		Can: func(r *signaling.TaskRequest) error {
+			if r.Type == signaling.Rendering {
+				return nil
+			}
+			return task.Can(r)
+		},
 		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
 			if i.Request.Type != signaling.Rendering {
 				c := computing

@@ -71,6 +71,28 @@ func TestHeartbeatRenewsOnlyItsOwn(t *testing.T) {
 	})
 }
 
+// A confirmed reservation that the ledger does not have any more is given up long before its lease ends, but not by one
+// heartbeat that was on its way when the edge confirmed.
+func TestWhatTheLedgerHasLostIsGivenUpSoon(t *testing.T) {
+	onBoth(t, pool.Options{HeartbeatTTL: time.Hour}, func(p fixture) {
+		p.register(edge("a"), 0)
+		crossed, gone, waits := p.claim(claim("t1", "a")), p.claim(claim("t2", "a")), p.claim(claim("t3", "a"))
+		p.must(p.Confirm(p.ctx, crossed.Attempt.ID))
+		p.must(p.Confirm(p.ctx, gone.Attempt.ID))
+		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady}))
+		p.age(3 * time.Second)
+		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{crossed.Attempt.ID}}))
+		p.age(4 * time.Second)
+		released, _, err := p.Sweep(p.ctx, 10)
+		p.must(err)
+		if len(released) != 1 || released[0].Task != "t2" {
+			p.t.Fatalf("released %+v, want t2", released)
+		}
+		p.wantTask("t1", signaling.TaskReserved)
+		p.wantTask(waits.Task, signaling.TaskPlacing)
+	})
+}
+
 // The ledger decides what runs on a node, and the pool follows it.
 func TestRegisterWithLedger(t *testing.T) {
 	onBoth(t, pool.Options{}, func(p fixture) {

@@ -52,6 +52,8 @@ type Config struct {
 	// Begin starts the work of an attempt whose resources are held. The work tells every change of state, in order; the last
 	// one is an end, after which Done is closed. Begin is called under the ledger's lock and does not block.
 	Begin func(i signaling.Instruction, changed func(signaling.Update)) Work
+	// Can says why this edge cannot do what a request asks for, whatever is free; nil where it can do all of its types.
+	Can func(*signaling.TaskRequest) error
 	// Studies are the series that the edge has; nil where it reads none.
 	Studies Studies
 	// Alone says whether the edge may show a series while the broker, which says who may see what, is out of reach; nil: none.

@@ -37,6 +37,9 @@ func (a *Agent) ask(ctx context.Context, q ask, r *http.Request) (status int, an
 	if p := a.tooFar(&q.request); p != nil {
 		return a.forward(ctx, accept, r, p)
 	}
+	if err := a.can(&q.request); err != nil {
+		return a.forward(ctx, accept, r, err)
+	}
 	if accept.GPU, err = a.ledger.hold(accept.Attempt, &q.request); err != nil {
 		return a.forward(ctx, accept, r, err)
 	}

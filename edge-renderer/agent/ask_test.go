@@ -314,7 +314,7 @@ func TestA4BusyEdgeForwards(t *testing.T) {
 func TestA1EdgeChecksTheType(t *testing.T) {
 	t.Parallel()
 	e := edgeOf(t, nil, approving)
-	training := signaling.TaskRequest{Type: signaling.Training, Input: input.Input}
+	training := signaling.TaskRequest{Type: signaling.Training, Operation: "tissue-mixture", Input: input.Input}
 	if a := e.ask("k-1", training); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "training") {
 		t.Errorf("answered %+v", a)
 	}
@@ -327,6 +327,28 @@ func TestA1EdgeChecksTheType(t *testing.T) {
 	far.MaxDistanceMs, far.Pings = 5, []signaling.Ping{{Node: "edge-1", Ms: 9}}
 	if a := e.ask("k-2", far); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "9 ms") {
 		t.Errorf("A7: answered %+v", a)
+	}
+}
+
+// A1: what the edge cannot do of a type of its own it does not take either.
+func TestA1EdgeChecksTheOperation(t *testing.T) {
+	t.Parallel()
+	e := edgeOf(t, func(c *agent.Config) {
+		c.Can = func(r *signaling.TaskRequest) error {
+			if r.Operation == "unknown" {
+				return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here"}
+			}
+			return nil
+		}
+	}, approving)
+	unknown := signaling.TaskRequest{Type: signaling.DataComputation, Operation: "unknown", Input: input.Input}
+	if a := e.ask("k-1", unknown); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "Operation not known") {
+		t.Errorf("answered %+v", a)
+	}
+	e.send(e.link, signaling.Control{Type: signaling.ControlInstruct, ID: "b/i-1", Instruction: &signaling.Instruction{Task: "t", Request: unknown,
+		Attempt: signaling.Attempt{ID: "a", Node: "edge-1", Fencing: 1}}})
+	if m := e.answer("b/i-1"); m.Type != signaling.ControlRefuse || m.Problem.Code != signaling.ProblemUnsupported {
+		t.Errorf("instructed: %+v", m)
 	}
 }
 
@@ -470,7 +492,7 @@ func TestRequestsThatAnEdgeRefuses(t *testing.T) {
 		"negative":       {good, "k", signaling.TaskRequest{Type: signaling.Training, Resources: &signaling.Resources{MemoryMB: -1}}, 400, "memoryMB"},
 		"huge":           {good, "k", signaling.TaskRequest{Type: signaling.Training, Resources: &signaling.Resources{GPUMilli: 1 << 40}}, 400, "gpuMilli"},
 		"without series": {good, "k", signaling.TaskRequest{Type: signaling.Rendering}, 400, "series"},
-		"urgent":         {good, "k", signaling.TaskRequest{Type: signaling.Training, Urgent: true}, 403, "urgent"},
+		"urgent":         {good, "k", signaling.TaskRequest{Type: signaling.Training, Operation: "tissue-mixture", Urgent: true}, 403, "urgent"},
 	} {
 		header := []string{"Idempotency-Key", c.key}
 		if c.token != "" {

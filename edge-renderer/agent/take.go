@@ -123,9 +123,20 @@ func (a *Agent) instruct(link *signaling.Conn, m *signaling.Control) {
 	}
 }
 
+// can says why this edge cannot do what a request asks for.
+func (a *Agent) can(r *signaling.TaskRequest) error {
+	if a.cfg.Can == nil {
+		return nil
+	}
+	return a.cfg.Can(r)
+}
+
 // check refuses an instruction that is not for this edge, and makes its source's address whole.
 func (a *Agent) check(i *signaling.Instruction) error {
 	if err := i.Request.Validate(); err != nil {
+		return err
+	}
+	if err := a.can(&i.Request); err != nil {
 		return err
 	}
 	if i.Attempt.Node != a.cfg.Node.ID {

@@ -46,6 +46,22 @@ func Lookup(t signaling.TaskType, name string) (Operation, error) {
 	return Operation{}, fmt.Errorf("there is no operation %.40q of type %.40q here: known are %v", name, string(t), known)
 }
 
+// Can says why a task of its own cannot be done: its operation is not known, or it names nothing to work on.
+func Can(r *signaling.TaskRequest) error {
+	op, err := Lookup(r.Type, r.Operation)
+	switch {
+	case err != nil:
+		return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here", Detail: err.Error()}
+	case op.Data && r.Input == nil:
+		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The task has no data",
+			Detail: fmt.Sprintf("%s works on data that the terminal sends: announce it with input", r.Operation)}
+	case r.Series == nil && r.Input == nil:
+		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The task has no data",
+			Detail: fmt.Sprintf("%s works on a series, or on image files that are announced with input", r.Operation)}
+	}
+	return nil
+}
+
 // Types are the task types of which there are operations.
 func Types() []signaling.TaskType {
 	var out []signaling.TaskType

@@ -2,6 +2,8 @@
 -- ARGV: 1 node, 2 state, 3 load, 4 lease ms, 5 volumes that it holds, with spaces, 6... attempts of its ledger, each with
 -- for how long it has had no input, ms, behind it where that is long.
 -- Returns {'ok'}, {'unknown'} where the node must register, or {'attempts', ...} with those that are not held.
+-- What was confirmed and is not in the ledger is gone there: it is given up soon, unless the next heartbeat has it.
+local SOON = 6000
 local id = ARGV[1]
 local node = P .. ':node:' .. id
 local before = redis.call('HMGET', node, 'state', 'volumes', 'op')
@@ -16,10 +18,11 @@ if (before[2] or '') ~= ARGV[5] then
 elseif was ~= new then
   note(id)
 end
-local answer = {'ok'}
+local answer, named = {'ok'}, {}
 for i = 6, #ARGV do
   local attempt, idle = string.match(ARGV[i], '^(%S+) ?(%S*)$')
   local a = held(attempt)
+  named[attempt] = true
   if a and a[2] == id then
     confirm(attempt, a, ms + ARGV[4])
     if idle ~= '' then
@@ -30,6 +33,13 @@ for i = 6, #ARGV do
   else
     answer[1] = 'attempts'
     answer[#answer + 1] = attempt
+  end
+end
+for _, attempt in ipairs(holds(id)) do
+  local ends = not named[attempt] and redis.call('ZSCORE', P .. ':leases', attempt)
+  if ends and tonumber(ends) > ms + SOON then
+    local a = held(attempt)
+    if a and a[4] == '1' then redis.call('ZADD', P .. ':leases', ms + SOON, attempt) end
   end
 end
 return answer
