@@ -11,8 +11,10 @@ import (
 
 // way leads from one edge to whichever broker lives, as a load balancer does, and can be cut.
 type way struct {
-	addr   string
-	choose func() string // the address of a broker; empty where none lives
+	addr string
+
+	choosing sync.Mutex
+	choose   func() string // the address of a broker; empty where none lives
 
 	mu       sync.Mutex
 	listener net.Listener // nil while it is cut
@@ -91,7 +93,9 @@ func (w *way) join() error {
 // lead joins a connection to a broker until either side ends.
 func (w *way) lead(in *net.TCPConn) {
 	defer in.Close()
+	w.choosing.Lock()
 	to := w.choose()
+	w.choosing.Unlock()
 	if to == "" {
 		return
 	}
