@@ -25,7 +25,7 @@ import (
 
 // Outside is what defragmentation acts on and asks.
 type Outside struct {
-	Owner     string // names this broker
+	Owner     string // names this broker, anew at each start
 	Queue     Queue
 	Tasks     migrator.Tasks
 	Chooser   migrator.Chooser // of moves for other reasons: placement

@@ -19,6 +19,7 @@ type Config struct {
 	// empty: the condition never holds.
 	Preset nodetime.Amounts
 	Hold   time.Duration // W-e: how long a condition must hold without a break
+	Rest   time.Duration // until the next round after one in which nothing moved
 	// Threshold is what a node must have free, of each kind that is set more than it, to be a candidate.
 	Threshold nodetime.Amounts
 	Window    time.Duration // W2
@@ -30,7 +31,7 @@ type Config struct {
 // Default is for GPUs that sessions share by quarters: a node with half a GPU free is a fragment.
 func Default() Config {
 	return Config{
-		Preset: nodetime.Amounts{nodetime.GPUTime: 499}, Hold: 10 * time.Minute, Threshold: nodetime.Amounts{nodetime.GPUTime: 99},
+		Preset: nodetime.Amounts{nodetime.GPUTime: 499}, Hold: 10 * time.Minute, Rest: time.Hour, Threshold: nodetime.Amounts{nodetime.GPUTime: 99},
 		Window: 30 * time.Minute, Every: 30 * time.Second, Most: 64, Migration: migrator.Default,
 	}
 }
@@ -48,6 +49,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("defragmentation: no threshold: every node with anything free would be a candidate")
 	case c.Hold <= 0 || c.Every <= 0:
 		return fmt.Errorf("defragmentation: W-e is %v, conditions are looked at every %v: both more than 0", c.Hold, c.Every)
+	case c.Rest < 0:
+		return fmt.Errorf("defragmentation: rest is %v: it must not be negative", c.Rest)
 	case c.Hold < c.Every:
 		return fmt.Errorf("defragmentation: W-e is %v, shorter than the %v after which conditions are looked at again", c.Hold, c.Every)
 	case c.Most < 1:
@@ -75,7 +78,9 @@ type Defragmenter struct {
 	roomy    time.Time // the first condition holds since; zero: it does not
 	blocked  time.Time // the second
 	labels   map[signaling.TaskID]label
-	starting bool // a round is being begun: its labels stay, however many moves have ended
+	moved    bool      // a task of this round has
+	rests    time.Time // no round begins before
+	starting bool      // a round is being begun: its labels stay, however many moves have ended
 }
 
 // label marks a task that is to migrate.
@@ -96,7 +101,7 @@ func (d *Defragmenter) Step(ctx context.Context, now time.Time) {
 	nodes := slices.DeleteFunc(d.monitor.Nodes(now), func(n nodemonitor.Node) bool { return !n.Takes })
 	d.roomy = since(d.roomy, d.severalAbove(nodes), now)
 	d.blocked = since(d.blocked, d.oneBlocked(ctx, nodes), now)
-	if len(d.labels) > 0 { // a round runs
+	if len(d.labels) > 0 || now.Before(d.rests) { // a round runs, or was in vain
 		return
 	}
 	if d.held(d.roomy, now) || d.held(d.blocked, now) {
@@ -173,7 +178,7 @@ func (d *Defragmenter) round(ctx context.Context, nodes []nodemonitor.Node, now 
 	if len(candidates) < 2 {
 		return
 	}
-	d.labels = map[signaling.TaskID]label{}
+	d.labels, d.moved = map[signaling.TaskID]label{}, false
 	var tasks []signaling.TaskID
 	for _, n := range candidates[:len(candidates)-1] {
 		for _, t := range n.Tasks {
@@ -190,19 +195,20 @@ func (d *Defragmenter) round(ctx context.Context, nodes []nodemonitor.Node, now 
 		}
 	}
 	d.starting = false
-	d.clear()
+	d.clear(now)
 }
 
 // report takes the end of a move.
 func (d *Defragmenter) report(r migrator.Report) {
 	if l, labelled := d.labels[r.Task]; labelled && l.moves {
 		d.labels[r.Task] = label{l.from, false}
-		d.clear()
+		d.moved = d.moved || r.Outcome == migrator.Moved
+		d.clear(r.At)
 	}
 }
 
 // clear takes all labels off when every move of the round has ended.
-func (d *Defragmenter) clear() {
+func (d *Defragmenter) clear(now time.Time) {
 	if d.starting {
 		return
 	}
@@ -212,6 +218,9 @@ func (d *Defragmenter) clear() {
 		}
 	}
 	d.labels = nil
+	if !d.moved {
+		d.rests = now.Add(d.config.Rest)
+	}
 }
 
 // Labels are the tasks that are marked to migrate, and the nodes that they are to leave.

@@ -38,9 +38,10 @@ type job struct {
 	began  time.Time
 	ended  bool
 
-	held bool // something is reserved, or may be
-	told bool // the monitor knows of it
-	stop bool // the mover is to be stopped once it is known that the task has not moved
+	move int64 // number of its reservation
+	held bool  // something is reserved, or may be
+	told bool  // the monitor knows of it
+	stop bool  // the mover is to be stopped once it is known that the task has not moved
 	// What follows once nothing is held: a report, or, where out is empty, another target after a pause.
 	out   Outcome
 	then  string
@@ -177,8 +178,9 @@ func (m *Migrator) noRoom(ctx context.Context, j *job, n Node, why string, now t
 
 // reserve holds room on the target and begins the handover.
 func (m *Migrator) reserve(ctx context.Context, j *job, n Node, info Info, now time.Time) {
-	j.held = true
-	err := m.out.Reserver.Reserve(ctx, m.out.Owner, j.task, j.target)
+	m.last++
+	j.move, j.held = m.last, true
+	err := m.out.Reserver.Reserve(ctx, m.hold(j), j.task)
 	for _, no := range []error{ErrNoRoom, ErrLost, ErrMoving, ErrEnded} {
 		if errors.Is(err, no) {
 			j.held = false
@@ -213,6 +215,8 @@ func (m *Migrator) reserve(ctx context.Context, j *job, n Node, info Info, now t
 		m.next(ctx, j, err.Error(), now)
 	}
 }
+
+func (m *Migrator) hold(j *job) Hold { return Hold{m.out.Owner, j.move, j.task.ID, j.target} }
 
 // next gives a target up: for another one, or for good.
 func (m *Migrator) next(ctx context.Context, j *job, why string, now time.Time) {
@@ -250,7 +254,7 @@ func (m *Migrator) unwind(ctx context.Context, j *job, out Outcome, why string, 
 func (m *Migrator) release(ctx context.Context, j *job, now time.Time) {
 	var err error
 	if j.held {
-		err = m.out.Reserver.Release(ctx, m.out.Owner, j.task.ID, j.then)
+		err = m.out.Reserver.Release(ctx, m.hold(j), j.then)
 	}
 	switch {
 	case err == nil:
@@ -281,7 +285,7 @@ func (m *Migrator) unwound(ctx context.Context, j *job, now time.Time) {
 // commit makes the reservation the task's place. It is asked again where the answer was lost; when that takes too long the
 // reservation is given up, by which it turns out whether it was its place already.
 func (m *Migrator) commit(ctx context.Context, j *job, now time.Time) {
-	switch err := m.out.Reserver.Commit(ctx, m.out.Owner, j.task.ID); {
+	switch err := m.out.Reserver.Commit(ctx, m.hold(j)); {
 	case err == nil:
 		m.end(j, Moved, "", now)
 	case errors.Is(err, ErrEnded):

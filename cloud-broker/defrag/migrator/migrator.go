@@ -12,7 +12,7 @@ import (
 
 // Outside is what a migrator acts on and asks.
 type Outside struct {
-	Owner     string // names this broker
+	Owner     string // names this broker, anew at each start
 	Tasks     Tasks
 	Nodes     Nodes
 	Chooser   Chooser
@@ -29,6 +29,7 @@ type Migrator struct {
 	out    Outside
 	jobs   map[signaling.TaskID]*job
 	order  []*job // as they were asked for
+	last   int64  // reservation that was numbered last
 }
 
 // New is a migrator without moves.

@@ -101,17 +101,24 @@ type Chooser interface {
 	Targets(ctx context.Context, t Task, need [nodetime.Kinds]float64, why Reason) ([]signaling.NodeID, error)
 }
 
-// Reserver holds room on targets. A reservation is that of a task and an owner (a broker), so that all can be called again
-// where an answer was lost.
+// Hold is a reservation, named by who made it.
+type Hold struct {
+	Owner string // a broker, anew at each of its starts
+	Move  int64  // a number that the owner uses once
+	Task  signaling.TaskID
+	To    signaling.NodeID
+}
+
+// Reserver holds room on targets. All of it can be called again where an answer was lost.
 type Reserver interface {
-	// Reserve holds what the task has on another node. ErrNoRoom, ErrLost: it cannot; ErrMoving: another owner has reserved
-	// for the task; ErrEnded: there is nothing to move.
-	Reserve(ctx context.Context, owner string, t Task, to signaling.NodeID) error
+	// Reserve holds what the task has on another node. ErrNoRoom, ErrLost: it cannot; ErrMoving: there is another
+	// reservation for the task, or it is not where t says any more; ErrEnded: there is nothing to move.
+	Reserve(ctx context.Context, h Hold, t Task) error
 	// Commit makes the reservation the task's place, and releases what it held before, in one step. ErrEnded; ErrLost: the
 	// reservation is gone.
-	Commit(ctx context.Context, owner string, task signaling.TaskID) error
-	// Release gives the reservation up; none is none. ErrCommitted: it is the task's place already.
-	Release(ctx context.Context, owner string, task signaling.TaskID, why string) error
+	Commit(ctx context.Context, h Hold) error
+	// Release gives the reservation up; none is none. ErrCommitted: it has become the task's place.
+	Release(ctx context.Context, h Hold, why string) error
 }
 
 // Mover hands a task over while it goes on at the source (make before break). It answers at once; when the task goes on at the
