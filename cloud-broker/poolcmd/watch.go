@@ -96,7 +96,7 @@ func (c *client) follow(ctx context.Context, changed chan<- struct{}) error {
 		return err
 	}
 	defer resp.Body.Close()
-	for events := sse.NewReader(awake{resp.Body, silent}, maxEvent); ; {
+	for events := sse.NewReader(sse.Alive(resp.Body, silent, silentFor), maxEvent); ; {
 		if _, err := events.Next(); err != nil {
 			return err
 		}
@@ -105,18 +105,6 @@ func (c *client) follow(ctx context.Context, changed chan<- struct{}) error {
 		default: // it is known already
 		}
 	}
-}
-
-// awake puts a timer off whenever something is read.
-type awake struct {
-	io.Reader
-	timer *time.Timer
-}
-
-func (a awake) Read(b []byte) (int, error) {
-	n, err := a.Reader.Read(b)
-	a.timer.Reset(silentFor)
-	return n, err
 }
 
 // temporary says whether the same may succeed a little later.

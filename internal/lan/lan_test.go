@@ -2,33 +2,18 @@ package lan_test
 
 import (
 	"context"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tomocast/tomocast/internal/lan"
+	"github.com/tomocast/tomocast/internal/lan/lantest"
 )
-
-// multicast is an interface of this machine that carries multicast.
-func multicast(t *testing.T) *net.Interface {
-	all, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range all {
-		if f := all[i].Flags; f&net.FlagUp != 0 && f&net.FlagMulticast != 0 {
-			return &all[i]
-		}
-	}
-	t.Skip("no interface of this machine carries multicast")
-	return nil
-}
 
 // A3: an edge in the same local network is found without a broker.
 func TestA3EdgesAreFoundInTheLocalNetwork(t *testing.T) {
-	on := multicast(t)
+	on := lantest.Multicast(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	edges := []lan.Edge{{Node: "edge-a", URL: "https://127.0.0.1:8090", Pool: "broker.example.org"}, {Node: "edge-b", URL: "http://127.0.0.1:8091"}}
 	ended := make(chan error, len(edges))

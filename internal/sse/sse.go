@@ -92,6 +92,24 @@ func (r *Reader) Next() (Event, error) {
 	return Event{}, io.EOF
 }
 
+// Alive returns r, of which every read puts timer off until within later: a stream that is silent for longer than its comments
+// are apart has nobody at its other end.
+func Alive(r io.Reader, timer *time.Timer, within time.Duration) io.Reader {
+	return alive{r, timer, within}
+}
+
+type alive struct {
+	io.Reader
+	timer  *time.Timer
+	within time.Duration
+}
+
+func (a alive) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	a.timer.Reset(a.within)
+	return n, err
+}
+
 // splitLines is a bufio.SplitFunc for lines that end with a line feed, a carriage return, or both. What follows the last
 // end of a line is left out: the stream ended within it.
 func splitLines(data []byte, atEOF bool) (int, []byte, error) {

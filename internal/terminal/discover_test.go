@@ -2,33 +2,18 @@ package terminal
 
 import (
 	"context"
-	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/tomocast/tomocast/internal/lan"
+	"github.com/tomocast/tomocast/internal/lan/lantest"
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// multicast is an interface of this machine that carries multicast.
-func multicast(t *testing.T) *net.Interface {
-	all, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range all {
-		if f := all[i].Flags; f&net.FlagUp != 0 && f&net.FlagMulticast != 0 {
-			return &all[i]
-		}
-	}
-	t.Skip("no interface of this machine carries multicast")
-	return nil
-}
-
 // A2, A3: an edge of the terminal's own network is found by multicast DNS and asked, also where the broker names none.
 func TestA2EdgeIsFoundInTheLocalNetwork(t *testing.T) {
-	on := multicast(t)
+	on := lantest.Multicast(t)
 	broker, edge := newFake(t), newFake(t)
 	broker.names()
 	edge.answer = grants(signaling.EdgeAccepts, "/signal")

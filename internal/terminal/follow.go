@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tomocast/tomocast/internal/sse"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -93,7 +93,7 @@ func (c *Client) followAt(ctx context.Context, at streamAt, waiting func(signali
 	if err != nil {
 		return signaling.Grant{}, fmt.Errorf("follow %s: %w", at.url, err)
 	}
-	req.Header = c.identified(http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-store"}})
+	req.Header = c.identified(http.Header{"Accept": {sse.ContentType}, "Cache-Control": {"no-store"}})
 	client := *c.client()
 	client.Timeout = 0 // the stream lasts as long as the task waits
 	res, err := client.Do(req)
@@ -105,16 +105,15 @@ func (c *Client) followAt(ctx context.Context, at streamAt, waiting func(signali
 		body, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // what came of it says enough
 		return signaling.Grant{}, problem(res, body)
 	}
-	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != sse.ContentType {
 		return signaling.Grant{}, fmt.Errorf("follow %s: it answers with %.60q, not with events", at.url, kind)
 	}
-	events := newServerEvents(res.Body, func() { silent.Reset(silentFor) })
-	for {
-		name, data, err := events.next()
+	for events := sse.NewReader(sse.Alive(res.Body, silent, silentFor), maxEvent); ; {
+		e, err := events.Next()
 		if err != nil {
-			return signaling.Grant{}, fmt.Errorf("follow %s: %w", at.url, err)
+			return signaling.Grant{}, fmt.Errorf("follow %s: %w: %w", at.url, errStream, err)
 		}
-		grant, done, err := told(at.broker, signaling.TaskEvent(name), data, waiting)
+		grant, done, err := told(at.broker, signaling.TaskEvent(e.Name), e.Data, waiting)
 		if done || err != nil {
 			return grant, err
 		}
@@ -144,51 +143,4 @@ func told(broker string, name signaling.TaskEvent, data []byte, waiting func(sig
 		err = fmt.Errorf("event %s is not understood: %w", name, err)
 	}
 	return grant, done, err
-}
-
-// serverEvents reads a stream of events (WHATWG HTML 9.2.6). Last event ids are not used: a broker tells the present state
-// first.
-type serverEvents struct {
-	lines *bufio.Scanner
-	alive func()
-}
-
-func newServerEvents(r io.Reader, alive func()) *serverEvents {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 4096), maxEvent)
-	return &serverEvents{lines, alive}
-}
-
-// next waits for an event; an end of the stream is an error.
-func (s *serverEvents) next() (name string, data []byte, err error) {
-	any := false
-	for s.lines.Scan() {
-		s.alive()
-		line := strings.TrimSuffix(s.lines.Text(), "\r")
-		if line == "" {
-			if any {
-				return name, data, nil
-			}
-			name = ""
-			continue
-		}
-		field, value, _ := strings.Cut(line, ":") // a comment has an empty field
-		value = strings.TrimPrefix(value, " ")
-		switch field {
-		case "event":
-			name = value
-		case "data":
-			if any {
-				data = append(data, '\n')
-			}
-			any = true
-			if data = append(data, value...); len(data) > maxEvent {
-				return "", nil, fmt.Errorf("%w: an event has more than %d bytes", errStream, maxEvent)
-			}
-		}
-	}
-	if err := s.lines.Err(); err != nil {
-		return "", nil, fmt.Errorf("%w: %w", errStream, err)
-	}
-	return "", nil, errStream
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/iotest"
 
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -99,30 +98,4 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	<-left
-}
-
-// Streams as the standard has them: comments, several lines of data, either end of line, fields that nobody knows, pieces of
-// any size.
-func TestServerEvents(t *testing.T) {
-	text := ": comment\r\n\r\nretry: 100\nevent: a\r\ndata: one\r\ndata:two\r\n\r\n: more\n\nid: 7\ndata\n\nevent: lost\n\ndata: {}\nevent: b\n\ndata: cut"
-	for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "bytes": iotest.OneByteReader(strings.NewReader(text))} {
-		s := newServerEvents(r, func() {})
-		for _, want := range [][2]string{{"a", "one\ntwo"}, {"", ""}, {"b", "{}"}} {
-			got, data, err := s.next()
-			if err != nil || got != want[0] || string(data) != want[1] {
-				t.Errorf("%s: %q %q %v, want %q", name, got, data, err, want)
-			}
-		}
-		if _, _, err := s.next(); !errors.Is(err, errStream) {
-			t.Errorf("%s: ended with %v", name, err)
-		}
-	}
-	long := newServerEvents(strings.NewReader("data: "+strings.Repeat("x", maxEvent+1)+"\n\n"), func() {})
-	if _, _, err := long.next(); !errors.Is(err, errStream) {
-		t.Errorf("a line without end: %v", err)
-	}
-	many := newServerEvents(strings.NewReader(strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n", 2000)), func() {})
-	if _, _, err := many.next(); !errors.Is(err, errStream) {
-		t.Errorf("lines without end: %v", err)
-	}
 }
