@@ -311,8 +311,8 @@ func TestB8HandoverThatFailsLeavesTheTaskWhereItWas(t *testing.T) {
 		if w.at("a1") != "a" || w.told() != "by-hand a1: a>b stays" || w.nodes["b"].Free() != gpu(500) {
 			t.Errorf("%s: a1 on %s, b has %v free; %s", how, w.at("a1"), w.nodes["b"].Free(), w.told())
 		}
-		if len(w.stopped) != 1 {
-			t.Errorf("%s: stopped %v", how, w.stopped)
+		if n, _ := w.Monitor.Node(ctx, "b"); len(w.stopped) != 1 || n.Free != gpu(500) {
+			t.Errorf("%s: stopped %v; the monitor has %v free on b", how, w.stopped, n.Free)
 		}
 		// It arrives too late: nothing changes any more.
 		w.Migrator.Arrived(ctx, "a1", w.clock)

@@ -203,15 +203,38 @@ func TestB91AccountThatDoesNotAnswer(t *testing.T) {
 	if w.gpu("a") != 500 || w.told() != "shrink 500 done at 11m5s; " {
 		t.Error(w.told())
 	}
+	// Of what was never taken nothing has to be put right.
 	w.use["a"], w.down = gpu(500), errDown
 	w.run(time.Hour)
-	if w.gpu("a") != 500 || len(w.reports) != 1 {
+	w.down = nil
+	if w.gpu("a") != 500 || len(w.reports) != 2 || w.reports[1].Outcome != order.GivenUp {
 		t.Error(w.told())
 	}
-	w.down = nil
-	w.run(5 * time.Second)
-	if r := w.reports[1]; r.Outcome != order.GivenUp || w.gpu("a") != 500 {
-		t.Error(w.told())
+}
+
+// An amount that was taken though the answer was lost is given, or, where it is not needed any more or nobody answers, given back.
+func TestB91AccountWhoseAnswerIsLost(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		then func(*world)
+		want int64
+	}{
+		{"it answers again", func(w *world) { w.mute = nil }, 1300},
+		{"not needed any more", func(w *world) { w.use["a"] = gpu(600); w.run(5 * time.Minute); w.mute = nil }, 1000},
+		{"given up", func(w *world) { w.run(time.Hour); w.mute = nil }, 1000},
+	} {
+		w := newWorld(t, quick(), gpu(1300)) // with the amount taken nothing is free
+		w.start("a", 1000, 10*time.Hour)
+		w.use["a"], w.mute = gpu(1000), errDown
+		w.run(10*time.Minute + 30*time.Second)
+		if !w.node.Free().IsZero() {
+			t.Fatalf("%s: free %v", c.what, w.node.Free())
+		}
+		c.then(w)
+		w.run(time.Minute)
+		if got := w.gpu("a"); got != c.want || len(w.reports) != 1 {
+			t.Errorf("%s: it has %d; %s", c.what, got, w.told())
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type world struct {
 	left    time.Duration                         // what the predictor says; 0: it does not know
 	asked   int                                   // how often it was asked
 	down    error                                 // what the account says instead of an answer
+	mute    error                                 // what the account says behind what it has done
 	deaf    error                                 // what the edge says instead of an answer
 	sets    int
 	reports []order.Report
@@ -62,7 +63,7 @@ func (w *world) Resize(_ context.Context, task signaling.TaskID, _ signaling.Nod
 	if a[k] = to; w.node.Resize(task, a) != nil {
 		return order.ErrNoRoom
 	}
-	return nil
+	return w.mute
 }
 
 func (w *world) Set(_ context.Context, task signaling.TaskID, _ signaling.NodeID, k nodetime.Kind, amount int64) error {

@@ -73,6 +73,7 @@ type waiting struct {
 	order.Order
 	due, end time.Time
 	why      string
+	unsure   bool // the answer of an account was lost: its amount may have been taken
 	// settle is the report that is due once the account is what it says; nil for an expansion that waits for room.
 	settle *order.Report
 	amount int64 // that the account is brought to
@@ -96,13 +97,11 @@ func (s *Scheduler) Submit(ctx context.Context, o order.Order, now time.Time) {
 
 // expand takes an expansion's amount from what the node has free, or lets it wait.
 func (s *Scheduler) expand(ctx context.Context, w waiting, now time.Time) {
-	free, err := s.nodes.Free(ctx, w.Node)
-	switch {
-	case err != nil:
-	case free[w.Kind] < w.Amount:
-		err = fmt.Errorf("%w: %d of %v, %d are wanted", order.ErrNoRoom, free[w.Kind], w.Kind, w.Amount)
-	default:
-		err = s.nodes.Resize(ctx, w.Task, w.Node, w.Kind, w.To())
+	err := s.room(ctx, &w)
+	if err == nil {
+		if err = s.nodes.Resize(ctx, w.Task, w.Node, w.Kind, w.To()); err != nil {
+			w.unsure = !errors.Is(err, order.ErrNoRoom) || w.unsure
+		}
 	}
 	switch {
 	case err == nil:
@@ -110,16 +109,36 @@ func (s *Scheduler) expand(ctx context.Context, w waiting, now time.Time) {
 		s.manager.Take(ctx, w.Order, now)
 	case errors.Is(err, order.ErrGone):
 		s.report(w.Order, order.Void, err.Error(), now)
-	case !now.Before(w.end) && errors.Is(err, order.ErrNoRoom):
-		s.report(w.Order, order.GivenUp, err.Error(), now)
 	case !now.Before(w.end):
-		// Whether the amount was taken is not known: it is given back, so that nothing is held twice.
-		s.settle(ctx, w.Order, w.From, order.Report{Order: w.Order, Outcome: order.GivenUp, Reason: err.Error(), At: now}, now)
+		s.drop(ctx, w, order.GivenUp, err.Error(), now)
 	default:
 		w.why = err.Error()
 		w.due = earlier(now.Add(s.config.Wait), w.end)
 		s.waiting = append(s.waiting, w)
 	}
+}
+
+// room says why the node has not enough free. Where the amount may have been taken already, what is free does not tell.
+func (s *Scheduler) room(ctx context.Context, w *waiting) error {
+	if w.unsure {
+		return nil
+	}
+	free, err := s.nodes.Free(ctx, w.Node)
+	if err == nil && free[w.Kind] < w.Amount {
+		return fmt.Errorf("%w: %d of %v, %d are wanted", order.ErrNoRoom, free[w.Kind], w.Kind, w.Amount)
+	}
+	return err
+}
+
+// drop ends an expansion that was not carried out. Where its amount may have been taken it is given back first, so that
+// nothing is held that nobody has.
+func (s *Scheduler) drop(ctx context.Context, w waiting, out order.Outcome, why string, now time.Time) {
+	r := order.Report{Order: w.Order, Outcome: out, Reason: why, At: now}
+	if w.unsure {
+		s.settle(ctx, w.Order, w.From, r, now)
+		return
+	}
+	s.scaler.Report(r)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -181,7 +200,7 @@ func (s *Scheduler) Step(ctx context.Context, now time.Time) {
 func (s *Scheduler) again(ctx context.Context, w waiting, now time.Time) {
 	amount := s.scaler.Again(w.Order, now)
 	if amount <= 0 {
-		s.settle(ctx, w.Order, w.From, order.Report{Order: w.Order, Outcome: order.Void, Reason: "it is not needed any more"}, now)
+		s.drop(ctx, w, order.Void, "it is not needed any more", now)
 		return
 	}
 	w.Amount = amount
