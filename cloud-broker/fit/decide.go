@@ -94,12 +94,25 @@ func (s *Scorer) prepare() {
 	s.score, s.ties = counts(s.score[:0], s.Policy.Score), counts(s.ties[:0], s.Policy.Ties)
 }
 
+// Limit is what t1 is capped at: what the share Cap of the nodes stay for, whether they have room or not.
+func (r TimeRule) Limit(nodes []Candidate) float64 {
+	if r.Cap == 0 || len(nodes) == 0 {
+		return math.Inf(1)
+	}
+	t := make([]float64, len(nodes))
+	for i := range nodes {
+		t[i] = nodes[i].Span.Free
+	}
+	slices.Sort(t)
+	return t[min(int((1-r.Cap)*float64(len(t))), len(t)-1)]
+}
+
 // even is how far costs may differ and count as equal.
 const even = 1e-9
 
-// T1 is what a node's time has to be above for the task, seconds; 0 where any time will do. longest is the largest T of the
-// nodes, which caps it.
-func (r TimeRule) T1(t *Task, longest float64) float64 {
+// T1 is what a node's time has to be above for the task, seconds; 0 where any time will do. limit is what it is never
+// above, see Limit.
+func (r TimeRule) T1(t *Task, limit float64) float64 {
 	if r.Quantile == 0 || t.Run == nil {
 		return 0
 	}
@@ -110,8 +123,9 @@ func (r TimeRule) T1(t *Task, longest float64) float64 {
 	if r.Growth > 0 {
 		t1 *= math.Pow(r.Growth, float64(min(t.Misses, 100)))
 	}
-	if r.Cap > 0 {
-		t1 = min(t1, r.Cap*longest)
+	t1 = min(t1, limit)
+	if r.Patience > 0 && t1 > 0 {
+		t1 *= max(1-t.Waited/(r.Patience*t1), 0)
 	}
 	return t1
 }
@@ -124,11 +138,7 @@ func (s *Scorer) Decide(t *Task, nodes []Candidate) Decision {
 	defer f.mu.Unlock()
 	d := Decision{At: -1}
 	if s.Policy.Time.Quantile > 0 {
-		longest := 0.0
-		for i := range nodes {
-			longest = max(longest, nodes[i].Span.Total)
-		}
-		d.T1 = s.Policy.Time.T1(t, longest)
+		d.T1 = s.Policy.Time.T1(t, s.Policy.Time.Limit(nodes))
 	}
 	v := view{task: t, t1: s.expected(t)}
 	kind := 0

@@ -21,6 +21,7 @@
 //	window      -t
 //	risk        probability of not finishing, times the share of the node's time that would be lost
 //	align       how much longer the node is in use because of the task
+//	match       by what factor the task's end and that of what runs on the node are apart
 //	wake        1 where nothing runs on the node
 //	random      anything
 //	distance    what placement found: its terms in milliseconds

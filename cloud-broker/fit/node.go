@@ -69,6 +69,7 @@ type Task struct {
 	Volumes  []string // storage that must be present there
 
 	Run    Forecast // its run time in seconds; nil where nobody knows
+	Waited float64  // s, for how long it has waited by now
 	Misses int      // how often a node went away before it had ended
 }
 

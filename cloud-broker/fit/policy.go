@@ -22,6 +22,7 @@ const (
 	Longest  Term = "window"   // -seconds
 	Risk     Term = "risk"     // 0 to 1
 	Align    Term = "align"    // hours
+	Match    Term = "match"    // logarithm of a factor
 	Wake     Term = "wake"     // 0 or 1
 	Random   Term = "random"   // 0 to 1
 	Distance Term = "distance" // ms
@@ -41,8 +42,12 @@ type TimeRule struct {
 	Quantile float64 `json:"quantile"`
 	// Growth is what t1 is multiplied by for each time that a node went away before the task had ended; 0 and 1: it stays.
 	Growth float64 `json:"growth,omitempty"`
-	// Cap is the share of the longest T of all nodes that t1 is never above, so that no task waits for ever; 0: none.
+	// Cap is the share of the nodes that stay longer than t1 at least, busy ones too: t1 is never above what they stay for, so
+	// that no task waits for ever. 0: no cap.
 	Cap float64 `json:"cap,omitempty"`
+	// Patience is for how many times t1 a task waits for a node that stays so long: while it waits t1 becomes less, and is 0
+	// when it has waited so long. 0: t1 stays.
+	Patience float64 `json:"patience,omitempty"`
 }
 
 // Policy is how nodes are chosen, as data.
@@ -54,6 +59,9 @@ type Policy struct {
 	// the node that comes first is taken.
 	Score []Weight `json:"score"`
 	Ties  []Weight `json:"ties,omitempty"`
+	// Lag puts a waiting task behind those that came up to so many times its expected run time later: short ones do not wait
+	// for long ones, and nothing waits for ever. 0: tasks are tried in the order in which they came.
+	Lag float64 `json:"lag,omitempty"`
 	// Baseline: it is there to be compared with.
 	Baseline bool `json:"baseline,omitempty"`
 }
@@ -91,27 +99,35 @@ func (p *Policy) Check() error {
 	return nil
 }
 
-// fragmentMs is how many milliseconds of distance a thousandth of a GPU is worth that no task could use: a whole one 20 ms.
-const fragmentMs = 0.02
+const (
+	// fragmentMs is how many milliseconds of distance a thousandth of a GPU is worth that no task could use: a whole one 20 ms.
+	fragmentMs = 0.02
+	// trusted is the measured error up to which ends are aligned by predictions: within a tenth. Worse ones cost more than
+	// they save.
+	trusted = 0.1
+	// farther is what a millisecond of distance is worth beside a probability: 100 ms as much as 0.1.
+	farther = 0.001
+)
 
 var policies = []Policy{
-	{Name: "packed", Summary: "what stays free can be used by the tasks that are typical",
-		Score: []Weight{{Fragment, fragmentMs, 0}, {Distance, 1, 0}}},
-	{Name: "risk", Summary: "low risk that the node goes away first, then little time left over",
-		Time:  TimeRule{Quantile: 0.75, Growth: 1.5, Cap: 0.8},
-		Score: []Weight{{Risk, 1, 0}, {LeftOver, 0.05, 0}, {Fragment, 1e-4, 0}}},
+	{Name: "fragments", Summary: "what stays free can be used by typical tasks; the default where nodes stay",
+		Score: []Weight{{Term: Fragment, Weight: fragmentMs}, {Term: Distance, Weight: 1}}},
+	{Name: "risk", Summary: "the node is unlikely to go away first, then little time is left over; the default where nodes have windows",
+		Time:  TimeRule{Quantile: 0.5, Growth: 1.2, Cap: 0.6},
+		Score: []Weight{{Term: Risk, Weight: 1}, {Term: LeftOver, Weight: 0.03}, {Term: Fragment, Weight: fragmentMs * farther}, {Term: Distance, Weight: farther}},
+		Lag:   4},
+	{Name: "packed", Summary: "best fit, and ends that come together while predictions are good",
+		Score: []Weight{{Term: Best, Weight: 1}, {Term: Align, Weight: 1, While: trusted}, {Term: Match, Weight: 0.2, While: trusted}}},
 	{Name: "patent", Summary: "only nodes that stay longer than predicted, the tightest of them",
-		Time: TimeRule{Quantile: 0.5}, Score: []Weight{{LeftOver, 1, 0}}},
-	{Name: "spread", Summary: "the node with the most free", Score: []Weight{{Best, -1, 0}}},
-	{Name: "aligned", Summary: "best fit; nodes that are in use anyway until then, while predictions are good",
-		Score: []Weight{{Best, 1, 0}}},
+		Time: TimeRule{Quantile: 0.5}, Score: []Weight{{Term: LeftOver, Weight: 1}}},
+	{Name: "spread", Summary: "the node with the most free", Score: []Weight{{Term: Best, Weight: -1}}},
 
-	{Name: "random", Summary: "any node that fits", Score: []Weight{{Random, 1, 0}}, Baseline: true},
+	{Name: "random", Summary: "any node that fits", Score: []Weight{{Term: Random, Weight: 1}}, Baseline: true},
 	{Name: "first-fit", Summary: "the first node that fits", Baseline: true},
-	{Name: "best-fit", Summary: "the node with the least left over", Score: []Weight{{Best, 1, 0}}, Baseline: true},
-	{Name: "least-allocated", Summary: "Kubernetes LeastAllocated", Score: []Weight{{Least, 1, 0}}, Baseline: true},
-	{Name: "most-allocated", Summary: "Kubernetes MostAllocated", Score: []Weight{{Most, 1, 0}}, Baseline: true},
-	{Name: "fgd", Summary: "fragmentation gradient descent, integer score", Score: []Weight{{FGD, 1, 0}}, Baseline: true},
-	{Name: "longest-window", Summary: "the node that stays longest", Score: []Weight{{Longest, 1, 0}}, Baseline: true},
+	{Name: "best-fit", Summary: "the node with the least left over", Score: []Weight{{Term: Best, Weight: 1}}, Baseline: true},
+	{Name: "least-allocated", Summary: "Kubernetes LeastAllocated", Score: []Weight{{Term: Least, Weight: 1}}, Baseline: true},
+	{Name: "most-allocated", Summary: "Kubernetes MostAllocated", Score: []Weight{{Term: Most, Weight: 1}}, Baseline: true},
+	{Name: "fgd", Summary: "fragmentation gradient descent, integer score", Score: []Weight{{Term: FGD, Weight: 1}}, Baseline: true},
+	{Name: "longest-window", Summary: "the node that stays longest", Score: []Weight{{Term: Longest, Weight: 1}}, Baseline: true},
 	{Name: "filter", Summary: "the first node that stays longer than predicted", Time: TimeRule{Quantile: 0.5}, Baseline: true},
 }

@@ -36,8 +36,11 @@ type term struct {
 	say   func(*view, float64) string
 }
 
-// hour in seconds.
-const hour = 3600
+const (
+	hour = 3600 // s
+	// briefly is a while below which two ends do not differ, seconds.
+	briefly = 300
+)
 
 var terms = map[Term]*term{
 	Fragment: {func(v *view) float64 { return v.outcome.fragment },
@@ -71,6 +74,9 @@ var terms = map[Term]*term{
 	}},
 	Align: {func(v *view) float64 { return max(v.t1-v.Ends, 0) / hour }, func(v *view, x float64) string {
 		return fmt.Sprintf("the node is in use %.2f h longer for it", x)
+	}},
+	Match: {func(v *view) float64 { return math.Abs(math.Log((v.Ends + briefly) / (v.t1 + briefly))) }, func(v *view, x float64) string {
+		return fmt.Sprintf("what runs on the node is expected to end in %.2f h, the task in %.2f h", v.Ends/hour, v.t1/hour)
 	}},
 	Wake: {func(v *view) float64 {
 		if v.Node.Idle() {
@@ -149,10 +155,7 @@ func exceeds(v *view) float64 {
 	return v.task.Run.Exceeds(v.Span.Free)
 }
 
-// risk is the probability of not finishing times what is lost then, the node's time until it goes away, in hours.
+// risk is the probability of not finishing.
 func risk(v *view) float64 {
-	if !v.Span.Bounded() {
-		return 0
-	}
-	return exceeds(v) * v.Span.Free / hour
+	return exceeds(v)
 }
