@@ -78,7 +78,8 @@ func prepare(key, creator string, r signaling.TaskRequest) (w prepared, err erro
 // candidate. Errors: ErrNoneFits, ErrKeyReused, ErrEnded.
 //
 // With a key that is known, Claim answers with that key's task and its reservation as it is now, whatever
-// c.Task says; where that task is waiting for a place it is placed. A LeaseMs of 0 then says that nothing is held
+// c.Task says; where that task is waiting for a place it is placed. A task that holds a reservation keeps it, so that two
+// brokers that look for a place for it at the same moment find one. A LeaseMs of 0 then says that nothing is held
 // any more, and Task tells the rest. ErrEnded also names the task.
 func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error) {
 	if c.Needs.IsZero() {

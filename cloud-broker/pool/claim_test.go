@@ -473,3 +473,20 @@ func TestRedisGone(t *testing.T) {
 		}
 	})
 }
+
+// Two brokers that look for a place for a waiting task at the same moment find the same one.
+func TestATaskIsPlacedOnce(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.register(edge("a"), 0)
+		p.register(edge("b"), 0)
+		first, second := p.claim(claim("t1", "a")), p.claim(claim("t1", "b"))
+		if first.Attempt != second.Attempt || second.LeaseMs == 0 {
+			p.t.Fatalf("claimed %+v and %+v", first, second)
+		}
+		p.wantFree("b", 0)
+		p.age(11 * time.Second) // its lease has ended, and nobody has swept it yet
+		if third := p.claim(claim("t1", "b")); third.Attempt.Node != "b" || third.Attempt.Fencing <= first.Attempt.Fencing {
+			p.t.Fatalf("claimed %+v", third)
+		}
+	})
+}

@@ -51,6 +51,10 @@ func (s *steps) claim() {
 		if !errors.Is(err, pool.ErrEnded) {
 			s.fail("claim for the ended task %s: %v", task, err)
 		}
+	case known != nil && s.held[known.attempt] != nil: // it has its place, which another broker may have found
+		if err != nil || got.Attempt != s.held[known.attempt].r.Attempt || got.LeaseMs == 0 {
+			s.fail("claim for %s, which has %s: %+v, %v", task, known.attempt, got, err)
+		}
 	case want == "":
 		if !errors.Is(err, pool.ErrNoneFits) {
 			s.fail("claim for %s: %v, want none to fit", task, err)

@@ -22,11 +22,14 @@ if state then
   local t = call('HMGET', taskKey, 'at', 'q', 'standby')
   local present = t[1] and match(t[1], '^%S+')
   q, standby = t[2], t[3] and match(t[3], '^%S+ (%S+)') -- whose node is of no use as the task's own too
-  if present and (known or present == A[1]) then -- asked again, by the same key or by a client that lost the answer
+  if present then
     local time, ends = call('TIME'), call('ZSCORE', P .. ':leases', present)
     local left = ends and ends - (time[1] * 1000 + math.floor(time[2] / 1000)) or 0
-    return 'again ' .. task .. ' ' .. t[1] .. ' ' .. string.format('%d', math.max(left, 0)) .. ' ' ..
-      (call('GET', P .. ':attempt:' .. present) or '')
+    -- Asked again, by the same key or by a client that lost the answer; or placed meanwhile, by another broker.
+    if known or present == A[1] or left > 0 then
+      return 'again ' .. task .. ' ' .. t[1] .. ' ' .. string.format('%d', math.max(left, 0)) .. ' ' ..
+        (call('GET', P .. ':attempt:' .. present) or '')
+    end
   end
   if state == 'finished' or state == 'failed' or state == 'expired' then
     if key and not known then call('HDEL', P .. ':keys', key) end
