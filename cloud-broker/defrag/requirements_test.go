@@ -443,6 +443,53 @@ func TestB8TwoBrokersThatMoveTheSameTask(t *testing.T) {
 	}
 }
 
+// A move that waits while another broker moves the task ends there.
+func TestB8TaskThatAnotherBrokerHasMovedMeanwhile(t *testing.T) {
+	w := waitingWorld(t, 0)
+	w.add("u", nodetime.Config{Total: gpu(1000)})
+	other := newBroker(t, w.pool, defrag.Default(), "other", func() time.Time { return w.clock })
+	other.look()
+	_ = other.Migrator.Move(ctx, "m", migrator.ByHand, "u", w.clock)
+	other.Migrator.Arrived(ctx, "m", w.clock)
+	w.finish("big")
+	w.run(11 * time.Minute)
+	if w.told() != "by-hand m: s>t other" || w.at("m") != "u" || w.reports[0].Why != "it is on u already" {
+		t.Errorf("m is on %s; %s", w.at("m"), w.told())
+	}
+}
+
+// A task whose node is lost while it moves has no place to stay: any other will do, whatever the move was for.
+func TestB8SourceThatIsLostInMidMove(t *testing.T) {
+	for _, how := range []string{"while it waits", "while it is handed over"} {
+		w := waitingWorld(t, 0)
+		w.add("u", nodetime.Config{Total: gpu(1000)})
+		w.lazy = true
+		if how != "while it waits" {
+			w.finish("big")
+			w.run(11 * time.Minute)
+			if len(w.begun) != 1 {
+				t.Fatalf("%+v", w.begun)
+			}
+			w.begun = nil
+		}
+		tasks := w.lose("s")
+		w.look()
+		_ = w.Migrator.NodeLost(ctx, "s", tasks, w.clock)
+		if how != "while it waits" {
+			w.Migrator.Failed(ctx, "m", errDown, w.clock)
+			w.run(time.Second)
+		}
+		if len(w.begun) != 1 || w.begun[0].To != "u" || w.begun[0].Reason != migrator.Lost {
+			t.Fatalf("%s: %+v; %+v", how, w.begun, w.Migrator.Moving())
+		}
+		w.lazy = false
+		w.arrive()
+		if w.at("m") != "u" || w.told() != "lost m: s>u moved" {
+			t.Errorf("%s: m is on %s; %s", how, w.at("m"), w.told())
+		}
+	}
+}
+
 // A commit whose answer is lost is asked again; it is done once.
 func TestB8CommitWhoseAnswerIsLost(t *testing.T) {
 	for _, done := range []bool{true, false} {

@@ -3,6 +3,7 @@ package nodetime
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -10,21 +11,26 @@ import (
 // One goroutine owns it.
 type Average struct {
 	window time.Duration
-	since  time.Time // what the first point holds since
+	origin time.Time
+	since  time.Duration // what the first point holds since; like all times in it, since the origin
 	points []point
 }
 
+// point is the measurements of a span that ends at a time: one, or several that were close together.
 type point struct {
-	at    time.Time
-	value float64
+	at    time.Duration
+	value float64 // mean over the span
+	sum   float64 // of the measurements
+	peak  float64
+	count int
 }
 
-// maxPoints bounds what an average keeps; of more in a window, neighbours are joined.
-const maxPoints = 512
+// grain is into how many spans a window is divided: measurements that are closer together are joined.
+const grain = 64
 
 // NewAverage is the mean over at most window, from since on.
 func NewAverage(window time.Duration, since time.Time) *Average {
-	return &Average{window: window, since: since}
+	return &Average{window: window, origin: since}
 }
 
 // Add notes that the rate has been value since the last note. Times go forward; values are finite and not negative.
@@ -32,78 +38,65 @@ func (a *Average) Add(value float64, at time.Time) error {
 	if !(value >= 0) || math.IsInf(value, 1) {
 		return fmt.Errorf("a rate of %g: it must be finite and not negative", value)
 	}
-	if last := a.last(); !at.After(last) {
-		return fmt.Errorf("a rate at %v: the last one is of %v", at, last)
+	now, last := at.Sub(a.origin), a.since
+	if n := len(a.points); n > 0 {
+		last = a.points[n-1].at
 	}
-	// One before the window stays, since it says when the first one in it begins.
-	drop := 0
-	for drop+1 < len(a.points) && !a.points[drop+1].at.After(at.Add(-a.window)) {
-		drop++
+	if now <= last {
+		return fmt.Errorf("a rate at %v: the last one is of %v", at, a.origin.Add(last))
 	}
-	if drop > 0 {
-		a.since = a.points[drop-1].at
+	a.drop(now)
+	n := len(a.points)
+	if n > 0 && now-a.begin(n-1) <= a.window/grain {
+		p := &a.points[n-1]
+		before, more := float64(p.at-a.begin(n-1)), float64(now-p.at)
+		*p = point{now, (p.value*before + value*more) / (before + more), p.sum + value, max(p.peak, value), p.count + 1}
+		return nil
 	}
-	a.points = append(a.points[drop:], point{at, value})
-	if len(a.points) > maxPoints {
-		a.join()
-	}
+	a.points = append(a.points, point{now, value, value, value, 1})
 	return nil
 }
 
-func (a *Average) last() time.Time {
-	if len(a.points) == 0 {
+// begin is when the span of a point begins.
+func (a *Average) begin(i int) time.Duration {
+	if i == 0 {
 		return a.since
 	}
-	return a.points[len(a.points)-1].at
+	return a.points[i-1].at
 }
 
-// join makes one of each two neighbours.
-func (a *Average) join() {
-	begin := a.since
-	out := make([]point, 0, maxPoints)
-	for i := 0; i+1 < len(a.points); i += 2 {
-		p, q := a.points[i], a.points[i+1]
-		first, second := p.at.Sub(begin).Seconds(), q.at.Sub(p.at).Seconds()
-		out = append(out, point{q.at, (p.value*first + q.value*second) / (first + second)})
-		begin = q.at
+// drop forgets what has left the window.
+func (a *Average) drop(now time.Duration) {
+	n := 0
+	for n < len(a.points) && a.points[n].at <= now-a.window {
+		a.since = a.points[n].at
+		n++
 	}
-	if len(a.points)%2 == 1 {
-		out = append(out, a.points[len(a.points)-1])
-	}
-	a.points = out
+	a.points = slices.Delete(a.points, 0, n)
 }
 
 // Over is the use within the window divided by it: the window is no longer than the time since the beginning. False where
 // nothing was noted in it.
 func (a *Average) Over(now time.Time) (float64, bool) {
-	from := now.Add(-a.window)
-	if from.Before(a.since) {
-		from = a.since
-	}
-	sum, span := 0.0, 0.0
-	begin := a.since
-	for _, p := range a.points {
-		start := begin
-		if start.Before(from) {
-			start = from
+	from := now.Sub(a.origin) - a.window
+	use, span := 0.0, 0.0
+	for i, p := range a.points {
+		if d := float64(p.at - max(a.begin(i), from)); d > 0 {
+			use, span = use+p.value*d, span+d
 		}
-		if d := p.at.Sub(start).Seconds(); d > 0 {
-			sum, span = sum+p.value*d, span+d
-		}
-		begin = p.at
 	}
 	if span == 0 {
 		return 0, false
 	}
-	return sum / span, true
+	return use / span, true
 }
 
 // Mean is the mean of the rates in the window as they were noted, each for one.
 func (a *Average) Mean(now time.Time) (float64, bool) {
 	sum, n := 0.0, 0
 	for _, p := range a.points {
-		if p.at.After(now.Add(-a.window)) && !p.at.After(now) {
-			sum, n = sum+p.value, n+1
+		if p.at > now.Sub(a.origin)-a.window {
+			sum, n = sum+p.sum, n+p.count
 		}
 	}
 	if n == 0 {
@@ -114,11 +107,11 @@ func (a *Average) Mean(now time.Time) (float64, bool) {
 
 // Peak is the highest rate in the window.
 func (a *Average) Peak(now time.Time) (float64, bool) {
-	peak, ok := 0.0, false
+	peak, known := 0.0, false
 	for _, p := range a.points {
-		if p.at.After(now.Add(-a.window)) && !p.at.After(now) {
-			peak, ok = max(peak, p.value), true
+		if p.at > now.Sub(a.origin)-a.window {
+			peak, known = max(peak, p.peak), true
 		}
 	}
-	return peak, ok
+	return peak, known
 }

@@ -387,7 +387,15 @@ func TestB5AverageIsBounded(t *testing.T) {
 	if want := sum / float64(n/2); !ok || math.Abs(v-want) > 0.01 {
 		t.Errorf("%g, want %g", v, want)
 	}
-	if len(a.points) > maxPoints {
+	if len(a.points) > 2*grain {
 		t.Errorf("%d points are kept", len(a.points))
+	}
+	if mean, _ := a.Mean(monday.Add(2 * time.Hour)); math.Abs(mean-sum/float64(n/2)) > 0.01 {
+		t.Errorf("mean %g", mean)
+	}
+	_ = a.Add(40, monday.Add(2*time.Hour+time.Second))
+	_ = a.Add(0, monday.Add(2*time.Hour+2*time.Second))
+	if peak, _ := a.Peak(monday.Add(2*time.Hour + 2*time.Second)); peak != 40 {
+		t.Errorf("peak %g", peak)
 	}
 }

@@ -149,7 +149,10 @@ func (m *Migrator) Step(ctx context.Context, now time.Time) {
 		switch j.state {
 		case waiting:
 			if holding < m.config.AtOnce || j.reason == Lost {
-				if m.try(ctx, j, now); j.held {
+				for j.state == waiting && !j.ended && !now.Before(j.due) { // one target after the other
+					m.try(ctx, j, now)
+				}
+				if j.held {
 					holding++
 				}
 			}
