@@ -145,18 +145,22 @@ func (d *Defragmenter) severalAbove(nodes []nodemonitor.Node) bool {
 	return n >= 2 && !d.config.Preset.IsZero()
 }
 
-// oneBlocked is the second: at least one task is not scheduled while the sum of the free amounts exceeds its request. Where the
-// queue does not answer, the condition does not hold.
+// oneBlocked is the second condition: at least one task is not scheduled while the sum of the free amounts exceeds its request.
+// One that a node could take whole does not wait because of fragments, and where the queue does not answer the condition does
+// not hold.
 func (d *Defragmenter) oneBlocked(ctx context.Context, nodes []nodemonitor.Node) bool {
 	waiting, err := d.queue.Waiting(ctx)
-	if err != nil {
+	if err != nil || len(waiting) == 0 {
 		return false
 	}
 	var sum nodetime.Amounts
 	for i := range nodes {
 		sum = sum.Add(nodes[i].Free)
 	}
-	return slices.ContainsFunc(waiting, func(request nodetime.Amounts) bool { return !request.IsZero() && above(sum, request) })
+	return slices.ContainsFunc(waiting, func(request nodetime.Amounts) bool {
+		return !request.IsZero() && above(sum, request) &&
+			!slices.ContainsFunc(nodes, func(n nodemonitor.Node) bool { return request.Fits(n.Free) })
+	})
 }
 
 // candidates are the nodes whose free amount is above the threshold, the least used first.

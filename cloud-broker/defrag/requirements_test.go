@@ -3,6 +3,7 @@ package defrag_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -66,7 +67,7 @@ func TestB7TaskNotScheduledWhileTheSumExceedsItsRequest(t *testing.T) {
 	for _, c := range []struct {
 		request int64
 		want    nodeID
-	}{{1000, "c"}, {1500, "a"}, {1600, "a"}} {
+	}{{1000, "c"}, {1499, "c"}, {1500, "a"}, {1600, "a"}, {500, "a"}} {
 		config := defrag.Default()
 		config.Preset = nodetime.Amounts{} // the first condition never holds
 		w := halves(t, config)
@@ -74,7 +75,8 @@ func TestB7TaskNotScheduledWhileTheSumExceedsItsRequest(t *testing.T) {
 		if len(w.reports) != 0 {
 			t.Fatalf("nothing waits, and yet: %s", w.told())
 		}
-		w.waiting = []nodetime.Amounts{gpu(c.request)} // 1500 are free in all
+		// 1500 are free in all, at most 750 of them on one node.
+		w.waiting = []nodetime.Amounts{gpu(c.request)}
 		w.run(12 * time.Minute)
 		if got := w.at("a1"); got != c.want {
 			t.Errorf("%d wait: a1 is on %s; %s", c.request, got, w.told())
@@ -177,12 +179,22 @@ func TestB8RunInformation(t *testing.T) {
 		got.Need[nodetime.GPUTime] != 100*8*3600 {
 		t.Errorf("%+v", got)
 	}
+	if got.Past != w.begun[0].Task.Past {
+		t.Errorf("past use %v", got.Past)
+	}
 	// What has outrun its prediction is predicted again.
 	w.Migrator.Cancel(ctx, "m", "enough", w.clock)
 	w.left = 3 * time.Hour
 	w.run(10 * time.Hour)
 	_ = w.Migrator.Move(ctx, "m", migrator.ByHand, "t", w.clock)
 	if got := w.begun[1].Info; got.Ran != 12*time.Hour || got.Left != 3*time.Hour {
+		t.Errorf("%+v", got)
+	}
+	// Where nothing is known of what is left, as long again; where a past use cannot be, all that the task has.
+	w.Migrator.Cancel(ctx, "m", "enough", w.clock)
+	w.left, w.tasks["m"].past = 0, math.NaN()
+	_ = w.Migrator.Move(ctx, "m", migrator.ByHand, "t", w.clock)
+	if got := w.begun[2].Info; got.Left != 12*time.Hour || got.Rate[nodetime.GPUTime] != 500 {
 		t.Errorf("%+v", got)
 	}
 }

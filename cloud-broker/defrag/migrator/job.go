@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -96,6 +97,9 @@ func (m *Migrator) info(ctx context.Context, t Task, now time.Time) Info {
 	for k := range i.Rate {
 		if i.Ran > 0 {
 			i.Rate[k] = t.Past[k] / i.Ran.Seconds()
+		}
+		if !(i.Rate[k] >= 0) || math.IsInf(i.Rate[k], 1) { // a past that cannot be counts as all that the task has
+			i.Rate[k] = float64(t.Has[k])
 		}
 		i.Need[k] = i.Rate[k] * i.Left.Seconds()
 	}
