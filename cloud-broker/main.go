@@ -11,14 +11,23 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tomocast/tomocast/cloud-broker/poolcmd"
+	"github.com/tomocast/tomocast/cloud-broker/predict"
+	"github.com/tomocast/tomocast/cloud-broker/simulate"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/web"
 )
 
 func main() {
 	service.Main(func(ctx context.Context, args []string) error {
-		if len(args) > 0 && args[0] == "pool" {
-			return poolcmd.Run(ctx, args[1:], os.Stdout)
+		if len(args) > 0 {
+			switch args[0] {
+			case "pool":
+				return poolcmd.Run(ctx, args[1:], os.Stdout)
+			case "simulate":
+				return simulate.Command(ctx, args[1:], os.Stdout)
+			case "predict":
+				return predict.Command(ctx, args[1:], os.Stdout)
+			}
 		}
 		c, err := parse(args)
 		if err != nil {

@@ -56,7 +56,8 @@ func (d *Decision) Why() string {
 type Scorer struct {
 	Policy    Policy
 	Fragments *Fragments
-	// Error is the measured error of predictions of run times, median |ln(predicted/real)|; infinite where it is not known.
+	// Error is the measured error of predictions of run times: |ln(predicted/real)| of nine of ten is not above it. Infinite
+	// where it is not known.
 	Error float64
 
 	random *rand.Rand

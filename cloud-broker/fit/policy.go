@@ -32,7 +32,7 @@ const (
 type Weight struct {
 	Term   Term    `json:"term"`
 	Weight float64 `json:"weight"`
-	// While is the largest measured error of predictions (median |ln(predicted/real)|) at which the term counts; 0: always.
+	// While is the largest measured error of predictions, see Scorer.Error, at which the term counts; 0: always.
 	While float64 `json:"while,omitempty"`
 }
 
@@ -102,8 +102,8 @@ func (p *Policy) Check() error {
 const (
 	// fragmentMs is how many milliseconds of distance a thousandth of a GPU is worth that no task could use: a whole one 20 ms.
 	fragmentMs = 0.02
-	// trusted is the measured error up to which ends are aligned by predictions: within a tenth. Worse ones cost more than
-	// they save.
+	// trusted is the measured error up to which ends are aligned by predictions. A few that are far off cost more than many
+	// good ones save: a node stays in use for the last task.
 	trusted = 0.1
 	// farther is what a millisecond of distance is worth beside a probability: 100 ms as much as 0.1.
 	farther = 0.001

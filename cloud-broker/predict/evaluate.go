@@ -27,39 +27,31 @@ const baseline = 20
 // Evaluate replays a trace: each task is predicted when it is submitted, from those that had ended by then, and taught when
 // it has ended. Tasks that had not ended when the trace did are neither predicted nor taught.
 func Evaluate(tasks []trace.Task) Score {
-	p := New()
 	var s Score
 	var ours, theirs []float64
 	covered := 0
-	ended := map[string][]float64{}
+	past := map[string][]float64{}
 	var all []float64
-	var running ends
-	for i := range tasks {
-		t := &tasks[i]
+	Replay(tasks, func(t *trace.Task, made Prediction) {
 		if t.Censored || t.Duration <= 0 {
-			continue
+			return
 		}
-		for len(running) > 0 && running[0].at <= t.Submitted {
-			e := heap.Pop(&running).(end)
-			p.Learn(e.made, Of(e.task), e.task.Duration)
-			k := kind(e.task)
-			ended[k] = newest(append(ended[k], e.task.Duration))
-			all = newest(append(all, e.task.Duration))
+		same := past[kind(t)]
+		if same == nil {
+			same = all
 		}
-		made := p.Predict(Of(t))
-		past := ended[kind(t)]
-		if past == nil {
-			past = all
-		}
-		if made.Known && past != nil {
+		if made.Known && same != nil {
 			ours = append(ours, math.Abs(math.Log(made.Value()/t.Duration)))
-			theirs = append(theirs, math.Abs(math.Log(middle(past)/t.Duration)))
+			theirs = append(theirs, math.Abs(math.Log(middle(same)/t.Duration)))
 			if t.Duration <= made.Quantile(0.9) {
 				covered++
 			}
 		}
-		heap.Push(&running, end{t.Started + t.Duration, i, t, made})
-	}
+	}, func(t *trace.Task) {
+		k := kind(t)
+		past[k] = newest(append(past[k], t.Duration))
+		all = newest(append(all, t.Duration))
+	})
 	s.Tasks = len(ours)
 	if s.Tasks == 0 {
 		return s
@@ -68,6 +60,27 @@ func Evaluate(tasks []trace.Task) Score {
 	s.Baseline.Error, s.Baseline.Within2 = middle(theirs), within2(theirs)
 	s.Covered90 = float64(covered) / float64(s.Tasks)
 	return s
+}
+
+// Replay predicts each task of a trace when it was submitted, from those that had ended by then. made is told of each task in
+// the order of their submission; ended, before that, of those that have ended and were learnt from meanwhile. Tasks that had
+// not ended when the trace did, or have no duration, teach nothing.
+func Replay(tasks []trace.Task, made func(*trace.Task, Prediction), ended func(*trace.Task)) {
+	p := New()
+	var running ends
+	for i := range tasks {
+		t := &tasks[i]
+		for len(running) > 0 && running[0].at <= t.Submitted {
+			e := heap.Pop(&running).(end)
+			p.Learn(e.made, Of(e.task), e.task.Duration)
+			ended(e.task)
+		}
+		m := p.Predict(Of(t))
+		made(t, m)
+		if !t.Censored && t.Duration > 0 {
+			heap.Push(&running, end{t.Started + t.Duration, i, t, m})
+		}
+	}
 }
 
 // Of is what a task of a trace is predicted from: nothing that was known only after it ran.

@@ -24,6 +24,8 @@ type oracle struct {
 	know      Knowledge
 	predictor *predict.Predictor
 	errors    []float64 // |ln(predicted/real)| of the last ended tasks
+	tenth     float64   // that a tenth of errors is above
+	stale     bool      // it has to be worked out again
 }
 
 // recent is how many ended tasks the measured error is of.
@@ -50,13 +52,14 @@ func (o *oracle) learn(t *trace.Task, made predict.Prediction) {
 		return
 	}
 	if o.predictor.Learn(made, predict.Of(t), t.Duration) && made.Known {
+		o.stale = true
 		if o.errors = append(o.errors, math.Abs(math.Log(made.Value()/t.Duration))); len(o.errors) > recent {
 			o.errors = slices.Clone(o.errors[recent/4:])
 		}
 	}
 }
 
-// err is the measured error of the forecasts, infinite where there is none to tell from.
+// err is the measured error of the forecasts, see fit.Scorer, infinite where there is none to tell from.
 func (o *oracle) err() float64 {
 	switch {
 	case o.know == Perfect:
@@ -64,5 +67,8 @@ func (o *oracle) err() float64 {
 	case len(o.errors) < recent/4:
 		return math.Inf(1)
 	}
-	return quantile(slices.Sorted(slices.Values(o.errors)), 0.5)
+	if o.stale {
+		o.tenth, o.stale = quantile(slices.Sorted(slices.Values(o.errors)), 0.9), false
+	}
+	return o.tenth
 }

@@ -1,0 +1,262 @@
+package simulate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/trace"
+	"github.com/tomocast/tomocast/internal/service"
+)
+
+// options are what the command was asked for.
+type options struct {
+	trace, nodes, policies, windows, knows, svg string
+	generate                                    string
+	tasks, seeds                                int
+	load, sigma                                 float64
+	median                                      time.Duration
+	saturate, json                              bool
+}
+
+// Command is cloud-broker simulate. args begin behind "simulate".
+func Command(ctx context.Context, args []string, out io.Writer) error {
+	var o options
+	var names []string
+	for _, p := range fit.Policies() {
+		names = append(names, p.Name)
+	}
+	f := service.NewFlags("cloud-broker simulate", "Replays a trace of tasks on nodes by a virtual clock, through the code that places and predicts in the broker, "+
+		"and compares policies. Policies are "+strings.Join(names, ", ")+".")
+	f.Group("What runs where")
+	trace := f.String("trace", "", "`file` with tasks: CSV of openb, GenAI or Philly, .swf, or the broker's history as .jsonl; also with .gz")
+	nodes := f.String("nodes", "", "`file` with nodes: CSV with sn, cpu_milli, memory_mib, gpu and model")
+	generate := f.String("generate", "", "in place of a file: `NxG` is N nodes of G GPUs each, of which CPU and memory are never short")
+	tasks := f.Int("tasks", 0, "only the first so many tasks; 0: all")
+	load := f.Float64("load", 0, "let tasks come at random, in their order, so that they ask for this share of the GPUs; 0: when the trace says. With --saturate: until they ask for it")
+	saturate := f.Bool("saturate", false, "tasks never leave, and come in any order until they ask for --load times the GPUs, 1.3 without it")
+	f.Group("When nodes are there")
+	windows := f.String("windows", "", "`file` with windows: CSV with sn, from and to, seconds; nodes that it does not name are always there")
+	median := f.Duration("come-and-go", 0, "nodes are there, and then not, for log-normal times of this median; 0: always")
+	sigma := f.Float64("sigma", 1, "standard deviation of the logarithm of these times")
+	f.Group("How")
+	policies := f.String("policy", "fragments,best-fit", "`policies`, with commas between them")
+	knows := f.String("predictions", string(History), "`what` is known of run times: history (learnt from tasks that ended), perfect or nothing")
+	seeds := f.Int("seeds", 5, "how often each policy is played, each time with other chances")
+	f.Group("Output")
+	svg := f.String("svg", "", "`folder` to write plots to")
+	asJSON := f.Bool("json", false, "print all results as JSON")
+	f.Example("cloud-broker simulate --trace pods.csv --nodes nodes.csv --saturate --policy fragments,fgd,best-fit", "how many GPUs stay unallocated when nothing fits any more")
+	f.Example("cloud-broker simulate --trace philly.csv --generate 100x1 --come-and-go 4h --load 0.7 --policy risk,patent", "what is lost on nodes that come and go")
+	f.Example("cloud-broker simulate --trace history.jsonl --nodes nodes.csv --policy fragments,packed --svg plots", "how a pool would do with another policy, from the broker's own history")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *saturate, *asJSON}
+	if err := o.check(); err != nil {
+		return fmt.Errorf("%w: %w; cloud-broker simulate --help lists what there is", service.ErrUsage, err)
+	}
+	return o.run(ctx, out)
+}
+
+func (o *options) check() error {
+	switch {
+	case o.trace == "":
+		return errors.New("--trace is missing; it names the file with the tasks")
+	case (o.nodes == "") == (o.generate == ""):
+		return errors.New("either --nodes or --generate is needed")
+	case o.windows != "" && o.median != 0:
+		return errors.New("--windows and --come-and-go do not go together")
+	case o.saturate && (o.windows != "" || o.median != 0):
+		return errors.New("--saturate needs nodes that stay")
+	case o.seeds < 1 || o.seeds > 1000:
+		return fmt.Errorf("--seeds %d is not from 1 to 1000", o.seeds)
+	case o.tasks < 0:
+		return fmt.Errorf("--tasks %d is below 0", o.tasks)
+	case !(o.load >= 0 && o.load <= 100):
+		return fmt.Errorf("--load %v is not from 0 to 100", o.load)
+	case o.median != 0 && o.median < time.Minute:
+		return fmt.Errorf("--come-and-go %v is below a minute", o.median)
+	case !(o.sigma >= 0 && o.sigma <= 5):
+		return fmt.Errorf("--sigma %v is not from 0 to 5", o.sigma)
+	case o.knows != string(History) && o.knows != string(Perfect) && o.knows != string(Nothing):
+		return fmt.Errorf("--predictions %.40q is none of history, perfect and nothing", o.knows)
+	}
+	for _, name := range strings.Split(o.policies, ",") {
+		if _, err := fit.Named(name); err != nil {
+			return fmt.Errorf("--policy: %w", err)
+		}
+	}
+	return nil
+}
+
+// pool reads or makes the nodes.
+func (o *options) pool() ([]Node, error) {
+	var nodes []Node
+	if o.nodes != "" {
+		list, err := trace.ReadNodes(o.nodes)
+		if err != nil {
+			return nil, err
+		}
+		nodes = Nodes(list)
+	} else {
+		n, g, ok := strings.Cut(o.generate, "x")
+		count, err := strconv.Atoi(n)
+		gpus, bad := strconv.Atoi(g)
+		if !ok || err != nil || bad != nil || count < 1 || count > 1_000_000 || gpus < 0 || gpus > 64 {
+			return nil, fmt.Errorf("%w: --generate %.40q is no number of nodes and GPUs, as in 100x8", service.ErrUsage, o.generate)
+		}
+		nodes = Uniform(count, trace.Node{GPUs: gpus, CPUMilli: 1 << 40, MemoryMiB: 1 << 40})
+	}
+	if o.windows != "" {
+		return ReadWindows(o.windows, nodes)
+	}
+	return nodes, nil
+}
+
+// report is what --json prints.
+type report struct {
+	Trace    string     `json:"trace"`
+	Tasks    int        `json:"tasks"`
+	Skipped  string     `json:"skipped,omitempty"`
+	Nodes    int        `json:"nodes"`
+	GPUs     int        `json:"gpus"`
+	Policies [][]Result `json:"policies"`
+}
+
+func (o *options) run(ctx context.Context, out io.Writer) error {
+	tasks, skipped, err := trace.ReadTasks(o.trace)
+	if err != nil {
+		return err
+	}
+	if o.tasks > 0 {
+		tasks = tasks[:min(o.tasks, len(tasks))]
+	}
+	nodes, err := o.pool()
+	if err != nil {
+		return err
+	}
+	r := report{Trace: filepath.Base(o.trace), Tasks: len(tasks), Skipped: skipped.String(), Nodes: len(nodes)}
+	for _, n := range nodes {
+		r.GPUs += n.GPUs
+	}
+	if (o.load > 0 || o.saturate) && r.GPUs == 0 {
+		return errors.New("--load and --saturate need nodes with GPUs")
+	}
+	fragments := fit.NewFragments(Typical(tasks))
+	for _, name := range strings.Split(o.policies, ",") {
+		p, err := fit.Named(name)
+		if err != nil {
+			return err
+		}
+		var runs []Result
+		for seed := range uint64(o.seeds) {
+			c := Config{Policy: p, Knowledge: Knowledge(o.knows), Fragments: fragments, Seed: seed, Curve: o.svg != "" && seed == 0}
+			c.Nodes, c.Tasks = o.scenario(nodes, tasks, float64(r.GPUs), seed)
+			one, err := Run(ctx, c)
+			if err != nil {
+				return fmt.Errorf("policy %s: %w", name, err)
+			}
+			runs = append(runs, one)
+		}
+		r.Policies = append(r.Policies, runs)
+	}
+	if o.svg != "" {
+		if err := o.plot(&r); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return r.print(out)
+}
+
+// scenario is what a seed makes of nodes and tasks.
+func (o *options) scenario(nodes []Node, tasks []trace.Task, gpus float64, seed uint64) ([]Node, []trace.Task) {
+	if o.saturate {
+		load := o.load
+		if load == 0 {
+			load = 1.3
+		}
+		return Saturate(nodes, tasks, load, seed)
+	}
+	last := tasks[len(tasks)-1].Submitted
+	if o.load > 0 {
+		if o.median > 0 {
+			gpus /= 2 // half of them are there
+		}
+		tasks, last = Arrive(tasks, gpus, o.load, seed)
+	}
+	if o.median > 0 {
+		nodes = Coming{Median: o.median.Seconds(), Sigma: o.sigma, Until: 2*last + 100*o.median.Seconds()}.Windows(nodes, seed)
+	}
+	return nodes, tasks
+}
+
+// plot writes the pictures.
+func (o *options) plot(r *report) error {
+	if err := os.MkdirAll(o.svg, 0o755); err != nil {
+		return fmt.Errorf("make the folder for plots: %w", err)
+	}
+	title := fmt.Sprintf("%s: %d tasks on %d GPUs", r.Trace, r.Tasks, r.GPUs)
+	for name, draw := range map[string]func(io.Writer) error{
+		"policies.svg": func(w io.Writer) error { return drawBars(w, title, r.Policies) },
+		"use.svg":      func(w io.Writer) error { return drawCurves(w, title, r.Policies, o.saturate) },
+	} {
+		f, err := os.Create(filepath.Join(o.svg, name))
+		if err != nil {
+			return fmt.Errorf("write a plot: %w", err)
+		}
+		if err := errors.Join(draw(f), f.Close()); err != nil {
+			return fmt.Errorf("write plot %s: %w", f.Name(), err)
+		}
+	}
+	return nil
+}
+
+// print writes a table: means over seeds, and how far they spread.
+func (r *report) print(out io.Writer) error {
+	fmt.Fprintf(out, "%d tasks of %s on %d nodes with %d GPUs", r.Tasks, r.Trace, r.Nodes, r.GPUs)
+	if r.Skipped != "" {
+		fmt.Fprintf(out, "; left out: %s", r.Skipped)
+	}
+	fmt.Fprint(out, "\n\n")
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "policy\tended\twaiting yet")
+	for _, c := range columns {
+		what := strings.ToLower(c.title[:1]) + c.title[1:]
+		if strings.HasPrefix(c.title, "GPU") {
+			what = c.title
+		}
+		if c.unit != "" {
+			what += ", " + c.unit
+		}
+		fmt.Fprint(t, "\t", what)
+	}
+	fmt.Fprintln(t)
+	for _, runs := range r.Policies {
+		ended, waiting := of(runs, func(r Result) float64 { return float64(r.Ended) }), of(runs, func(r Result) float64 { return float64(r.Waiting) })
+		fmt.Fprintf(t, "%s\t%s\t%s", runs[0].Policy, short(mean(ended)), short(mean(waiting)))
+		for _, c := range columns {
+			v := of(runs, c.value)
+			fmt.Fprintf(t, "\t%s", short(mean(v)))
+			if s := spread(v); s > 0 {
+				fmt.Fprintf(t, " +-%.2g", s)
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
