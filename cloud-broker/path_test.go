@@ -124,6 +124,31 @@ func TestNoFreeEdgeSaysWhy(t *testing.T) {
 	}
 }
 
+// What no node can do is refused at once, and does not wait for a place: not by a node, and not without one to ask.
+func TestWhatNoNodeCanDoIsRefused(t *testing.T) {
+	b := start(t)
+	node := newNode("near")
+	node.Types = signaling.TaskTypes
+	b.join(node, func(e *edge) {
+		e.instruct = func(i signaling.Instruction) *signaling.Problem {
+			return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here", Detail: i.Request.Operation}
+		}
+	})
+	if p := b.ask("POST", "/api/v1/tasks", `{"type":"training","operation":"cook","whenFull":"queue"}`).problem(t); p.Code != signaling.ProblemUnsupported {
+		t.Errorf("%+v", p)
+	}
+	tasks := decode[struct{ Tasks []signaling.Task }](t, b.ask("GET", "/api/v1/tasks", ""), 200).Tasks
+	if len(tasks) != 1 || tasks[0].State != signaling.TaskFailed || !strings.Contains(tasks[0].Reason, "Operation not known") {
+		t.Errorf("%+v", tasks)
+	}
+	if n := decode[pool.NodeStatus](t, b.ask("GET", "/api/v1/nodes/near", ""), 200); n.Free != n.Capacity {
+		t.Errorf("it still holds something: %+v", n.Free)
+	}
+	if p := b.ask("POST", "/api/v1/tasks", `{"type":"training"}`).problem(t); p.Code != signaling.ProblemBadRequest || !strings.Contains(p.Detail, "operation is missing") {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestARefusalOrASilentEdgeLeadsToTheNext(t *testing.T) {
 	b := start(t)
 	refusing, dying, silent, last := newNode("a-refusing"), newNode("b-dying"), newNode("c-silent"), newNode("d-last")
@@ -175,7 +200,7 @@ func TestTheSameKeyGivesTheSameGrant(t *testing.T) {
 		if other := b.submit("Idempotency-Key", "k2"); other.Task == first.Task {
 			t.Error("another key gives the same task")
 		}
-		changed := strings.Replace(rendering, "rendering", "data-computation", 1)
+		changed := strings.Replace(rendering, `"rendering"`, `"data-computation","operation":"histogram"`, 1)
 		if p := b.ask("POST", "/api/v1/tasks", changed, "Idempotency-Key", "k1").problem(t); p.Code != signaling.ProblemBadRequest || !strings.Contains(p.Title, "Idempotency-Key") {
 			t.Errorf("%+v", p)
 		}

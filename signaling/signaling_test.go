@@ -233,7 +233,6 @@ func TestRequestsAreRefusedByField(t *testing.T) {
 		"maxDistanceMs":    {Type: signaling.Training, MaxDistanceMs: -3},
 		"parameters.width": {Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2"}, Parameters: []byte(`{"width":-1,"height":99999999}`)},
 		"parameters":       {Type: signaling.Training, Parameters: make([]byte, signaling.MaxParameters+1)},
-		"operation":        {Type: signaling.Training},
 		"zone":             {Type: signaling.Training, Zone: "ward 3; rm"},
 		"pings[1].node":    {Type: signaling.Training, Pings: []signaling.Ping{{Node: "e", Ms: 1}, {Node: "", Ms: 1}}},
 		"pings[0].ms":      {Type: signaling.Training, Pings: []signaling.Ping{{Node: "e", Ms: math.NaN()}}},

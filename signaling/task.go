@@ -267,13 +267,7 @@ func (r *TaskRequest) Validate() error {
 	if !(r.MaxDistanceMs >= 0) {
 		return fmt.Errorf("maxDistanceMs is %g: it must not be negative", r.MaxDistanceMs)
 	}
-	if err := r.validateWay(); err != nil {
-		return err
-	}
-	if r.Type != Rendering && r.Operation == "" {
-		return fmt.Errorf("operation is missing: a task of type %s names what to do", r.Type)
-	}
-	return nil
+	return r.validateWay()
 }
 
 // validateWay refuses what is wrong with how the task is to be placed.

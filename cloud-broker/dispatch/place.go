@@ -165,6 +165,15 @@ func (d *Dispatcher) instruction(r *signaling.TaskRequest, creator string, held 
 	return i, nil
 }
 
+// cannot is what a node says of a task that no node can do, nil for any other reason not to take it.
+func cannot(cause error) *signaling.Problem {
+	var p *signaling.Problem
+	if errors.As(cause, &p) && (p.Code == signaling.ProblemUnsupported || p.Code == signaling.ProblemBadRequest) {
+		return p
+	}
+	return nil
+}
+
 // giveUp releases a reservation that the edge did not confirm, and excludes the node from the next try.
 func (d *Dispatcher) giveUp(ctx context.Context, j *job, r signaling.Reservation, cause error) error {
 	reason := "node " + string(r.Attempt.Node) + " " + inWords(cause)
@@ -174,9 +183,16 @@ func (d *Dispatcher) giveUp(ctx context.Context, j *job, r signaling.Reservation
 	// Also where the one who asked has gone away meanwhile: the resources must come back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmWithin)
 	defer cancel()
-	fencing, err := d.Pool.Release(ctx, r.Task, r.Attempt.ID, signaling.TaskPlacing, reason, nil)
+	state, hopeless := signaling.TaskPlacing, cannot(cause)
+	if hopeless != nil {
+		state, reason = signaling.TaskFailed, strings.TrimSuffix(hopeless.Error(), ".")
+	}
+	fencing, err := d.Pool.Release(ctx, r.Task, r.Attempt.ID, state, reason, nil)
 	if err != nil {
 		return d.unavailable("release", err) // its lease ends by itself
+	}
+	if hopeless != nil {
+		return hopeless
 	}
 	if !errors.Is(cause, control.ErrNoLink) { // it may have the attempt in its ledger by now
 		_ = d.Edges.Release(ctx, r.Attempt.Node, signaling.Release{Task: r.Task, Attempt: r.Attempt.ID, Fencing: fencing, Reason: "not confirmed in time"})

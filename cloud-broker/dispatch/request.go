@@ -55,6 +55,10 @@ func (d *Dispatcher) admit(ctx context.Context, who Terminal, r signaling.TaskRe
 	if err := r.Validate(); err != nil {
 		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.", Detail: err.Error()}
 	}
+	if r.Type != signaling.Rendering && r.Operation == "" {
+		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.",
+			Detail: fmt.Sprintf("operation is missing: a task of type %s names what to do", r.Type)}
+	}
 	if r.Urgent && !who.Urgent {
 		return &signaling.Problem{Code: signaling.ProblemForbidden, Title: "You may not ask urgently.",
 			Detail: "urgent is a right of its own. Ask without it, or ask the operator, who can name you with --oidc-urgent."}
