@@ -214,7 +214,8 @@ func inWords(cause error) string {
 }
 
 // noFreeNode is the problem of a request that gets no place.
-func (d *Dispatcher) noFreeNode(j *job) error {
+// lacking says in words why a task has no place now.
+func (d *Dispatcher) lacking(j *job) string {
 	fit, why := d.Snapshot.Candidates(d.search(&j.request, &j.where, j.exclude), 1)
 	detail := why.String()
 	switch {
@@ -223,9 +224,11 @@ func (d *Dispatcher) noFreeNode(j *job) error {
 	case len(fit) > 0:
 		detail = "those that had room were taken by others just now"
 	}
-	if len(j.refused) > 0 {
-		detail = strings.Join(j.refused, "; ") + "; " + detail
-	}
+	return strings.Join(append(slices.Clone(j.refused), detail), "; ")
+}
+
+func (d *Dispatcher) noFreeNode(j *job) error {
+	detail := d.lacking(j)
 	if j.within != nil {
 		return &signaling.Problem{Code: signaling.ProblemStays, Title: "The data must not leave its site, and nothing is free there.",
 			Detail: fmt.Sprintf("The data of the site %s stays in it. %s Try again in a moment, or wait in the queue.", j.keeper, sentence(detail))}

@@ -37,6 +37,10 @@ func (d *Dispatcher) request(ctx context.Context, who Terminal, key string, r si
 			return granted(g, err)
 		}
 	}
+	if beyond := d.Snapshot.Beyond(d.search(&r, &j.where, nil)); beyond != "" {
+		return Answer{}, &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "No node is large enough for this task.",
+			Detail: "Of its resources " + beyond + ". Ask for less, or add a larger node."}
+	}
 	if j.whenFull(&r) == signaling.WhenFullQueue {
 		return d.enqueue(ctx, &j)
 	}
@@ -82,7 +86,7 @@ func (d *Dispatcher) newJob(who Terminal, key string, r signaling.TaskRequest) j
 
 // enqueue has a task wait for a place.
 func (d *Dispatcher) enqueue(ctx context.Context, j *job) (Answer, error) {
-	p, err := d.wait(ctx, j, "nothing is free")
+	p, err := d.wait(ctx, j, d.lacking(j))
 	if err != nil {
 		return Answer{}, err
 	}
