@@ -35,6 +35,7 @@ func (s *script) Average(signaling.TaskID, nodetime.Kind, time.Time) (float64, b
 	return s.use, true
 }
 func (s *script) Peak(signaling.TaskID, nodetime.Kind, time.Time) (float64, bool) { return s.use, true }
+func (s *script) Restart(signaling.TaskID, nodetime.Kind, time.Time)              {}
 func (s *script) Left(context.Context, signaling.TaskID, time.Duration) (time.Duration, bool) {
 	s.say("predictor: left")
 	return s.left, s.left > 0

@@ -38,7 +38,7 @@ func TestB5ShrinkAmounts(t *testing.T) {
 		w := newWorld(t, config, gpu(1000))
 		w.start("a", 1000, 10*time.Hour)
 		w.use["a"] = gpu(300)
-		w.run(12 * time.Minute)
+		w.run(10 * time.Minute)
 		if got := w.gpu("a"); got != c.want {
 			t.Errorf("%s: it has %d, want %d", c.rule, got, c.want)
 		}
@@ -51,7 +51,7 @@ func TestB5ExpandAmountByHowFarUseIsAboveR2(t *testing.T) {
 		w := newWorld(t, quick(), gpu(5000))
 		w.start("a", 1000, 10*time.Hour)
 		w.use["a"] = gpu(c.use)
-		w.run(12 * time.Minute)
+		w.run(10 * time.Minute)
 		if got := w.gpu("a"); got != c.want {
 			t.Errorf("use %d: it has %d, want %d", c.use, got, c.want)
 		}
@@ -152,6 +152,23 @@ func TestB5FloorsAndCeilings(t *testing.T) {
 	held.run(10 * time.Minute)
 	if has, _ := held.node.Holds("m"); has[nodetime.Memory] != 4096-1088 {
 		t.Errorf("memory: it has %d, its peak was 3000", has[nodetime.Memory])
+	}
+}
+
+// A session whose user has paused gives up what it does not use, and has it again within seconds when the user goes on.
+func TestB5SessionHasItsShareAgainWithinSeconds(t *testing.T) {
+	w := newWorld(t, scale.Sessions(), gpu(1000))
+	w.every = time.Second
+	w.start("a", 250, time.Hour, func(t *order.Task) { t.Floor = scale.Floor(signaling.Rendering) })
+	w.use["a"] = gpu(2)
+	w.run(10 * time.Minute)
+	if got := w.gpu("a"); got != 50 {
+		t.Fatalf("paused, it has %d", got)
+	}
+	w.use["a"] = gpu(240)
+	w.run(10 * time.Second)
+	if got := w.gpu("a"); got < 240 {
+		t.Errorf("10 s after its user went on it has %d; %s", got, w.told())
 	}
 }
 

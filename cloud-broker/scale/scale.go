@@ -36,9 +36,18 @@ type Config struct {
 	Manager   manager.Config
 }
 
-// Default are the document's figures where it has some.
+// Default are the document's figures where it has some, for tasks of minutes to days.
 func Default() Config {
 	return Config{monitor.Default, scaler.Default, scheduler.Default, manager.Default}
+}
+
+// Sessions is for tasks whose user may begin to move at any moment: what was taken from them comes back within seconds.
+func Sessions() Config {
+	c := Default()
+	c.Monitor.Window, c.Scaler.Settle, c.Scaler.Every = 5*time.Second, 30*time.Second, time.Second
+	c.Scaler.RestShrink, c.Scaler.RestExpand = time.Minute, time.Second
+	c.Scheduler.Wait, c.Scheduler.GiveUp, c.Scheduler.Retry = 2*time.Second, time.Minute, time.Second
+	return c
 }
 
 // Validate refuses what cannot be, by name.

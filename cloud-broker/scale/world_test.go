@@ -31,6 +31,7 @@ type world struct {
 	mute    error                                 // what the account says behind what it has done
 	deaf    error                                 // what the edge says instead of an answer
 	sets    int
+	every   time.Duration // how often use is measured
 	reports []order.Report
 }
 
@@ -40,7 +41,7 @@ func newWorld(t *testing.T, c scale.Config, total nodetime.Amounts) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, now: begin, node: n, use: map[signaling.TaskID]nodetime.Amounts{}, budgets: map[signaling.TaskID]nodetime.Amounts{}}
+	w := &world{t: t, now: begin, node: n, every: time.Minute, use: map[signaling.TaskID]nodetime.Amounts{}, budgets: map[signaling.TaskID]nodetime.Amounts{}}
 	w.s, err = scale.New(c, scale.Outside{Nodes: w, Budgets: w, Predictor: w, Report: func(r order.Report) { w.reports = append(w.reports, r) }})
 	if err != nil {
 		t.Fatal(err)
@@ -109,12 +110,12 @@ func (w *world) end(id signaling.TaskID) {
 	w.s.End(id, w.now)
 }
 
-// run lets time pass: what is due is done at its time, and use is measured every minute.
+// run lets time pass: what is due is done at its time, and use is measured now and then.
 func (w *world) run(d time.Duration) {
 	w.t.Helper()
 	until := w.now.Add(d)
 	for w.now.Before(until) {
-		next := w.now.Truncate(time.Minute).Add(time.Minute)
+		next := w.now.Truncate(w.every).Add(w.every)
 		if at, ok := w.s.Next(); ok && at.Before(next) && at.After(w.now) {
 			next = at
 		}
@@ -122,7 +123,7 @@ func (w *world) run(d time.Duration) {
 			next = until
 		}
 		w.now = next
-		if w.now.Truncate(time.Minute).Equal(w.now) {
+		if w.now.Truncate(w.every).Equal(w.now) {
 			for id, u := range w.use {
 				rates := monitor.Rates{}
 				for k := range rates {

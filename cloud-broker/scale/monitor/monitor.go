@@ -52,6 +52,13 @@ func (m *Monitor) Begin(task signaling.TaskID, started time.Time) {
 	m.tasks[task] = &averages
 }
 
+// Restart begins the window of a kind anew: what the task used before was bounded by less than it has now.
+func (m *Monitor) Restart(task signaling.TaskID, k nodetime.Kind, at time.Time) {
+	if averages, known := m.tasks[task]; known {
+		averages[k] = nodetime.NewAverage(m.config.Window, at)
+	}
+}
+
 // End forgets a task.
 func (m *Monitor) End(task signaling.TaskID) { delete(m.tasks, task) }
 

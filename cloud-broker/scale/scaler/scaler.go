@@ -44,17 +44,19 @@ type Config struct {
 	// Least and Most are what a task is expanded by, as shares of its request: the least where its use is just above r2,
 	// the most where it uses all that it has.
 	Least, Most float64
-	// Settle is how long a task runs before it is scaled, Rest how long an amount stays as it is after an order has ended.
-	Settle, Rest time.Duration
-	Every        time.Duration // how often use is looked at
-	Kinds        map[nodetime.Kind]Kind
+	Settle      time.Duration // how long a task runs before it is scaled
+	// RestShrink is how long an amount stays as it is after an order has ended before it is shrunk, RestExpand before it is
+	// expanded.
+	RestShrink, RestExpand time.Duration
+	Every                  time.Duration // how often use is looked at
+	Kinds                  map[nodetime.Kind]Kind
 }
 
 // Default are the document's figures. GPU memory and the number of encoders are not scaled, since a session has its volume
 // and its stream or has not.
 var Default = Config{
 	Shrink: 0.5, Expand: 0.9, Amount: Leftover, Share: 0.2, Least: 0.1, Most: 0.3,
-	Settle: time.Minute, Rest: 10 * time.Minute, Every: 15 * time.Second,
+	Settle: time.Minute, RestShrink: 10 * time.Minute, RestExpand: time.Minute, Every: 15 * time.Second,
 	Kinds: map[nodetime.Kind]Kind{
 		nodetime.GPUTime:        {Step: 10},
 		nodetime.CPU:            {Step: 100},
@@ -79,8 +81,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("share of the request to shrink by is %g: more than 0, less than 1", c.Share)
 	case !(c.Least > 0 && c.Least <= c.Most && c.Most <= 1):
 		return fmt.Errorf("expand amount from %g to %g of the request: more than 0, at most 1, the least first", c.Least, c.Most)
-	case c.Settle < 0 || c.Rest < 0 || c.Every <= 0:
-		return fmt.Errorf("settle %v, rest %v, every %v: not negative, and every more than 0", c.Settle, c.Rest, c.Every)
+	case c.Settle < 0 || c.RestShrink < 0 || c.RestExpand < 0 || c.Every <= 0:
+		return fmt.Errorf("settle %v, rest %v and %v, every %v: not negative, and every more than 0", c.Settle, c.RestShrink, c.RestExpand, c.Every)
 	}
 	for k, rule := range c.Kinds {
 		if k < 0 || k >= nodetime.Kinds || rule.Step < 1 {
@@ -94,6 +96,7 @@ func (c *Config) Validate() error {
 type Monitor interface {
 	Average(task signaling.TaskID, k nodetime.Kind, now time.Time) (float64, bool)
 	Peak(task signaling.TaskID, k nodetime.Kind, now time.Time) (float64, bool)
+	Restart(task signaling.TaskID, k nodetime.Kind, at time.Time)
 }
 
 // Scheduler is the resource scheduler.
@@ -116,7 +119,7 @@ type Scaler struct {
 type task struct {
 	order.Task
 	open  [nodetime.Kinds]int64     // the order that has not ended; 0: none
-	until [nodetime.Kinds]time.Time // the amount rests until then
+	ended [nodetime.Kinds]time.Time // when the last one has; zero: there was none
 }
 
 // New is a scaler without tasks. told hears every report, behind the scaler itself. Use connects it to the scheduler.
@@ -174,11 +177,15 @@ func (s *Scaler) Step(ctx context.Context, now time.Time) {
 
 // look creates an order for one amount of a task, where its use says so.
 func (s *Scaler) look(ctx context.Context, t *task, k nodetime.Kind, now time.Time) {
-	if t.open[k] != 0 || now.Before(t.until[k]) || now.Sub(t.Started) < s.config.Settle {
+	if t.open[k] != 0 || now.Sub(t.Started) < s.config.Settle {
 		return
 	}
 	direction, amount := s.work(t, k, now)
-	if amount <= 0 {
+	rest := s.config.RestShrink
+	if direction == order.Expand {
+		rest = s.config.RestExpand
+	}
+	if amount <= 0 || now.Before(t.ended[k].Add(rest)) {
 		return
 	}
 	s.last++
@@ -258,10 +265,13 @@ func (s *Scaler) Again(o order.Order, now time.Time) int64 {
 func (s *Scaler) Report(r order.Report) {
 	if t := s.tasks[r.Order.Task]; t != nil && t.open[r.Order.Kind] == r.Order.ID {
 		t.open[r.Order.Kind] = 0
-		t.until[r.Order.Kind] = r.At.Add(s.config.Rest)
+		t.ended[r.Order.Kind] = r.At
 		t.Predicted = cmp.Or(r.Order.Predicted, t.Predicted)
 		if r.Outcome == order.Done {
 			t.Has[r.Order.Kind] = r.Order.To()
+			if r.Order.Direction == order.Expand {
+				s.monitor.Restart(t.ID, r.Order.Kind, r.At)
+			}
 		}
 	}
 	s.told(r)
