@@ -2,13 +2,12 @@ package defrag_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
-
-	"maps"
 
 	"github.com/tomocast/tomocast/cloud-broker/defrag"
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
