@@ -19,7 +19,7 @@
 //	least, most what is left, as Kubernetes scores LeastAllocated and MostAllocated
 //	time        left-over time (t - t1)/T
 //	window      -t
-//	risk        probability of not finishing, times the share of the node's time that would be lost
+//	risk        probability of not finishing, with a heavy tail that no forecast takes away
 //	align       how much longer the node is in use because of the task
 //	match       by what factor the task's end and that of what runs on the node are apart
 //	wake        1 where nothing runs on the node

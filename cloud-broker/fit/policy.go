@@ -114,7 +114,8 @@ var policies = []Policy{
 		Score: []Weight{{Term: Fragment, Weight: fragmentMs}, {Term: Distance, Weight: 1}}},
 	{Name: "risk", Summary: "the node is unlikely to go away first, then little time is left over; the default where nodes have windows",
 		Time:  TimeRule{Quantile: 0.5, Growth: 1.2, Cap: 0.6},
-		Score: []Weight{{Term: Risk, Weight: 1}, {Term: LeftOver, Weight: 0.03}, {Term: Fragment, Weight: fragmentMs * farther}, {Term: Distance, Weight: farther}},
+		Score: []Weight{{Term: Risk, Weight: 1}, {Term: Fragment, Weight: fragmentMs * farther}, {Term: Distance, Weight: farther}},
+		Ties:  []Weight{{Term: LeftOver, Weight: 1}}, // as a part of the score it cost work at any weight: predictions err
 		Lag:   4},
 	{Name: "packed", Summary: "best fit, and ends that come together while predictions are good",
 		Score: []Weight{{Term: Best, Weight: 1}, {Term: Align, Weight: 1, While: trusted}, {Term: Match, Weight: 0.2, While: trusted}}},

@@ -66,11 +66,11 @@ var terms = map[Term]*term{
 		}
 		return fmt.Sprintf("the node stays for %.0f s", v.Span.Free)
 	}},
-	Risk: {risk, func(v *view, _ float64) string {
+	Risk: {risk, func(v *view, x float64) string {
 		if !v.Span.Bounded() {
 			return "the node stays"
 		}
-		return fmt.Sprintf("the task runs longer than the node stays, %.0f s, with a probability of %.2f", v.Span.Free, exceeds(v))
+		return fmt.Sprintf("the task runs longer than the node stays, %.0f s, with a probability of %.2f", v.Span.Free, x)
 	}},
 	Align: {func(v *view) float64 { return max(v.t1-v.Ends, 0) / hour }, func(v *view, x float64) string {
 		return fmt.Sprintf("the node is in use %.2f h longer for it", x)
@@ -136,26 +136,30 @@ func allocated(v *view) float64 {
 	return total / kinds
 }
 
-// leftOver is (t - t1)/T, what is to be small (B4.2); 0 on a node that stays.
+// leftOver is (t - t1)/T, what is to be small (B4.2); 0 on a node that stays, and where t1 is not known.
 func leftOver(v *view) float64 {
-	if !v.Span.Bounded() || v.Span.Total <= 0 {
+	if !v.Span.Bounded() || v.Span.Total <= 0 || v.task.Run == nil {
 		return 0
 	}
 	return (v.Span.Free - v.t1) / v.Span.Total
 }
 
-// exceeds is the probability that the node goes away before the task has ended.
-func exceeds(v *view) float64 {
-	switch {
-	case !v.Span.Bounded():
-		return 0
-	case v.task.Run == nil:
-		return 0.5
-	}
-	return v.task.Run.Exceeds(v.Span.Free)
-}
+// unseen is the share of tasks that are taken to follow no forecast but a heavy tail: of these half run longer than expected,
+// a third longer than twice, a quarter longer than three times as long. So a node that stays longer is a little better however
+// sure a forecast is.
+const unseen = 0.05
 
-// risk is the probability of not finishing.
+// unknown is what a task is expected to run for that nobody can predict, seconds.
+const unknown = hour
+
+// risk is the probability that the node goes away before the task has ended.
 func risk(v *view) float64 {
-	return exceeds(v)
+	if !v.Span.Bounded() {
+		return 0
+	}
+	t := max(v.Span.Free, 0)
+	if v.task.Run == nil {
+		return unknown / (unknown + t)
+	}
+	return (1-unseen)*v.task.Run.Exceeds(t) + unseen*v.t1/(v.t1+t+1)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +25,7 @@ type options struct {
 	generate                                    string
 	tasks, seeds                                int
 	load, sigma                                 float64
-	median                                      time.Duration
+	median, longest                             time.Duration
 	saturate, json                              bool
 }
 
@@ -42,6 +43,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	nodes := f.String("nodes", "", "`file` with nodes: CSV with sn, cpu_milli, memory_mib, gpu and model")
 	generate := f.String("generate", "", "in place of a file: `NxG` is N nodes of G GPUs each, of which CPU and memory are never short")
 	tasks := f.Int("tasks", 0, "only the first so many tasks; 0: all")
+	longest := f.Duration("longest", 0, "only tasks that ran no longer than this; 0: all")
 	load := f.Float64("load", 0, "let tasks come at random, in their order, so that they ask for this share of the GPUs; 0: when the trace says. With --saturate: until they ask for it")
 	saturate := f.Bool("saturate", false, "tasks never leave, and come in any order until they ask for --load times the GPUs, 1.3 without it")
 	f.Group("When nodes are there")
@@ -56,12 +58,12 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	svg := f.String("svg", "", "`folder` to write plots to")
 	asJSON := f.Bool("json", false, "print all results as JSON")
 	f.Example("cloud-broker simulate --trace pods.csv --nodes nodes.csv --saturate --policy fragments,fgd,best-fit", "how many GPUs stay unallocated when nothing fits any more")
-	f.Example("cloud-broker simulate --trace philly.csv --generate 100x1 --come-and-go 4h --load 0.7 --policy risk,patent", "what is lost on nodes that come and go")
+	f.Example("cloud-broker simulate --trace philly.csv --generate 100x1 --come-and-go 4h --longest 4h --load 0.7 --policy risk,patent", "what is lost on nodes that come and go")
 	f.Example("cloud-broker simulate --trace history.jsonl --nodes nodes.csv --policy fragments,packed --svg plots", "how a pool would do with another policy, from the broker's own history")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *saturate, *asJSON}
+	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *longest, *saturate, *asJSON}
 	if err := o.check(); err != nil {
 		return fmt.Errorf("%w: %w; cloud-broker simulate --help lists what there is", service.ErrUsage, err)
 	}
@@ -82,6 +84,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--seeds %d is not from 1 to 1000", o.seeds)
 	case o.tasks < 0:
 		return fmt.Errorf("--tasks %d is below 0", o.tasks)
+	case o.longest < 0:
+		return fmt.Errorf("--longest %v is below 0", o.longest)
 	case !(o.load >= 0 && o.load <= 100):
 		return fmt.Errorf("--load %v is not from 0 to 100", o.load)
 	case o.median != 0 && o.median < time.Minute:
@@ -138,11 +142,11 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.tasks > 0 {
-		tasks = tasks[:min(o.tasks, len(tasks))]
-	}
 	nodes, err := o.pool()
 	if err != nil {
+		return err
+	}
+	if tasks, err = o.choose(tasks, nodes, skipped); err != nil {
 		return err
 	}
 	r := report{Trace: filepath.Base(o.trace), Tasks: len(tasks), Skipped: skipped.String(), Nodes: len(nodes)}
@@ -181,6 +185,40 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return e.Encode(r)
 	}
 	return r.print(out)
+}
+
+// choose leaves out tasks that were not asked for, and those that no node could ever run, which it counts.
+func (o *options) choose(tasks []trace.Task, nodes []Node, skipped trace.Skipped) ([]trace.Task, error) {
+	var kinds []*fit.Node // empty nodes, one of each kind
+	seen := map[trace.Node]bool{}
+	for _, n := range nodes {
+		node, err := fit.NewNode(n.Name, fit.Amounts{CPUMilli: n.CPUMilli, MemoryMiB: n.MemoryMiB}, n.GPUs, n.Model)
+		if err != nil {
+			return nil, err
+		}
+		if n.Name = ""; !seen[n.Node] {
+			seen[n.Node] = true
+			kinds = append(kinds, node)
+		}
+	}
+	var out []trace.Task
+	for i := range tasks {
+		t, want := &tasks[i], Want(&tasks[i])
+		switch {
+		case o.longest > 0 && t.Duration > o.longest.Seconds():
+			skipped["that ran longer than --longest"]++
+		case want.Check() != nil:
+			skipped["with impossible amounts"]++
+		case !slices.ContainsFunc(kinds, func(n *fit.Node) bool { return n.Filter(&want) == fit.Fits }):
+			skipped["that fit on no node"]++
+		case o.tasks == 0 || len(out) < o.tasks:
+			out = append(out, *t)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no task of %s can be simulated on these nodes: %v", o.trace, skipped)
+	}
+	return out, nil
 }
 
 // scenario is what a seed makes of nodes and tasks.
