@@ -43,7 +43,11 @@ func (d *Decision) Why() string {
 	var why []string
 	for r, n := range d.Rejected {
 		if n > 0 && Reason(r) != Fits {
-			why = append(why, fmt.Sprintf("%d %s", n, Reason(r)))
+			nodes := "nodes"
+			if n == 1 {
+				nodes = "node"
+			}
+			why = append(why, fmt.Sprintf("%d %s: %s", n, nodes, Reason(r)))
 		}
 	}
 	if len(why) == 0 {
@@ -61,8 +65,8 @@ type Scorer struct {
 	Error float64
 
 	random *rand.Rand
-	score  []Weight // that count now
-	ties   []Weight
+	score  []counted // that count now
+	ties   []counted
 	deep   bool // rollouts are needed
 	fgd    bool // gradients are needed, and the GPU is chosen by score
 }
@@ -79,12 +83,18 @@ func NewScorer(p Policy, f *Fragments, seed uint64) (*Scorer, error) {
 	return s, nil
 }
 
+// counted is a weight with its term.
+type counted struct {
+	Weight
+	*term
+}
+
 // prepare finds which terms count now.
 func (s *Scorer) prepare() {
-	counts := func(to, all []Weight) []Weight {
+	counts := func(to []counted, all []Weight) []counted {
 		for _, w := range all {
 			if w.While == 0 || s.Error <= w.While {
-				to = append(to, w)
+				to = append(to, counted{w, terms[w.Term]})
 				s.deep = s.deep || w.Term == Fragment
 				s.fgd = s.fgd || w.Term == FGD || w.Term == Gradient || w.Term == Fragment
 			}

@@ -133,11 +133,11 @@ const (
 )
 
 var reasons = [...]string{
-	"fits", "lacks a label that the task asks for", "has none of the GPU models that the task asks for", "lacks a volume of the task",
-	"has too little CPU free", "has too little memory free", "has too little free of enough GPUs", "goes away before the task is expected to end",
+	"it fits", "a label that the task asks for is missing", "no GPU model that the task asks for", "a volume of the task is missing",
+	"too little CPU free", "too little memory free", "too few GPUs with enough free", "it goes away before the task is expected to end",
 }
 
-// String says it in words, with the node as the subject.
+// String says it in words, of one node.
 func (r Reason) String() string { return reasons[min(int(r), len(reasons)-1)] }
 
 // Filter says whether the task can run on the node as it is: affinity, device resources, volumes, and amounts (B4.1).

@@ -14,18 +14,17 @@ type view struct {
 	chance  float64 // drawn for it
 }
 
-func (v *view) sum(all []Weight) (cost float64) {
-	for _, w := range all {
-		cost += w.Weight * terms[w.Term].value(v)
+func (v *view) sum(all []counted) (cost float64) {
+	for i := range all {
+		cost += all[i].Weight.Weight * all[i].value(v)
 	}
 	return cost
 }
 
-func (v *view) parts(all []Weight, tie bool) (out []Part) {
+func (v *view) parts(all []counted, tie bool) (out []Part) {
 	for _, w := range all {
-		term := terms[w.Term]
-		x := term.value(v)
-		out = append(out, Part{Term: w.Term, Value: x, Weight: w.Weight, Reason: term.say(v, x), Tie: tie})
+		x := w.value(v)
+		out = append(out, Part{Term: w.Term, Value: x, Weight: w.Weight.Weight, Reason: w.say(v, x), Tie: tie})
 	}
 	return out
 }

@@ -85,7 +85,7 @@ func (p *Pool) Move(j *Job, to int, pause float64) error {
 	}
 	target := w.nodes[to].Node
 	if why := target.Filter(&j.Want); why != fit.Fits {
-		return fmt.Errorf("move task %.40q to node %.40q: it %s", j.Task.Name, target.Name, why)
+		return fmt.Errorf("move task %.40q to node %.40q: %s", j.Task.Name, target.Name, why)
 	}
 	gpus := target.Tightest(&j.Want)
 	done := j.Ran(w.now)
