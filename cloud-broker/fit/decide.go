@@ -60,8 +60,8 @@ func (d *Decision) Why() string {
 type Scorer struct {
 	Policy    Policy
 	Fragments *Fragments
-	// Error is the measured error of predictions of run times: |ln(predicted/real)| of nine of ten is not above it. Infinite
-	// where it is not known.
+	// Error is the measured error of predictions of run times: |ln(predicted/real)| of tasks that make up nine tenths of the
+	// run time is not above it. Infinite where it is not known.
 	Error float64
 
 	random *rand.Rand

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -23,13 +24,16 @@ const (
 type oracle struct {
 	know      Knowledge
 	predictor *predict.Predictor
-	errors    []float64 // |ln(predicted/real)| of the last ended tasks
-	tenth     float64   // that a tenth of errors is above
-	stale     bool      // it has to be worked out again
+	errors    []miss  // of the last ended tasks
+	tenth     float64 // that errors are above which make up a tenth of the run time
+	stale     bool    // it has to be worked out again
 }
 
+// miss is |ln(predicted/real)| of a task that ended, and its run time.
+type miss struct{ error, run float64 }
+
 // recent is how many ended tasks the measured error is of.
-const recent = 200
+const recent = 1000
 
 func newOracle(k Knowledge) *oracle { return &oracle{know: k, predictor: predict.New()} }
 
@@ -53,7 +57,8 @@ func (o *oracle) learn(t *trace.Task, made predict.Prediction) {
 	}
 	if o.predictor.Learn(made, predict.Of(t), t.Duration) && made.Known {
 		o.stale = true
-		if o.errors = append(o.errors, math.Abs(math.Log(made.Value()/t.Duration))); len(o.errors) > recent {
+		o.errors = append(o.errors, miss{math.Abs(math.Log(made.Value() / t.Duration)), t.Duration})
+		if len(o.errors) > recent {
 			o.errors = slices.Clone(o.errors[recent/4:])
 		}
 	}
@@ -68,7 +73,22 @@ func (o *oracle) err() float64 {
 		return math.Inf(1)
 	}
 	if o.stale {
-		o.tenth, o.stale = quantile(slices.Sorted(slices.Values(o.errors)), 0.9), false
+		o.tenth, o.stale = tenth(o.errors), false
 	}
 	return o.tenth
+}
+
+// tenth is what errors are above that make up a tenth of the run time: long tasks that are predicted badly keep nodes in use.
+func tenth(all []miss) float64 {
+	all = slices.SortedFunc(slices.Values(all), func(a, b miss) int { return cmp.Compare(a.error, b.error) })
+	total, sum := 0.0, 0.0
+	for _, m := range all {
+		total += m.run
+	}
+	for _, m := range all {
+		if sum += m.run; sum >= 0.9*total {
+			return m.error
+		}
+	}
+	return math.Inf(1)
 }

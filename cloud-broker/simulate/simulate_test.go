@@ -140,26 +140,29 @@ func (h *hook) Tick(p *simulate.Pool) error {
 	h.ticks++
 	nodes, _ := p.Nodes()
 	for i := range nodes {
-		for _, j := range p.Running(i) {
-			had := nodes[i].Node.FreeGPU()
-			if err := p.Resize(j, j.Want.Amounts, 500); err != nil {
-				return err
-			}
-			if nodes[i].Node.FreeGPU() != had+500 && j.Want.GPUMilli != 500 {
-				h.t.Errorf("after shrinking %d are free, before %d", nodes[i].Node.FreeGPU(), had)
-			}
-			ran := j.Ran(p.Now())
-			if p.Move(j, 1-i, 5) == nil && (j.Node != 1-i || j.Ran(p.Now()) != ran) {
-				h.t.Errorf("moved from %d to %d, run time %v to %v", i, j.Node, ran, j.Ran(p.Now()))
-			}
-			if p.Move(j, 7, 0) == nil || p.Resize(j, fit.Amounts{CPUMilli: 1 << 50}, 500) == nil {
-				h.t.Error("what cannot be was done")
-			}
-			if p.Remaining(j) < 0 {
-				h.t.Error("a negative time remains")
-			}
-			return nil
+		running := p.Running(i)
+		if len(running) == 0 {
+			continue
 		}
+		j, had := running[0], nodes[i].Node.FreeGPU()
+		shrinks := j.Want.GPUMilli != 500
+		if err := p.Resize(j, j.Want.Amounts, 500); err != nil {
+			return err
+		}
+		if shrinks && nodes[i].Node.FreeGPU() != had+500 {
+			h.t.Errorf("after shrinking %d are free, before %d", nodes[i].Node.FreeGPU(), had)
+		}
+		ran := j.Ran(p.Now())
+		if err := p.Move(j, 1-i, 5); err != nil || j.Node != 1-i || j.Ran(p.Now()) != ran {
+			h.t.Errorf("moved from %d to %d, run time %v to %v: %v", i, j.Node, ran, j.Ran(p.Now()), err)
+		}
+		if p.Move(j, 7, 0) == nil || p.Resize(j, fit.Amounts{CPUMilli: 1 << 50}, 500) == nil {
+			h.t.Error("what cannot be was done")
+		}
+		if p.Remaining(j) < 0 {
+			h.t.Error("a negative time remains")
+		}
+		break
 	}
 	return nil
 }

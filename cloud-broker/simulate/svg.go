@@ -13,7 +13,7 @@ import (
 var palette = [...]string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f"}
 
 // style suits light and dark backgrounds.
-const style = `<style>text{font:12px system-ui,sans-serif;fill:#57606a}.t{font-size:14px;font-weight:600;fill:#24292f}.g{stroke:#8c959f;stroke-opacity:.35}` +
+const style = `<style>text{font:12px system-ui,sans-serif;fill:#57606a}.t{font-size:14px;font-weight:600;fill:#24292f}.g{stroke:#8c959f;stroke-opacity:.35}.w{stroke:#57606a;stroke-width:1.5}` +
 	`@media(prefers-color-scheme:dark){text{fill:#9aa4af}.t{fill:#e6edf3}}</style>`
 
 // drawing is an SVG picture that is being written.
@@ -30,8 +30,8 @@ func (d *drawing) text(x, y float64, anchor, class, s string) {
 	fmt.Fprintf(&d.b, `<text x="%.1f" y="%.1f" text-anchor="%s" class="%s">%s</text>`+"\n", x, y, anchor, class, html.EscapeString(s))
 }
 
-func (d *drawing) line(x1, y1, x2, y2 float64, class, colour string) {
-	fmt.Fprintf(&d.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s" stroke="%s"/>`+"\n", x1, y1, x2, y2, class, colour)
+func (d *drawing) line(x1, y1, x2, y2 float64, class string) {
+	fmt.Fprintf(&d.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s"/>`+"\n", x1, y1, x2, y2, class)
 }
 
 func (d *drawing) writeTo(w io.Writer) error {
@@ -56,7 +56,7 @@ var columns = []column{
 	{"GPU time lost", "h", func(r Result) float64 { return r.LostGPUh }, true},
 	{"Moves", "", func(r Result) float64 { return float64(r.Moves) }, true},
 	{"Node hours", "h", func(r Result) float64 { return r.NodeHours }, true},
-	{"A decision", "us", func(r Result) float64 { return r.DecisionUs }, true},
+	{"A decision", "µs", func(r Result) float64 { return r.DecisionUs }, true},
 }
 
 // drawBars compares policies: a panel for each quantity that is not 0 for all, a bar for each policy, and a whisker of one
@@ -96,7 +96,7 @@ func drawBars(w io.Writer, title string, runs [][]Result) error {
 			d.text(x+label-8, at+13, "end", "", r[0].Policy)
 			fmt.Fprintf(&d.b, `<rect x="%.1f" y="%.1f" width="%.1f" height="15" rx="2" fill="%s"/>`+"\n", x+label, at+1, max(m*scale, 0.5), palette[j%len(palette)])
 			if s > 0 {
-				d.line(x+label+max(m-s, 0)*scale, at+8.5, x+label+(m+s)*scale, at+8.5, "g", "")
+				d.line(x+label+max(m-s, 0)*scale, at+8.5, x+label+(m+s)*scale, at+8.5, "w")
 			}
 			d.text(x+label+(m+s)*scale+6, at+13, "start", "", short(m))
 		}
@@ -104,7 +104,8 @@ func drawBars(w io.Writer, title string, runs [][]Result) error {
 	return d.writeTo(w)
 }
 
-// drawCurves shows one run of each policy: GPUs in use over time, or, where tasks never leave, free GPUs by what was asked for.
+// drawCurves shows one run of each policy: GPUs in use over time, or, where tasks never leave, free GPUs by what was asked for,
+// from when most are taken.
 func drawCurves(w io.Writer, title string, runs [][]Result, saturated bool) error {
 	const width, height, left, bottom, top = 920, 420, 60, 50, 40
 	x := func(p Point) float64 { return p.At / hour }
@@ -115,32 +116,44 @@ func drawCurves(w io.Writer, title string, runs [][]Result, saturated bool) erro
 		y = func(p Point) float64 { return 100 * (p.Have - p.Used) / max(p.Have, 1) }
 		xTitle, yTitle = "GPUs asked for, % of all", "GPUs unallocated, %"
 	}
-	mostX, mostY := 0.0, 0.0
+	leastX, mostX, mostY := 0.0, 0.0, 0.0
 	for _, r := range runs {
 		for _, p := range r[0].Curve {
-			mostX, mostY = max(mostX, x(p)), max(mostY, y(p))
+			mostX = max(mostX, x(p))
 		}
 	}
-	stepX, stepY := nice(mostX), nice(mostY)
-	mostX, mostY = max(mostX, 1e-9), math.Ceil(max(mostY, 1e-9)/stepY)*stepY
+	if saturated && mostX > 100 {
+		leastX = 80
+	}
+	for _, r := range runs {
+		for _, p := range r[0].Curve {
+			if x(p) >= leastX {
+				mostY = max(mostY, y(p))
+			}
+		}
+	}
+	stepX, stepY := nice(mostX-leastX), nice(mostY)
+	mostX, mostY = max(mostX, leastX+1e-9), math.Ceil(max(mostY, 1e-9)/stepY)*stepY
 	d := newDrawing(width, height, title)
 	d.text(16, 22, "start", "t", title)
-	px := func(v float64) float64 { return left + v/mostX*(width-left-150) }
+	px := func(v float64) float64 { return left + (v-leastX)/(mostX-leastX)*(width-left-150) }
 	py := func(v float64) float64 { return height - bottom - v/mostY*(height-bottom-top) }
 	for v := 0.0; v <= mostY*1.0001; v += stepY {
-		d.line(px(0), py(v), px(mostX), py(v), "g", "")
+		d.line(px(leastX), py(v), px(mostX), py(v), "g")
 		d.text(left-8, py(v)+4, "end", "", short(v))
 	}
-	for v := 0.0; v <= mostX*1.0001; v += stepX {
+	for v := leastX; v <= mostX*1.0001; v += stepX {
 		d.text(px(v), height-bottom+18, "middle", "", short(v))
 	}
-	d.text(px(mostX/2), height-12, "middle", "", xTitle)
+	d.text(px((leastX+mostX)/2), height-12, "middle", "", xTitle)
 	fmt.Fprintf(&d.b, `<text transform="translate(16 %.1f) rotate(-90)" text-anchor="middle">%s</text>`+"\n", py(mostY/2), yTitle)
 	for i, r := range runs {
 		colour := palette[i%len(palette)]
 		fmt.Fprintf(&d.b, `<polyline fill="none" stroke="%s" stroke-width="1.6" stroke-linejoin="round" points="`, colour)
 		for _, p := range r[0].Curve {
-			fmt.Fprintf(&d.b, "%.1f,%.1f ", px(x(p)), py(y(p)))
+			if x(p) >= leastX {
+				fmt.Fprintf(&d.b, "%.1f,%.1f ", px(x(p)), py(y(p)))
+			}
 		}
 		d.b.WriteString("\"/>\n")
 		at := float64(top + 18*i)
