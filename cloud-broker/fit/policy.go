@@ -111,7 +111,8 @@ const (
 
 var policies = []Policy{
 	{Name: "fragments", Summary: "what stays free can be used by typical tasks; the default where nodes stay",
-		Score: []Weight{{Term: Fragment, Weight: fragmentMs}, {Term: Distance, Weight: 1}}},
+		// Best keeps whole nodes for the rare tasks that need one, which rollouts of typical tasks hardly see.
+		Score: []Weight{{Term: Fragment, Weight: fragmentMs}, {Term: Best, Weight: 1}, {Term: Distance, Weight: 1}}},
 	{Name: "risk", Summary: "the node is unlikely to go away first, then little time is left over; the default where nodes have windows",
 		Time:  TimeRule{Quantile: 0.5, Growth: 1.2, Cap: 0.6},
 		Score: []Weight{{Term: Risk, Weight: 1}, {Term: Fragment, Weight: fragmentMs * farther}, {Term: Distance, Weight: farther}},

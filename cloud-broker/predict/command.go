@@ -103,7 +103,7 @@ func span(s float64) string {
 	if s < 10 {
 		return fmt.Sprintf("%.2gs", s)
 	}
-	return strings.TrimSuffix(time.Duration(s*1e9).Round(time.Second).String(), "m0s")
+	return time.Duration(s * 1e9).Round(time.Second).String()
 }
 
 // clean is a name from a file without what a terminal would obey.

@@ -88,6 +88,7 @@ func saturated(ctx context.Context, dir string, log io.Writer) (rows []bench.Row
 		return nil, err
 	}
 	unallocated := func(r Result) float64 { return r.Unallocated }
+	early := func(r Result) float64 { return refused(r, 0.9) }
 	for _, list := range lists {
 		tasks, _, err := trace.ReadTasks(filepath.Join(dir, "openb", "openb_pod_list_"+list+".csv"))
 		if err != nil {
@@ -99,13 +100,14 @@ func saturated(ctx context.Context, dir string, log io.Writer) (rows []bench.Row
 		for _, name := range []string{"fragments", "fgd", "random", "first-fit", "best-fit", "least-allocated", "most-allocated"} {
 			runs, err := repeat(name, func(p fit.Policy, seed uint64) (Result, error) {
 				n, t := Saturate(Nodes(nodes), tasks, 1.3, seed)
-				return Run(ctx, Config{Nodes: n, Tasks: t, Policy: p, Knowledge: Nothing, Fragments: fragments, Seed: seed})
+				return Run(ctx, Config{Nodes: n, Tasks: t, Policy: p, Knowledge: Nothing, Fragments: fragments, Seed: seed, Curve: true})
 			})
 			if err != nil {
 				return nil, err
 			}
 			v := of(runs, unallocated)
-			fmt.Fprintf(log, "openb %s, %s: %.1f GPUs unallocated (+-%.1f)\n", list, name, mean(v), spread(v))
+			fmt.Fprintf(log, "openb %s, %s: %.1f GPUs unallocated (+-%.1f); %.0f of those asked for were not to be had when it was 90 %%\n", list, name,
+				mean(v), spread(v), mean(of(runs, early)))
 			switch name {
 			case "fragments":
 				ours = runs
@@ -117,13 +119,25 @@ func saturated(ctx context.Context, dir string, log io.Writer) (rows []bench.Row
 			}
 		}
 		if list == lists[0] {
-			rows = append(rows, bench.Row{Name: "GPUs left unallocated, openb " + list + " at 130 %, fragments", Value: mean(of(ours, unallocated)), Unit: "GPUs"})
+			rows = append(rows, bench.Row{Name: "GPUs left unallocated, openb " + list + " at 130 %, fragments", Value: mean(of(ours, unallocated)), Unit: "GPUs"},
+				bench.Row{Name: "GPUs not placed when 90 % are asked for, openb " + list + ", fragments", Value: mean(of(ours, early)), Unit: "GPUs"},
+				bench.Row{Name: "GPUs not placed when 90 % are asked for, openb " + list + ", fgd", Value: mean(of(fgd, early)), Unit: "GPUs"})
 			rows = append(rows, against("GPUs left unallocated, openb "+list+" at 130 %", ours, [][]Result{fgd}, unallocated, 0.97)...)
 			continue
 		}
 		rows = append(rows, against("GPUs left unallocated, openb "+list+" at 130 %", ours, baselines, unallocated, 1)...)
 	}
 	return rows, nil
+}
+
+// refused is how many GPUs were asked for and not placed when those asked for had become a share of all.
+func refused(r Result, share float64) float64 {
+	for _, p := range r.Curve {
+		if p.Asked >= share*p.Have {
+			return p.Asked - p.Used
+		}
+	}
+	return 0
 }
 
 // repeat plays a policy with several seeds.
