@@ -14,7 +14,8 @@
 // equal by a second sum, and then in the order in which the nodes were given.
 //
 //	fragment    GPUs that typical tasks could not use on the node, after the task less before it
-//	fgd         the same by fragmentation gradient descent (Weng et al., USENIX ATC 2023), in its integer score
+//	gradient    the same by the fragments of this moment alone
+//	fgd         that as fragmentation gradient descent has it (Weng et al., USENIX ATC 2023), an integer score
 //	best        what is left of the node's CPU and GPUs, as shares
 //	least, most what is left, as Kubernetes scores LeastAllocated and MostAllocated
 //	time        left-over time (t - t1)/T

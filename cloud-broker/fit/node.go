@@ -73,7 +73,7 @@ type Task struct {
 	Misses int      // how often a node went away before it had ended
 }
 
-// Forecast is what is known of a quantity before it is: *predict.Prediction, or Known.
+// Forecast is what is known of a quantity before it is: *predict.Prediction, or Exactly.
 type Forecast interface {
 	Value() float64             // half of the tasks are expected below it
 	Quantile(q float64) float64 // a share q of the tasks stays below it

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -92,8 +91,8 @@ func Command(_ context.Context, args []string, out io.Writer) error {
 		if e.Censored {
 			took = "had not ended after"
 		}
-		fmt.Fprintf(out, "\ntask %s: %s expected, eight of ten within %s to %s; it %s %s\n  from %s\n  after half of that time: %s expected\n",
-			clean(e.Task), span(e.Value), span(e.Low), span(e.High), took, span(e.Took), e.Basis, span(e.Halfway))
+		fmt.Fprintf(out, "\ntask %.60q: %s expected, eight of ten within %s to %s; it %s %s\n  from %s\n  after half of that time: %s expected\n",
+			e.Task, span(e.Value), span(e.Low), span(e.High), took, span(e.Took), e.Basis, span(e.Halfway))
 	}
 	return nil
 }
@@ -105,6 +104,3 @@ func span(s float64) string {
 	}
 	return time.Duration(s * 1e9).Round(time.Second).String()
 }
-
-// clean is a name from a file without what a terminal would obey.
-func clean(s string) string { return strings.Trim(fmt.Sprintf("%.60q", s), `"`) }

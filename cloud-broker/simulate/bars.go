@@ -134,7 +134,7 @@ func saturated(ctx context.Context, dir string, log io.Writer) (rows []bench.Row
 func refused(r Result, share float64) float64 {
 	for _, p := range r.Curve {
 		if p.Asked >= share*p.Have {
-			return p.Asked - p.Used
+			return math.Round(1000*(p.Asked-p.Used)) / 1000
 		}
 	}
 	return 0

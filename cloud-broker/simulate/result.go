@@ -1,8 +1,9 @@
 package simulate
 
 import (
-	"slices"
 	"time"
+
+	"github.com/tomocast/tomocast/internal/bench"
 )
 
 // Result is what came of a simulation. Times are seconds.
@@ -94,19 +95,6 @@ func (t *tally) end(j *Job) {
 	t.queued += j.waited
 }
 
-// quantile is the q-quantile of ascending values (Hyndman and Fan 1996, type 7); 0 of none.
-func quantile(v []float64, q float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	at := q * float64(len(v)-1)
-	i := int(at)
-	if i+1 >= len(v) {
-		return v[len(v)-1]
-	}
-	return v[i] + (at-float64(i))*(v[i+1]-v[i])
-}
-
 // result sums a world up.
 func (w *world) result() Result {
 	c, t := w.config, &w.tally
@@ -137,8 +125,9 @@ func (w *world) result() Result {
 	for _, v := range waits {
 		r.MeanWait += v / float64(len(waits))
 	}
-	slices.Sort(waits)
-	r.P95Wait = quantile(waits, 0.95)
+	if len(waits) > 0 {
+		r.P95Wait = bench.Quantile(waits, 0.95)
+	}
 	if t.decisions > 0 {
 		r.DecisionUs = float64(t.deciding.Microseconds()) / float64(t.decisions)
 	}

@@ -292,3 +292,21 @@ func TestCommandRefusesByName(t *testing.T) {
 		}
 	}
 }
+
+func FuzzWindows(f *testing.F) {
+	f.Add("sn,from,to\nnode-0,0,4\n")
+	f.Add("to,sn,from\n1,node-1,0\n2,node-1,1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		nodes, err := simulate.ReadWindows(file(t, "w.csv", text), simulate.Uniform(2, trace.Node{GPUs: 1}))
+		if err != nil {
+			return
+		}
+		for _, n := range nodes {
+			for i, w := range n.Windows {
+				if !(w.From < w.To) || i > 0 && w.From < n.Windows[i-1].To {
+					t.Errorf("%q: %v", text, n.Windows)
+				}
+			}
+		}
+	})
+}
