@@ -250,6 +250,20 @@ func TestRequestsAreRefusedByField(t *testing.T) {
 	}
 }
 
+// A request that names one amount still takes the others of its type: a session always has an encoder.
+func TestNeedsAreTheDefaultsWhereNothingIsNamed(t *testing.T) {
+	r := signaling.TaskRequest{Type: signaling.Rendering, Resources: &signaling.Resources{CPUMilli: 1}}
+	want := signaling.DefaultResources(signaling.Rendering)
+	want.CPUMilli = 1
+	if got := r.Needs(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	r.Resources = nil
+	if got := r.Needs(); got != signaling.DefaultResources(signaling.Rendering) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestNodesAreRefusedByField(t *testing.T) {
 	whole := signaling.Node{ID: "e", Tier: signaling.TierEdge, Types: signaling.TaskTypes, Capacity: signaling.Resources{GPUMemoryMB: 20, GPUMilli: 2000}}
 	if err := whole.Validate(); err != nil {

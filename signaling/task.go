@@ -147,7 +147,7 @@ type TaskRequest struct {
 	Type          TaskType        `json:"type" enum:"image-processing,image-reconstruction,data-computation,rendering,training" doc:"kind of work"`
 	Series        *SeriesRef      `json:"series,omitempty" doc:"the series to work on"`
 	Operation     string          `json:"operation,omitempty" maxLength:"64" doc:"what to do, for compute tasks, for example histogram"`
-	Resources     *Resources      `json:"resources,omitempty" doc:"what it takes, where it is not the default of its type"`
+	Resources     *Resources      `json:"resources,omitempty" doc:"what it takes, of each kind where it is not the default of its type"`
 	Parameters    json.RawMessage `json:"parameters,omitempty" doc:"parameters of the operation"`
 	Input         *TaskInput      `json:"input,omitempty" doc:"the data that the terminal sends to the node for a compute task, where it works on no series"`
 	Handling      Handling        `json:"handling,omitempty" enum:"resident,allocate,defer" doc:"the user's choice, where the node asks how to handle tasks of this type"`
@@ -311,12 +311,24 @@ func (r *TaskRequest) Uploads() bool {
 	return r.Type == Rendering && len(r.Parameters) > 0 && json.Unmarshal(r.Parameters, &p) == nil && p.Upload
 }
 
-// Needs is what the task takes: what it names, else the default of its type.
+// Needs is what the task takes: of each kind what it names, else the default of its type.
 func (r *TaskRequest) Needs() Resources {
-	if r.Resources != nil && !r.Resources.IsZero() {
-		return *r.Resources
+	n := DefaultResources(r.Type)
+	if r.Resources == nil {
+		return n
 	}
-	return DefaultResources(r.Type)
+	for _, k := range []struct {
+		named int64
+		needs *int64
+	}{
+		{r.Resources.GPUMemoryMB, &n.GPUMemoryMB}, {r.Resources.GPUMilli, &n.GPUMilli}, {r.Resources.EncoderSessions, &n.EncoderSessions},
+		{r.Resources.CPUMilli, &n.CPUMilli}, {r.Resources.MemoryMB, &n.MemoryMB},
+	} {
+		if k.named > 0 {
+			*k.needs = k.named
+		}
+	}
+	return n
 }
 
 // Usage is what a task really used while it ran.

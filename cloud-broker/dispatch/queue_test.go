@@ -18,13 +18,16 @@ type line struct {
 	all []pool.Queued
 }
 
+// memory is more than all tasks of a line take.
+const memory = 1 << 20
+
 // newLine makes nodes with processor time free of what they have, in thousandths.
 func newLine(t *testing.T, free, capacity map[signaling.NodeID]int64) *line {
 	s := placement.NewSnapshot()
 	for id, f := range free {
 		s.Apply(placement.Change{Node: signaling.Node{ID: id, Tier: signaling.TierEdge, State: signaling.NodeReady,
-			Types: []signaling.TaskType{signaling.DataComputation}, Capacity: signaling.Resources{CPUMilli: capacity[id]},
-			Free: signaling.Resources{CPUMilli: f}}})
+			Types: []signaling.TaskType{signaling.DataComputation}, Capacity: signaling.Resources{CPUMilli: capacity[id], MemoryMB: memory},
+			Free: signaling.Resources{CPUMilli: f, MemoryMB: memory}}})
 	}
 	return &line{queue: newQueue(&Dispatcher{Config: Config{Snapshot: s, Changed: NewBell()}}), t: t, now: time.Unix(1000, 0)}
 }
@@ -119,7 +122,7 @@ func TestALargeTaskDoesNotStarve(t *testing.T) {
 	if l.comes(300, false) {
 		t.Error("a request may take what the large task can never have")
 	}
-	l.d.Snapshot.Apply(placement.Change{Kind: placement.Amounts, Node: signaling.Node{ID: "b", State: signaling.NodeReady, Free: signaling.Resources{CPUMilli: 1000}}})
+	l.d.Snapshot.Apply(placement.Change{Kind: placement.Amounts, Node: signaling.Node{ID: "b", State: signaling.NodeReady, Free: signaling.Resources{CPUMilli: 1000, MemoryMB: memory}}})
 	l.is("large", true)
 }
 

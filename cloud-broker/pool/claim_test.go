@@ -283,27 +283,6 @@ func TestRelease(t *testing.T) {
 	})
 }
 
-// A second reservation while the first still runs, as a move needs it.
-func TestTwoAttemptsOfOneTask(t *testing.T) {
-	onBoth(t, pool.Options{}, func(p fixture) {
-		p.register(edge("a"), 0)
-		p.register(edge("b"), 0)
-		first := p.claim(claim("t1", "a"))
-		p.must(p.Update(p.ctx, signaling.Update{Task: "t1", Attempt: first.Attempt.ID, State: signaling.TaskRunning}))
-		second := p.claim(claim("t1", "b"))
-		p.wantFree("a", 1)
-		p.wantFree("b", 1)
-		if ended := p.register(edge("a"), 0, entry(first, signaling.TaskRunning)); len(ended) != 0 {
-			p.t.Fatalf("the first attempt was ended while both are held: %v", ended)
-		}
-		p.must(p.Update(p.ctx, signaling.Update{Task: "t1", Attempt: first.Attempt.ID, State: signaling.TaskFinished}))
-		p.wantFree("a", 0)
-		if task := p.wantTask("t1", signaling.TaskRunning); task.Attempt.ID != second.Attempt.ID {
-			p.t.Fatalf("present attempt is %+v, want %+v", task.Attempt, second.Attempt)
-		}
-	})
-}
-
 func TestSweep(t *testing.T) {
 	o := pool.Options{Lease: time.Minute, HeartbeatTTL: 20 * time.Second, PlacingTTL: 30 * time.Second, ForgetLost: time.Hour}
 	onBoth(t, o, func(p fixture) {
