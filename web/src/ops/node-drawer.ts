@@ -131,7 +131,7 @@ export class NodeDrawer extends LitElement {
     const asked = {
       cordon: { title: `Cordon ${node.id}?`, text: `No new task comes to it. ${runs} What runs goes on.`, yes: "Cordon" },
       uncordon: { title: `Let ${node.id} take tasks again?`, text: "New tasks come to it as to any other node.", yes: "Take tasks again" },
-      drain: { title: `Drain ${node.id}?`, text: `No new task comes to it, and it ends when what runs there has ended. ${runs}`, yes: "Drain" },
+      drain: { title: `Drain ${node.id}?`, text: `No new task comes to it, and what runs there goes on, or until the deadline. It stays so until tasks are let in again. ${runs}`, yes: "Drain" },
       forget: { title: `Forget ${node.id}?`, text: `It is taken out of the pool. ${running === 0 ? "" : `${plural(running, "task", "tasks")} there ${running === 1 ? "fails" : "fail"} or go on elsewhere. `}A node that lives registers again.`, yes: "Forget" },
     }[this.asking as Exclude<Question, "">];
     return html`<div class="question" role="group" aria-label=${asked.title}>
