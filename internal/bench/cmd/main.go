@@ -44,6 +44,7 @@ var parts = []part{
 	{"placement", "choosing and claiming nodes", func(ctx context.Context, s setup) ([]bench.Row, error) { return placement.Run(ctx, s.log) }},
 	{"choose", "choosing among 100,000 nodes", choose},
 	{"chaos", "a pool that lives through failures", failures},
+	{"simulate", "policies and predictions on public traces", policies},
 	{"stages", "rendering, encoding and compressing the demo study", stages},
 	{"session", "a session on the demo study in Chromium", session},
 	{"demo", "the first picture of the demo study in Chromium", firstDemo},

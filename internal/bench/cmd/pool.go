@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	choosing "github.com/tomocast/tomocast/cloud-broker/placement/bench"
+	"github.com/tomocast/tomocast/cloud-broker/simulate"
 	"github.com/tomocast/tomocast/internal/bench"
 	"github.com/tomocast/tomocast/internal/chaos"
 )
@@ -52,4 +54,13 @@ func failures(ctx context.Context, s setup) ([]bench.Row, error) {
 		{Name: "answer, median", Value: r.AnswerP50.Seconds() * 1000, Unit: "ms"},
 		{Name: "answer, 99 of 100, with the tries at other brokers", Value: r.AnswerP99.Seconds() * 1000, Unit: "ms"},
 	}, nil
+}
+
+// policies replays the public traces with the broker's policies and baselines.
+func policies(ctx context.Context, s setup) ([]bench.Row, error) {
+	dir := filepath.Join(s.shared, "data", "traces")
+	if _, err := os.Stat(dir); err != nil {
+		return nil, skipped("the traces are not here: " + err.Error())
+	}
+	return simulate.Bars(ctx, dir, s.log)
 }
