@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tomocast/tomocast/internal/service"
@@ -14,20 +15,20 @@ import (
 
 // serveFlags is the command line of an edge in a pool.
 type serveFlags struct {
-	broker, brokerCA, id, tier, zone, listen, backend *string
-	tlsCert, tlsKey, directURL, publicAddress         *string
-	secret                                            *string
-	origins                                           *[]string
-	distance                                          *float64
-	sessions, workers, udpPort, tcpPort               *int
-	volumeMemory, gpuMemory, cacheDisk                *int64
-	cacheDir                                          *string
-	studies                                           *[]string
-	brokerPublic, gpus                                *string
-	types, handling                                   *[]string
-	mdns, alone                                       *bool
-	window, version                                   *bool
-	logger                                            func() (*slog.Logger, error)
+	brokerCA, id, tier, zone, listen, backend *string
+	tlsCert, tlsKey, directURL, publicAddress *string
+	secret                                    *string
+	brokers, origins                          *[]string
+	distance                                  *float64
+	sessions, workers, udpPort, tcpPort       *int
+	volumeMemory, gpuMemory, cacheDisk        *int64
+	cacheDir                                  *string
+	studies                                   *[]string
+	brokerPublic, gpus                        *string
+	types, handling                           *[]string
+	mdns, alone                               *bool
+	window, version                           *bool
+	logger                                    func() (*slog.Logger, error)
 }
 
 func parseServe(args []string) (*serveFlags, error) {
@@ -37,9 +38,9 @@ func parseServe(args []string) (*serveFlags, error) {
 	f.Command("inspect", "say what volumes a folder, a file or a zip archive holds, and what is wrong with it")
 	var s serveFlags
 	f.Group("Pool")
-	s.broker = f.String("broker", "http://127.0.0.1:8080", "`URL` of the broker")
-	s.brokerPublic = f.String("broker-public-url", "", "`URL` where terminals reach the broker, where it is not that of --broker")
-	s.brokerCA = f.String("broker-ca", "", "PEM `file` of the authority that signed the broker's certificate, where the system does not know it")
+	s.brokers = f.Strings("broker", "`URL` of the broker; several of one pool with commas or repeated, the first one preferred, and the others for when it is out of reach (default "+defaultBroker+")")
+	s.brokerPublic = f.String("broker-public-url", "", "`URL` where terminals reach the broker, where it is not that of --broker; with several brokers, one for all")
+	s.brokerCA = f.String("broker-ca", "", "PEM `file` of the authorities that signed the brokers' certificates, where the system does not know them")
 	s.secret = f.Secret("edge-secret", "`file` with this edge's credential for the broker")
 	s.id = f.String("id", "", "`name` of this edge in the pool; the host's name where empty")
 	s.tier = f.String("tier", "edge", "`edge`, or cloud for a renderer beside the broker that works when no edge is free")
@@ -80,11 +81,42 @@ func parseServe(args []string) (*serveFlags, error) {
 	return &s, nil
 }
 
-// check refuses what cannot be, and returns the broker's address.
-func (s *serveFlags) check() (*url.URL, error) {
-	broker, err := url.Parse(*s.broker)
-	if err != nil || broker.Host == "" || (broker.Scheme != "http" && broker.Scheme != "https") {
-		return nil, fmt.Errorf("%w: --broker %q is no http or https URL", service.ErrUsage, *s.broker)
+// defaultBroker is where a broker listens by default.
+const defaultBroker = "http://127.0.0.1:8080"
+
+// parseBrokers is the brokers of --broker, the preferred one first.
+func parseBrokers(list []string) ([]*url.URL, error) {
+	if len(list) == 0 {
+		list = []string{defaultBroker}
+	}
+	out := make([]*url.URL, 0, len(list))
+	for _, entry := range list {
+		u, err := webURL("broker", entry)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(o *url.URL) bool { return *o == *u }) {
+			return nil, fmt.Errorf("%w: --broker names %.100s twice", service.ErrUsage, entry)
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// webURL is the http or https URL that a flag says.
+func webURL(flag, value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%w: --%s %.100q is no http or https URL", service.ErrUsage, flag, value)
+	}
+	return u, nil
+}
+
+// check refuses what cannot be, and returns the brokers' addresses.
+func (s *serveFlags) check() ([]*url.URL, error) {
+	brokers, err := parseBrokers(*s.brokers)
+	if err != nil {
+		return nil, err
 	}
 	if *s.secret == "" {
 		return nil, fmt.Errorf("%w: --edge-secret-file or %s is missing: the broker takes only edges with a credential",
@@ -105,19 +137,7 @@ func (s *serveFlags) check() (*url.URL, error) {
 	if *s.mdns && *s.directURL == "" {
 		return nil, fmt.Errorf("%w: --mdns announces where terminals reach this edge: give --direct-url", service.ErrUsage)
 	}
-	return broker, nil
-}
-
-// publicURL is where terminals reach the broker.
-func publicURL(flag string, broker *url.URL) (*url.URL, error) {
-	if flag == "" {
-		return broker, nil
-	}
-	u, err := url.Parse(flag)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("%w: --broker-public-url %.100q is no http or https URL", service.ErrUsage, flag)
-	}
-	return u, nil
+	return brokers, nil
 }
 
 // parseStudies takes the folders of --local-source apart.

@@ -18,8 +18,8 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// node is how the edge registers, with the GPUs that it renders on.
-func (s *serveFlags) node(renderer string, gpus int, brokerHost string) (signaling.Node, error) {
+// node is how the edge registers, with the GPUs that it renders on; loopback says whether terminals may be on this machine.
+func (s *serveFlags) node(renderer string, gpus int, loopback bool) (signaling.Node, error) {
 	perSession := signaling.DefaultResources(signaling.Rendering)
 	milli := max(1000, int64((*s.sessions+gpus-1)/gpus)*perSession.GPUMilli)
 	n := signaling.Node{
@@ -60,7 +60,7 @@ func (s *serveFlags) node(renderer string, gpus int, brokerHost string) (signali
 	if err != nil {
 		return n, fmt.Errorf("ask for the networks of this machine: %w", err)
 	}
-	n.Networks = networks(addresses, service.IsLoopbackHost(brokerHost))
+	n.Networks = networks(addresses, loopback)
 	for _, info := range encode.Available() {
 		if info.Usable && !slices.Contains(n.Codecs, string(info.Codec)) {
 			n.Codecs = append(n.Codecs, string(info.Codec))

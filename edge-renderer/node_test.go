@@ -19,7 +19,7 @@ func TestA10NodeFromItsConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.node("two GPUs", 2, "127.0.0.1")
+	n, err := s.node("two GPUs", 2, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestA10NodeFromItsConfiguration(t *testing.T) {
 	if s, err = parseServe([]string{"--id", "edge-1"}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err = s.node("one GPU", 1, "broker.example.org"); err != nil {
+	if n, err = s.node("one GPU", 1, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(n.GPUs) != 0 || n.Capacity.GPUMemoryMB != 8192 || len(n.Types) != len(task.Types())+1 {
@@ -58,7 +58,7 @@ func TestConfigurationThatCannotBe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.node("", 1, "127.0.0.1"); !errors.Is(err, service.ErrUsage) || !strings.Contains(err.Error(), args[0]) {
+		if _, err := s.node("", 1, true); !errors.Is(err, service.ErrUsage) || !strings.Contains(err.Error(), args[0]) {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}

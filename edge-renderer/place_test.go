@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tomocast/tomocast/internal/dicom"
@@ -89,9 +90,39 @@ func TestServeRefuses(t *testing.T) {
 		"memory below a session's": {"--volume-memory", "512"},
 		"disk without a folder":    {"--volume-cache-disk", "100"},
 		"studies without a name":   {"--local-source", "/srv"},
+		"a broker that is none":    {"--broker", "http://127.0.0.1:8080,broker"},
+		"a broker twice":           {"--broker", "http://127.0.0.1:8080", "--broker", "http://127.0.0.1:8080"},
+		"a public broker":          {"--broker-public-url", "wss://broker"},
 	} {
 		if err := serve(t.Context(), args); !errors.Is(err, service.ErrUsage) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// --broker names one broker or several, in the order in which they are tried.
+func TestBrokersFlag(t *testing.T) {
+	t.Setenv("TOMOCAST_EDGE_SECRET", "secret")
+	for want, args := range map[string][]string{
+		"http://127.0.0.1:8080":               nil,
+		"https://a.example.org":               {"--broker", "https://a.example.org"},
+		"http://b:8080 http://a:8080":         {"--broker", "http://b:8080,http://a:8080"},
+		"http://b:8080 http://a:80 https://c": {"--broker", "http://b:8080", "--broker=http://a:80, https://c"},
+	} {
+		s, err := parseServe(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		brokers, err := s.check()
+		if err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+		var got []string
+		for _, b := range brokers {
+			got = append(got, b.String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%v: brokers %v", args, got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	broker, err := s.check()
+	brokers, err := s.check()
 	if err != nil {
 		return err
 	}
@@ -58,21 +59,30 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	public, err := publicURL(*s.brokerPublic, broker)
-	if err != nil {
-		return err
+	var public *url.URL // nil: at the broker that the edge is linked to
+	pool := brokers[0].Host
+	if *s.brokerPublic != "" {
+		if public, err = webURL("broker-public-url", *s.brokerPublic); err != nil {
+			return err
+		}
+		pool = public.Host
+	}
+	hosts, loopback := make([]string, len(brokers)), false
+	for i, b := range brokers {
+		hosts[i] = b.Host
+		loopback = loopback || service.IsLoopbackHost(b.Hostname())
 	}
 	renderers, err := openGPUs(*s.backend, *s.gpus, log)
 	if err != nil {
 		return err
 	}
 	defer renderers.Close()
-	node, err := s.node(renderers.Name(), renderers.count, broker.Hostname())
+	node, err := s.node(renderers.Name(), renderers.count, loopback)
 	if err != nil {
 		return err
 	}
 	transport, err := stream.New(stream.Config{UDPPort: *s.udpPort, TCPPort: *s.tcpPort, PublicAddress: *s.publicAddress,
-		Loopback: service.IsLoopbackHost(broker.Hostname()), Logger: log})
+		Loopback: loopback, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -85,7 +95,7 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer volumes.Close()
-	sources, err := local.Open(ctx, local.Config{Folders: folders, BrokerHost: broker.Host, Logger: log,
+	sources, err := local.Open(ctx, local.Config{Folders: folders, BrokerHosts: hosts, Logger: log,
 		Broker: &http.Client{Transport: &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment, DisableCompression: true}}})
 	if err != nil {
 		return err
@@ -103,7 +113,7 @@ func serve(ctx context.Context, args []string) error {
 	computing := compute.Config{Node: node.ID, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers, Logger: log}
 	var a *agent.Agent
 	a = agent.New(agent.Config{
-		Broker: broker, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Metrics: agent.NewMetrics(registry), Logger: log,
+		Brokers: brokers, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Metrics: agent.NewMetrics(registry), Logger: log,
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},
 		Alone:   func(r signaling.SeriesRef) bool { return *s.alone && sources.Has(r.Source) },
 		Can: func(r *signaling.TaskRequest) error {
@@ -125,12 +135,12 @@ func serve(ctx context.Context, args []string) error {
 	})
 	server := &service.Server{Addr: *s.listen, Handler: s.routes(a, registry), CertFile: *s.tlsCert, KeyFile: *s.tlsKey, Log: log,
 		Listening: func(at net.Addr) { log.Info("edge listens", "address", at.String()) }}
-	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "broker", broker.Host)
+	log.Info("edge starts", "node", node.ID, "renderer", node.Renderer, "codecs", node.Codecs, "brokers", hosts)
 	parts := []service.Part{{Name: "http", Run: server.Run}, {Name: "agent", Run: a.Run},
 		{Name: "studies", Run: func(ctx context.Context) error { return sources.Rescan(ctx, rescanEvery) }}}
 	if *s.mdns {
 		parts = append(parts, service.Part{Name: "mdns", Run: func(ctx context.Context) error {
-			announce(ctx, lan.Edge{Node: node.ID, URL: node.URL, Pool: public.Host}, log)
+			announce(ctx, lan.Edge{Node: node.ID, URL: node.URL, Pool: pool}, log)
 			return nil
 		}})
 	}

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,8 +44,9 @@ var (
 
 // Config is what an agent needs.
 type Config struct {
-	Broker *url.URL
-	// Public is where terminals reach the broker; nil where that is Broker.
+	// Brokers are those of the pool, at least one. The edge is linked to one of them: the first that it reaches.
+	Brokers []*url.URL
+	// Public is where terminals reach the broker; nil where that is the one that the edge is linked to.
 	Public *url.URL
 	Secret string // the edge's own credential
 	Node   signaling.Node
@@ -79,6 +81,7 @@ type Agent struct {
 
 	mu      sync.Mutex
 	link    *signaling.Conn // nil while there is none
+	broker  *url.URL        // at its other end, also once it is lost; the first one before there was any
 	keys    []ed25519.PublicKey
 	endings []lastWord      // what the broker may not know of, the oldest first
 	relays  map[string]Work // by terminal connection
@@ -89,24 +92,32 @@ func New(cfg Config) *Agent {
 	if cfg.Studies == nil {
 		cfg.Studies = noStudies{}
 	}
-	if cfg.Public == nil {
-		cfg.Public = cfg.Broker
-	}
 	_, key, _ := ed25519.GenerateKey(nil) // never fails (crypto/rand)
-	return &Agent{cfg: cfg, instance: signaling.NewID("run"), key: key, ledger: newLedger(cfg.Node), relays: map[string]Work{},
+	return &Agent{cfg: cfg, broker: cfg.Brokers[0], instance: signaling.NewID("run"), key: key, ledger: newLedger(cfg.Node), relays: map[string]Work{},
 		calls: calls{waiting: map[string]chan signaling.Control{}}, desk: newDesk(),
 		prefetches: newLimited(maxPrefetches, 1), thumbnails: newLimited(maxThumbnails, thumbnailsAtOnce), late: newLimited(maxLate, maxLate)}
 }
 
 // Linked says whether the broker knows this edge now, with the reason where it does not.
 func (a *Agent) Linked() error {
-	if !a.linked.Load() {
-		return fmt.Errorf("no link to the broker at %s", a.cfg.Broker.Host)
+	if a.linked.Load() {
+		return nil
 	}
-	return nil
+	hosts := make([]string, len(a.cfg.Brokers))
+	for i, b := range a.cfg.Brokers {
+		hosts[i] = b.Host
+	}
+	return fmt.Errorf("no link to the broker at %s", strings.Join(hosts, ", nor at "))
 }
 
-// Drain takes no new tasks from now on; those that run go on.
+// at is the broker that the edge is linked to, or was last.
+func (a *Agent) at() *url.URL {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.broker
+}
+
+// Drain takes no new tasks from now on, whatever an operator says; those that run go on.
 func (a *Agent) Drain() { a.ledger.stop() }
 
 // Node is the edge as an operator has it.
@@ -115,29 +126,39 @@ func (a *Agent) Node() signaling.Node { return a.ledger.effective() }
 // ErrStuck says that tasks did not end when the agent did. What they use must not be taken from them.
 var ErrStuck = errors.New("tasks did not end in time")
 
-// Run keeps the link until ctx ends, and then ends every task; its error wraps ErrStuck where one does not end within
-// seconds. Tasks outlive a lost link.
+// Run keeps a link until ctx ends, and then ends every task; its error wraps ErrStuck where one does not end within
+// seconds. Tasks outlive a lost link. Where one is lost, the other brokers are tried at once, in their order, and all of
+// them again and again, less and less often.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.late.close()
 	defer a.prefetches.close()
 	defer a.thumbnails.close()
 	retry := firstRetry
+	failed := make([]bool, len(a.cfg.Brokers)) // since the last wait, or the last link that held
 	for ctx.Err() == nil {
-		start := time.Now()
-		err := a.serve(ctx)
+		n := slices.Index(failed, false)
+		broker := a.cfg.Brokers[n]
+		held, err := a.serve(ctx, broker)
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(start) > lastRetry {
+		if held > lastRetry {
 			retry = firstRetry
+			clear(failed)
+		}
+		failed[n] = true
+		if next := slices.Index(failed, false); next >= 0 {
+			a.cfg.Logger.Warn("no link to the broker", "broker", broker.Host, "err", err, "next", a.cfg.Brokers[next].Host)
+			continue
 		}
 		wait := retry/2 + rand.N(retry/2) // edges that lost one broker do not all come back at once
-		a.cfg.Logger.Warn("no link to the broker", "broker", a.cfg.Broker.Host, "err", err, "retryIn", wait.Round(time.Millisecond))
+		a.cfg.Logger.Warn("no link to the broker", "broker", broker.Host, "err", err, "retryIn", wait.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
 		retry = min(2*retry, lastRetry)
+		clear(failed)
 	}
 	if n := a.ledger.close(errStopping); n > 0 {
 		return fmt.Errorf("%w: %d of them, %v after they were told", ErrStuck, n, endWithin)
@@ -145,13 +166,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve keeps one link, from dialling to its end. When ctx ends, the link stays open until the broker was
-// told the sessions' ends.
-func (a *Agent) serve(ctx context.Context) error {
-	link, registered, err := a.dial(ctx)
+// serve keeps one link, from dialling to its end, and says for how long it held. When ctx ends, the link stays open until
+// the broker was told the sessions' ends.
+func (a *Agent) serve(ctx context.Context, broker *url.URL) (held time.Duration, err error) {
+	link, registered, err := a.dial(ctx, broker)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	start := time.Now()
+	defer func() { held = time.Since(start) }()
 	keys := make([]ed25519.PublicKey, 0, len(registered.TokenKeys))
 	for _, k := range registered.TokenKeys {
 		if len(k) == ed25519.PublicKeySize {
@@ -159,7 +182,7 @@ func (a *Agent) serve(ctx context.Context) error {
 		}
 	}
 	a.mu.Lock()
-	a.link, a.keys = link, keys
+	a.link, a.broker, a.keys = link, broker, keys
 	for i := range a.endings {
 		a.tell(&a.endings[i])
 	}
@@ -170,7 +193,7 @@ func (a *Agent) serve(ctx context.Context) error {
 		a.configure(a.cfg.Node)
 	}
 	a.linked.Store(true)
-	a.cfg.Logger.Info("registered with the broker", "broker", a.cfg.Broker.Host, "node", a.cfg.Node.ID)
+	a.cfg.Logger.Info("registered with the broker", "broker", broker.Host, "node", a.cfg.Node.ID)
 
 	for _, id := range registered.Ended {
 		a.ledger.revoke(id)
@@ -206,16 +229,16 @@ func (a *Agent) serve(ctx context.Context) error {
 	})
 	select {
 	case err := <-received:
-		return err
+		return 0, err
 	case <-ctx.Done():
 		a.ledger.close(errStopping)
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 }
 
 // dial opens the link and registers.
-func (a *Agent) dial(ctx context.Context) (*signaling.Conn, *signaling.Registered, error) {
-	u := *a.cfg.Broker
+func (a *Agent) dial(ctx context.Context, broker *url.URL) (*signaling.Conn, *signaling.Registered, error) {
+	u := *broker
 	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
 	u.Path = strings.TrimSuffix(u.Path, "/") + linkPath
 	d := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second, TLSClientConfig: a.cfg.TLS}

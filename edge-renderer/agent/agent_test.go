@@ -132,7 +132,7 @@ func (b *broker) start() *signaling.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := local.Open(t.Context(), local.Config{BrokerHost: b.url.Host, Logger: quiet})
+	sources, err := local.Open(t.Context(), local.Config{BrokerHosts: []string{b.url.Host}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (b *broker) start() *signaling.Conn {
 		find = b.sources
 	}
 	a := agent.New(agent.Config{
-		Broker: b.url, Secret: "edge-secret", Logger: quiet, Load: func() signaling.Load { return signaling.Load{} },
+		Brokers: []*url.URL{b.url}, Secret: "edge-secret", Logger: quiet, Load: func() signaling.Load { return signaling.Load{} },
 		Node:    signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering}, Capacity: signaling.DefaultResources(signaling.Rendering)},
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},
 		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {

@@ -213,7 +213,11 @@ func (a *Agent) forward(ctx context.Context, accept *signaling.Accept, r *http.R
 			Detail: "The edge: " + reason + ". Ask another edge, or try again in a moment"}
 	case m.Type == signaling.ControlForwarded && m.Pending != nil:
 		p := *m.Pending
-		if events, err := a.cfg.Public.Parse(p.Events); err == nil {
+		public := a.cfg.Public
+		if public == nil {
+			public = a.at()
+		}
+		if events, err := public.Parse(p.Events); err == nil {
 			p.Events = events.String()
 		}
 		a.cfg.Metrics.count("forwarded")

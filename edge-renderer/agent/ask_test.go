@@ -103,7 +103,7 @@ func edgeOf(t *testing.T, change func(*agent.Config), answer func(e *edge, m sig
 	if e.url, err = url.Parse(server.URL); err != nil {
 		t.Fatal(err)
 	}
-	cfg := agent.Config{Broker: e.url, Secret: "edge-secret", Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	cfg := agent.Config{Brokers: []*url.URL{e.url}, Secret: "edge-secret", Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Load: func() signaling.Load { return signaling.Load{} },
 		Node: signaling.Node{ID: "edge-1", Types: []signaling.TaskType{signaling.Rendering, signaling.DataComputation},
 			Capacity: signaling.DefaultResources(signaling.Rendering), Handling: map[signaling.TaskType]signaling.Handling{signaling.DataComputation: signaling.HandlingAsk}},
@@ -368,7 +368,7 @@ func TestEdgeAsAnOperatorHasIt(t *testing.T) {
 		reason string
 	}{
 		{func(n *signaling.Node) { n.State = signaling.NodeCordoned }, "operator"},
-		{func(n *signaling.Node) { n.State = signaling.NodeDraining }, "stop"},
+		{func(n *signaling.Node) { n.State = signaling.NodeDraining }, "drains"},
 		{func(n *signaling.Node) { n.Types = []signaling.TaskType{signaling.Rendering, signaling.Training} }, "type"},
 		{func(n *signaling.Node) { n.Capacity.CPUMilli = 1 }, "left"},
 	} {
@@ -383,6 +383,64 @@ func TestEdgeAsAnOperatorHasIt(t *testing.T) {
 	}
 	if a := e.ask("k-9", input); a.status != http.StatusCreated || a.grant.Handling != signaling.HandlingAsk {
 		t.Errorf("answered %+v", a)
+	}
+}
+
+// What an operator says of an edge is the operator's to end: the edge reports a drain only where it is about to stop itself.
+func TestOperatorEndsADrain(t *testing.T) {
+	t.Parallel()
+	e := edgeOf(t, nil, approving)
+	configured := func(s signaling.NodeState) {
+		n := signaling.Node{ID: "edge-1", State: s, Types: []signaling.TaskType{signaling.DataComputation}, Capacity: signaling.DefaultResources(signaling.Rendering)}
+		e.send(e.link, signaling.Control{Type: signaling.ControlConfigure, Node: &n})
+		e.inStep() // what it had said before is read
+	}
+	reports := func() signaling.NodeState {
+		beat := func(m *signaling.Control) bool { return m.Type == signaling.ControlHeartbeat }
+		e.next("a heartbeat that may be older", beat)
+		return e.next("a heartbeat", beat).Heartbeat.State
+	}
+	configured(signaling.NodeDraining)
+	if a := e.ask("k-1", input); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "operator") {
+		t.Errorf("drained: answered %+v", a)
+	}
+	if s := reports(); s != signaling.NodeReady {
+		t.Errorf("an operator drains it, and it reports %s", s)
+	}
+	e.send(e.link, signaling.Control{Type: signaling.ControlDrain})
+	e.inStep()
+	if a := e.ask("k-2", input); a.status != http.StatusAccepted {
+		t.Errorf("drained without a deadline: answered %+v", a)
+	}
+	configured(signaling.NodeReady)
+	if a := e.ask("k-3", input); a.status != http.StatusCreated {
+		t.Errorf("the drain has ended: answered %+v", a)
+	}
+	e.agent.Drain()
+	configured(signaling.NodeReady)
+	if a := e.ask("k-4", input); a.status != http.StatusAccepted || !strings.Contains(a.pending.Reason, "stop") {
+		t.Errorf("about to stop: answered %+v", a)
+	}
+	if s := reports(); s != signaling.NodeDraining {
+		t.Errorf("it is about to stop, and reports %s", s)
+	}
+}
+
+// A request without a name is carried out, each time anew, as at the broker.
+func TestRequestWithoutAKey(t *testing.T) {
+	t.Parallel()
+	e := edgeOf(t, func(c *agent.Config) {
+		c.Node.Capacity = c.Node.Capacity.Add(c.Node.Capacity)
+	}, approving)
+	first, second := e.ask("", rendering), e.ask("", rendering)
+	if first.status != http.StatusCreated || second.status != http.StatusCreated || first.grant.Task == second.grant.Task {
+		t.Errorf("answered %+v and %+v", first, second)
+	}
+	for range 2 {
+		m := e.next("what the broker is asked", func(m *signaling.Control) bool { return m.Type == signaling.ControlAccept })
+		if m.Accept.Key == "" {
+			t.Error("the broker is asked without a key, so that it cannot tell a repetition")
+		}
 	}
 }
 
@@ -482,7 +540,6 @@ func TestRequestsThatAnEdgeRefuses(t *testing.T) {
 		"expired":        {sign(e.key, "bert", now.Add(-time.Hour)), "k", rendering, 401, "expired"},
 		"of a session":   {"Bearer " + foreign, "k", rendering, 401, "aud"},
 		"of nobody":      {sign(e.key, "", now), "k", rendering, 401, "nobody"},
-		"no key":         {good, "", rendering, 400, "Idempotency-Key"},
 		"long key":       {good, strings.Repeat("k", 200), rendering, 400, "Idempotency-Key"},
 		"no JSON":        {good, "k", "}", 400, "invalid"},
 		"more":           {good, "k", `{"type":"rendering"} {}`, 400, "more"},

@@ -192,8 +192,8 @@ func readAsk(w http.ResponseWriter, r *http.Request, claims *signaling.TerminalC
 	bad := func(format string, args ...any) (ask, error) {
 		return q, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be carried out", Detail: fmt.Sprintf(format, args...)}
 	}
-	if q.key == "" {
-		return bad("Idempotency-Key is missing: name the request, so that it can be sent again without a second task")
+	if q.key == "" { // it cannot be sent again without a second task
+		q.key = signaling.NewID("k")
 	}
 	if len(q.key) > maxKey {
 		return bad("Idempotency-Key has %d characters: at most %d", len(q.key), maxKey)

@@ -26,8 +26,7 @@ type ledger struct {
 	awaiting map[signaling.AttemptID]signaling.Resources // instructions that wait for room
 	freed    chan struct{}                               // closed when something is let go, and made anew
 	epoch    int64                                       // highest fencing token seen
-	draining bool                                        // by the broker's order
-	stopping bool                                        // by this program's
+	stopping bool                                        // by this program's order, not an operator's
 	closed   bool
 	late     time.Time      // until when works may end, once closed
 	running  sync.WaitGroup // works that hold something
@@ -176,8 +175,10 @@ func (l *ledger) drop(id signaling.AttemptID) {
 // takes says why this edge takes no task of a type, nil where it may. The caller has the lock.
 func (l *ledger) takes(t signaling.TaskType) *signaling.Problem {
 	switch {
-	case l.draining || l.stopping || l.closed || l.node.State == signaling.NodeDraining:
+	case l.stopping || l.closed:
 		return refuse("it takes nothing new, because it is about to stop")
+	case l.node.State == signaling.NodeDraining:
+		return refuse("it takes nothing new: an operator drains it")
 	case !slices.Contains(l.node.Types, t):
 		return refuse("it does not do tasks of type %.40q", string(t))
 	}
@@ -363,7 +364,7 @@ type standing struct {
 	attempts []signaling.AttemptID
 	idle     map[signaling.AttemptID]int64 // ms
 	epoch    int64
-	state    signaling.NodeState // ready or draining
+	state    signaling.NodeState // ready, or draining where this program is about to stop; never what an operator says
 }
 
 // snapshot is the ledger as it is sent to the broker, without what is only held.
@@ -371,7 +372,7 @@ func (l *ledger) snapshot() standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := standing{epoch: l.epoch, state: signaling.NodeReady}
-	if l.draining || l.stopping || l.closed {
+	if l.stopping || l.closed {
 		s.state = signaling.NodeDraining
 	}
 	for id, e := range l.entries {
@@ -398,7 +399,6 @@ func (l *ledger) snapshot() standing {
 func (l *ledger) configure(n signaling.Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.draining = n.State == signaling.NodeDraining
 	l.node = n
 	close(l.freed) // there may be more room
 	l.freed = make(chan struct{})
@@ -409,13 +409,6 @@ func (l *ledger) effective() signaling.Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.node
-}
-
-// drain takes nothing new until the broker says otherwise.
-func (l *ledger) drain() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.draining = true
 }
 
 // stop takes nothing new any more.

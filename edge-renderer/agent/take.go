@@ -60,7 +60,9 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 	case m.Type == signaling.ControlConfigure && m.Node != nil:
 		a.configure(*m.Node)
 	case m.Type == signaling.ControlDrain:
-		a.ledger.drain()
+		n := a.ledger.effective()
+		n.State = signaling.NodeDraining
+		a.ledger.configure(n)
 	case m.Type == signaling.ControlError && m.Problem != nil:
 		a.cfg.Logger.Warn("the broker reports", "problem", m.Problem)
 	default:
@@ -204,9 +206,9 @@ func (a *Agent) View(v signaling.ViewReport) {
 	}
 }
 
-// locate makes a whole address of a source's that is at the broker.
+// locate makes a whole address of a source's that is at the broker, the one that the edge is linked to.
 func (a *Agent) locate(s *signaling.SourceAccess) error {
-	at, err := a.cfg.Broker.Parse(s.DICOMweb)
+	at, err := a.at().Parse(s.DICOMweb)
 	if err != nil || (at.Scheme != "http" && at.Scheme != "https") {
 		return fmt.Errorf("source %.64q has no address that this edge can use", s.Name)
 	}

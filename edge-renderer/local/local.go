@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,11 +24,11 @@ import (
 type Config struct {
 	// Folders are directories by the names of the sources whose studies lie in them.
 	Folders map[string]string
-	// Broker reaches sources at the broker, whose host and port are BrokerHost, which may have a certificate that only this
-	// edge trusts; nil for the default client.
-	Broker     *http.Client
-	BrokerHost string
-	Logger     *slog.Logger
+	// Broker reaches sources at the brokers, whose hosts and ports are BrokerHosts, which may have certificates that only
+	// this edge trusts; nil for the default client.
+	Broker      *http.Client
+	BrokerHosts []string
+	Logger      *slog.Logger
 }
 
 // Sources are where an edge reads series. Its methods may be called from several goroutines.
@@ -91,7 +92,7 @@ func (s *Sources) Find(access signaling.SourceAccess) (cache.Source, error) {
 	if err != nil {
 		return nil, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The source cannot be used", Detail: err.Error()}
 	}
-	if at, err := url.Parse(access.DICOMweb); err == nil && at.Host == s.cfg.BrokerHost && client.HTTPClient == nil {
+	if at, err := url.Parse(access.DICOMweb); err == nil && slices.Contains(s.cfg.BrokerHosts, at.Host) && client.HTTPClient == nil {
 		client.HTTPClient = s.cfg.Broker
 	}
 	w := web{client}

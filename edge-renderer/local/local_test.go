@@ -60,7 +60,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(s.server.Close)
 	s.access = signaling.SourceAccess{Name: "main", DICOMweb: s.server.URL}
 	at, _ := url.Parse(s.server.URL)
-	s.sources, err = local.Open(t.Context(), local.Config{Folders: map[string]string{"main": near}, Broker: s.server.Client(), BrokerHost: at.Host, Logger: quiet})
+	s.sources, err = local.Open(t.Context(), local.Config{Folders: map[string]string{"main": near}, Broker: s.server.Client(), BrokerHosts: []string{at.Host}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (e *edge) start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &life{edge: e, stop: stop, dead: make(chan struct{}), ended: make(chan struct{}), all: map[signaling.AttemptID]*work{}}
 	a := agent.New(agent.Config{
-		Broker: &url.URL{Scheme: "http", Host: e.way.addr}, Secret: secret, Node: e.node, Begin: l.begin,
+		Brokers: []*url.URL{{Scheme: "http", Host: e.way.addr}}, Secret: secret, Node: e.node, Begin: l.begin,
 		Load: func() signaling.Load { return signaling.Load{} }, Logger: e.world.log.With("edge", e.node.ID),
 	})
 	e.life = l
