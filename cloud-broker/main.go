@@ -7,15 +7,21 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tomocast/tomocast/cloud-broker/defrag"
+	"github.com/tomocast/tomocast/cloud-broker/defrag/replay"
 	"github.com/tomocast/tomocast/cloud-broker/poolcmd"
 	"github.com/tomocast/tomocast/cloud-broker/predict"
 	"github.com/tomocast/tomocast/cloud-broker/simulate"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/web"
 )
+
+// movePause is how long a task stands still when it moves in a simulation.
+const movePause = 30 * time.Second
 
 func main() {
 	service.Main(func(ctx context.Context, args []string) error {
@@ -24,7 +30,7 @@ func main() {
 			case "pool":
 				return poolcmd.Run(ctx, args[1:], os.Stdout)
 			case "simulate":
-				return simulate.Command(ctx, args[1:], os.Stdout)
+				return simulate.Command(ctx, args[1:], os.Stdout, func() (simulate.Hook, error) { return replay.New(defrag.Default(), movePause) })
 			case "predict":
 				return predict.Command(ctx, args[1:], os.Stdout)
 			}

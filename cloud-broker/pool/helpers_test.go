@@ -45,7 +45,7 @@ func open(t *testing.T, rdb redis.UniversalClient, o pool.Options) fixture {
 // age makes all leases, heartbeats, waits and deadlines older, as if d had passed.
 func (f fixture) age(d time.Duration) {
 	f.t.Helper()
-	for _, set := range []string{"leases", "beats", "placing", "lost", "drains", "idle"} {
+	for _, set := range []string{"leases", "beats", "placing", "lost", "drains", "idle", "omitted"} {
 		members, err := f.rdb.ZRangeWithScores(f.ctx, prefix+":"+set, 0, -1).Result()
 		f.must(err)
 		for _, m := range members {

@@ -271,6 +271,8 @@ type NodeStatus struct {
 	Draining     bool                `json:"draining,omitempty" doc:"an operator has it finish what runs and take nothing new"`
 	DrainUntil   *time.Time          `json:"drainUntil,omitempty" doc:"when what still runs there is released"`
 	Override     *signaling.Override `json:"override,omitempty" doc:"what an operator says of it"`
+	// Registered is the capacity that it registered with, whatever an operator says of it.
+	Registered signaling.Resources `json:"-"`
 
 	volumes []string // each as signaling.VolumeKey names it
 }
@@ -372,6 +374,14 @@ func decodeStatus(f []string) (s NodeStatus, err error) {
 	// Written by Heartbeat; a node that has sent none yet has an empty load.
 	_, _ = fmt.Sscanf(f[2], "%d %d %d %d", &s.Load.GPUMilli, &s.Load.CPUMilli, &s.Load.MemoryMB, &s.Load.Sessions)
 	s.Cordoned, s.Draining, s.DrainUntil = f[5] == "cordoned", f[5] == "draining", instant(f[6])
+	s.Registered = s.Capacity
+	if f[8] != "" {
+		var own signaling.Node
+		if err := json.Unmarshal([]byte(f[8]), &own); err != nil {
+			return s, fmt.Errorf("its own registration: %w", err)
+		}
+		s.Registered = own.Capacity
+	}
 	if f[7] != "" {
 		s.Override = new(signaling.Override)
 		if err := json.Unmarshal([]byte(f[7]), s.Override); err != nil {

@@ -80,10 +80,17 @@ func TestWhatTheLedgerHasLostIsGivenUpSoon(t *testing.T) {
 		p.must(p.Confirm(p.ctx, crossed.Attempt.ID))
 		p.must(p.Confirm(p.ctx, gone.Attempt.ID))
 		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady}))
+		beat := signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{crossed.Attempt.ID}}
 		p.age(3 * time.Second)
-		p.must(p.Heartbeat(p.ctx, "a", signaling.Heartbeat{State: signaling.NodeReady, Attempts: []signaling.AttemptID{crossed.Attempt.ID}}))
-		p.age(4 * time.Second)
+		p.must(p.Heartbeat(p.ctx, "a", beat))
 		released, _, err := p.Sweep(p.ctx, 10)
+		p.must(err)
+		if len(released) != 0 {
+			p.t.Fatalf("released %+v after 3 s", released)
+		}
+		p.age(3 * time.Second)
+		p.must(p.Heartbeat(p.ctx, "a", beat))
+		released, _, err = p.Sweep(p.ctx, 10)
 		p.must(err)
 		if len(released) != 1 || released[0].Task != "t2" {
 			p.t.Fatalf("released %+v, want t2", released)

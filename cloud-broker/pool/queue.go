@@ -88,6 +88,7 @@ type Queued struct {
 	Request signaling.TaskRequest
 	Urgent  bool
 	Since   time.Time // when the task was created
+	Reason  string    // why it waits, in words
 }
 
 // Waiting returns up to limit tasks from the head of the queue, the next one first.
@@ -121,7 +122,7 @@ func (p *Pool) Waiting(ctx context.Context, limit int) ([]Queued, error) {
 			continue // it has got a place since
 		}
 		queued = append(queued, Queued{Task: t.ID, Creator: creatorHash(t.Creator), Subject: t.Creator, Type: t.Request.Type,
-			Needs: t.Request.Needs(), Request: t.Request, Urgent: front[t.ID], Since: t.CreatedAt})
+			Needs: t.Request.Needs(), Request: t.Request, Urgent: front[t.ID], Since: t.CreatedAt, Reason: t.Reason})
 	}
 	return queued, nil
 }

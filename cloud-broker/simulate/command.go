@@ -27,10 +27,16 @@ type options struct {
 	load, sigma                                 float64
 	median, longest                             time.Duration
 	saturate, json                              bool
+	defragment                                  bool
+	hook                                        func() (Hook, error)
 }
 
-// Command is cloud-broker simulate. args begin behind "simulate".
-func Command(ctx context.Context, args []string, out io.Writer) error {
+// hookEvery is how often a hook is called, seconds of the virtual clock.
+const hookEvery = 30
+
+// Command is cloud-broker simulate. args begin behind "simulate". defragment makes the hook that moves tasks in one
+// simulation, for --defragment.
+func Command(ctx context.Context, args []string, out io.Writer, defragment func() (Hook, error)) error {
 	var o options
 	var names []string
 	for _, p := range fit.Policies() {
@@ -53,6 +59,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	f.Group("How")
 	policies := f.String("policy", "fragments,best-fit", "`policies`, with commas between them")
 	knows := f.String("predictions", string(History), "`what` is known of run times: history (learnt from tasks that ended), perfect or nothing")
+	moves := f.Bool("defragment", false, "move tasks together where room is left in fragments; a move pauses a task for half a minute")
 	seeds := f.Int("seeds", 5, "how often each policy is played, each time with other chances")
 	f.Group("Output")
 	svg := f.String("svg", "", "`folder` to write plots to")
@@ -63,7 +70,7 @@ func Command(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *longest, *saturate, *asJSON}
+	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *longest, *saturate, *asJSON, *moves, defragment}
 	if err := o.check(); err != nil {
 		return fmt.Errorf("%w: %w; cloud-broker simulate --help lists what there is", service.ErrUsage, err)
 	}
@@ -166,6 +173,13 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		for seed := range uint64(o.seeds) {
 			c := Config{Policy: p, Knowledge: Knowledge(o.knows), Fragments: fragments, Seed: seed, Curve: o.svg != "" && seed == 0}
 			c.Nodes, c.Tasks = o.scenario(nodes, tasks, float64(r.GPUs), seed)
+			if o.defragment {
+				h, err := o.hook()
+				if err != nil {
+					return fmt.Errorf("--defragment: %w", err)
+				}
+				c.Hooks, c.Every = []Hook{h}, hookEvery
+			}
 			one, err := Run(ctx, c)
 			if err != nil {
 				return fmt.Errorf("policy %s: %w", name, err)

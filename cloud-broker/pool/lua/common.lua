@@ -17,6 +17,7 @@
 --                                         what it holds
 --   <prefix>:leases           sorted set  attempt -> when its lease ends, ms
 --   <prefix>:idle             sorted set  attempt -> since when it has had no input, ms
+--   <prefix>:omitted          sorted set  attempt -> since when its node's heartbeats lack it though it was confirmed, ms
 --   <prefix>:task:<id>        hash        see task.go
 --   <prefix>:view:<task>      string      "<attempt> <revision> <view state>", until the task ends
 --   <prefix>:tasks            sorted set  task -> when it was created, ms; not yet those whose first edge has not
@@ -162,6 +163,7 @@ local function drop(id)
   if not a then return nil end
   redis.call('DEL', P .. ':attempt:' .. id)
   redis.call('ZREM', P .. ':idle', id)
+  redis.call('ZREM', P .. ':omitted', id)
   local task = P .. ':task:' .. a[1]
   if present(redis.call('HGET', task, 'standby')) == id then redis.call('HDEL', task, 'standby') end
   local node = P .. ':node:' .. a[2]

@@ -26,6 +26,7 @@ local function reserve(attempt, task, fencing, gpu, amounts)
   redis.call('SET', P .. ':attempt:' .. attempt, task .. ' ' .. id .. ' ' .. fencing .. ' 1 ' .. gpu .. ' ' .. amounts)
   redis.call('HSET', node, 'a:' .. attempt, '')
   redis.call('ZADD', P .. ':leases', expiry, attempt)
+  redis.call('ZREM', P .. ':omitted', attempt)
 end
 
 -- adopt takes an entry of the ledger into the pool and returns true, or false where it is overruled.
