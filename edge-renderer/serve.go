@@ -34,6 +34,9 @@ import (
 // than a CT takes from a server in the same house.
 const previewAfter = 250 * time.Millisecond
 
+// dialWithin is how long a broker may take to be reached before another one is asked for a series.
+const dialWithin = 5 * time.Second
+
 func serve(ctx context.Context, args []string) error {
 	s, err := parseServe(args)
 	if err != nil {
@@ -95,8 +98,11 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer volumes.Close()
+	var a *agent.Agent
+	toBroker := &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+		DialContext: (&net.Dialer{Timeout: dialWithin}).DialContext}
 	sources, err := local.Open(ctx, local.Config{Folders: folders, BrokerHosts: hosts, Logger: log,
-		Broker: &http.Client{Transport: &http.Transport{TLSClientConfig: trust, MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment, DisableCompression: true}}})
+		Broker: &http.Client{Transport: local.Elsewhere(toBroker, func() *url.URL { return a.Broker() })}})
 	if err != nil {
 		return err
 	}
@@ -111,7 +117,6 @@ func serve(ctx context.Context, args []string) error {
 	rendering := session.Config{Node: node.ID, Fallback: renderers.fallback, Volumes: volumes, Sources: sources.Find, Transport: transport,
 		Workers: workers, Show: show, Metrics: session.NewMetrics(registry), Logger: log}
 	computing := compute.Config{Node: node.ID, Volumes: volumes, Sources: sources.Find, Transport: transport, Workers: workers, Logger: log}
-	var a *agent.Agent
 	a = agent.New(agent.Config{
 		Brokers: brokers, Public: public, Secret: *s.secret, Node: node, TLS: trust, Load: newLoadMeter(renderers.Busy), Metrics: agent.NewMetrics(registry), Logger: log,
 		Studies: local.Studies{Cache: volumes, Find: sources.Find},

@@ -110,8 +110,8 @@ func (a *Agent) Linked() error {
 	return fmt.Errorf("no link to the broker at %s", strings.Join(hosts, ", nor at "))
 }
 
-// at is the broker that the edge is linked to, or was last.
-func (a *Agent) at() *url.URL {
+// Broker is the broker that the edge is linked to, or was last.
+func (a *Agent) Broker() *url.URL {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.broker

@@ -215,7 +215,7 @@ func (a *Agent) forward(ctx context.Context, accept *signaling.Accept, r *http.R
 		p := *m.Pending
 		public := a.cfg.Public
 		if public == nil {
-			public = a.at()
+			public = a.Broker()
 		}
 		if events, err := public.Parse(p.Events); err == nil {
 			p.Events = events.String()

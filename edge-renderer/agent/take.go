@@ -208,7 +208,7 @@ func (a *Agent) View(v signaling.ViewReport) {
 
 // locate makes a whole address of a source's that is at the broker, the one that the edge is linked to.
 func (a *Agent) locate(s *signaling.SourceAccess) error {
-	at, err := a.at().Parse(s.DICOMweb)
+	at, err := a.Broker().Parse(s.DICOMweb)
 	if err != nil || (at.Scheme != "http" && at.Scheme != "https") {
 		return fmt.Errorf("source %.64q has no address that this edge can use", s.Name)
 	}

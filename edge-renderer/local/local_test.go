@@ -123,6 +123,40 @@ func TestFolderWithoutTheService(t *testing.T) {
 	}
 }
 
+// What a broker had that is out of reach, another one of the pool has too; what a broker refuses is refused.
+func TestSourceAtAnotherBroker(t *testing.T) {
+	s := newSite(t)
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	gone, err := url.Parse(dead.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := url.Parse(s.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := gone
+	from, err := local.Open(t.Context(), local.Config{BrokerHosts: []string{gone.Host, there.Host}, Logger: slog.New(slog.DiscardHandler),
+		Broker: &http.Client{Transport: local.Elsewhere(s.server.Client().Transport, func() *url.URL { return linked })}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	s.sources, s.access.DICOMweb = from, dead.URL
+	if n, err := s.count(t.Context(), "main", "1.2.3.2"); err == nil {
+		t.Errorf("%d files came of a broker that is gone", n)
+	}
+	linked = there
+	if n, err := s.count(t.Context(), "main", "1.2.3.2"); n != 5 || err != nil {
+		t.Errorf("%d files, %v", n, err)
+	}
+	s.refuse.Store(true)
+	if n, err := s.count(t.Context(), "main", "1.2.3.2"); err == nil {
+		t.Errorf("%d files came though the service refuses", n)
+	}
+}
+
 func TestSourcesThatCannotBe(t *testing.T) {
 	s := newSite(t)
 	for _, access := range []signaling.SourceAccess{{Name: "a", DICOMweb: "ftp://host/x"}, {Name: "b", DICOMweb: "https://host", CA: "no PEM"}} {
