@@ -127,6 +127,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		`{"type":"data-computation","parameters":"` + strings.Repeat("x", 70<<10) + `"}`:                              "body.parameters",
 		`{"type":"rendering","series":{"studyInstanceUID":"x"}}`:                                                      "body.series",
 		`{"type":"rendering"}`: "body.series",
+		`{"type":"data-computation","resources":{"gpuMemoryMB":99999999999999999999}}`: "body.resources.gpuMemoryMB",
 	} {
 		r := b.ask("POST", "/api/v1/tasks", body)
 		var p struct {

@@ -189,7 +189,7 @@ func TestA10AnOperatorSaysWhatANodeOffers(t *testing.T) {
 			b.eventually(what, func() bool { n, known := b.nodes.Get("near"); return known && is(n) })
 		}
 		put := func(body string) reply { t.Helper(); return b.ask("PUT", "/api/v1/nodes/near/override", body) }
-		if r := put(`{"types":["data-computation"],"zone":"ward-4","distanceMs":3,"capacity":{"cpuMilli":1000,"memoryMB":99999999}}`); r.status != 204 {
+		if r := put(`{"types":["data-computation"],"zone":"ward-4","distanceMs":3,"capacity":{"cpuMilli":1000,"memoryMB":8192}}`); r.status != 204 {
 			t.Fatalf("%d %s", r.status, r.body)
 		}
 		is("it takes no sessions", func(n signaling.Node) bool {
@@ -213,10 +213,17 @@ func TestA10AnOperatorSaysWhatANodeOffers(t *testing.T) {
 			`{"distanceMs":1e7}`:                "distanceMs",
 			`{"capacity":{"gpuMilli":1e12}}`:    "capacity",
 			`{"types":["rendering",null,"no"]}`: "types",
+			// More than the node itself has, also where an override has it offer less.
+			`{"capacity":{"cpuMilli":4001}}`:        `"location":"body.capacity.cpuMilli"`,
+			`{"capacity":{"encoderSessions":5}}`:    "the node itself has 4",
+			`{"capacity":{"gpuMemoryMB":99999999}}`: "the node itself has 4096",
 		} {
 			if r := put(body); (r.status != 400 && r.status != 422) || !strings.Contains(string(r.body), field) {
 				t.Errorf("%.60s: %d %s", body, r.status, r.body)
 			}
+		}
+		if r := put(`{"capacity":{"cpuMilli":4000}}`); r.status != 204 { // all that it has itself
+			t.Errorf("%d %s", r.status, r.body)
 		}
 		if r := b.ask("DELETE", "/api/v1/nodes/near/override", ""); r.status != 204 {
 			t.Fatalf("%d %s", r.status, r.body)

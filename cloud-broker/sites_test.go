@@ -191,8 +191,9 @@ func TestOperatorsOfNodes(t *testing.T) {
 		bs.know("it is as it says", "near", func(n signaling.Node) bool { return n.Zone == "" && len(n.Types) == 2 })
 
 		ask(1, "POST", "/drain?within=1s", "")
-		if r := receive(t, "the release at the deadline", e.releases); r.Attempt != g.Attempt.ID || r.Fencing <= g.Attempt.Fencing {
-			t.Errorf("%+v", r)
+		if r := receive(t, "the release at the deadline", e.releases); r.Attempt != g.Attempt.ID || r.Fencing <= g.Attempt.Fencing ||
+			r.Problem == nil || r.Problem.Code != signaling.ProblemEdgeLost || !strings.Contains(r.Problem.Title, "out of service") {
+			t.Errorf("%+v, %+v", r, r.Problem)
 		}
 		task := decode[signaling.Task](t, bs.at(0).ask("GET", "/api/v1/tasks/"+string(g.Task), ""), 200)
 		if task.State != signaling.TaskFailed || !strings.Contains(task.Reason, "drained") {

@@ -213,7 +213,8 @@ func TestA8TheCloudExecutesWhenNoEdgeAroundIsFree(t *testing.T) {
 	})
 }
 
-// TestA9HandlingIsShown: the node's mode, where it names one, else the type's, and the user's own choice before both.
+// TestA9HandlingIsShown as the node will do it: its mode, where it names one, else the type's; the user's own choice only
+// where the node asks.
 func TestA9HandlingIsShown(t *testing.T) {
 	b := start(t)
 	node := newNode("near")
@@ -225,6 +226,7 @@ func TestA9HandlingIsShown(t *testing.T) {
 		`{"type":"training","operation":"tissue-mixture"}`:                          signaling.HandlingDefer,
 		`{"type":"data-computation","operation":"histogram"}`:                       signaling.HandlingAsk,
 		`{"type":"data-computation","operation":"histogram","handling":"resident"}`: signaling.HandlingResident,
+		`{"type":"training","operation":"tissue-mixture","handling":"resident"}`:    signaling.HandlingDefer,
 	} {
 		if g := decode[signaling.Grant](t, b.ask("POST", "/api/v1/tasks", body), 201); g.Handling != want {
 			t.Errorf("%s: %s, want %s", body, g.Handling, want)

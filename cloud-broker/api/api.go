@@ -2,6 +2,7 @@ package api
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"time"
@@ -97,6 +98,11 @@ func (s *server) operations(mux *http.ServeMux) {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/openapi", "", ""
 	config.CreateHooks = nil // no links to schemas in answers
 	config.RejectUnknownQueryParameters = true
+	config.Formats = maps.Clone(config.Formats)
+	for kind, f := range config.Formats { // JSON in its names
+		f.Unmarshal = decode
+		config.Formats[kind] = f
+	}
 	config.Servers = []*huma.Server{{URL: "/api/v1"}}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the configured OIDC issuer; on a loopback address, the broker's own token."},

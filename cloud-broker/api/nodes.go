@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -136,7 +137,12 @@ func (s *server) nodeOperations(a huma.API) {
 			if err := in.Body.Validate(); err != nil {
 				return invalid("The override cannot be used.", err)
 			}
-			return s.Dispatcher.Override(ctx, in.Node, &in.Body)
+			err := s.Dispatcher.Override(ctx, in.Node, &in.Body)
+			var p *signaling.Problem
+			if errors.As(err, &p) && p.Code == signaling.ProblemBadRequest {
+				return invalid(p.Title, errors.New(p.Detail))
+			}
+			return err
 		})
 	change(a, "restore-node", http.MethodDelete, "/override", "Let a node offer what it registers with", "",
 		func(ctx context.Context, in *nodeInput) error {

@@ -115,6 +115,9 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 		if errors.As(err, &d) {
 			detail := *d.ErrorDetail()
 			detail.Value = nil // what was sent may be a patient's
+			if field, what, ok := strings.Cut(detail.Message, misfit); ok && detail.Location == "body" {
+				detail.Location, detail.Message = strings.TrimSuffix("body."+field, "."), what
+			}
 			p.Errors = append(p.Errors, &detail)
 		} else if err != nil {
 			p.Errors = append(p.Errors, &huma.ErrorDetail{Message: err.Error()})
@@ -125,6 +128,24 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 		p.Detail = strings.TrimSpace(first.Location + " " + first.Message)
 	}
 	return p
+}
+
+// misfit is between the field and what is wrong with its value, in the error of a body that cannot be read: the framework
+// passes on only the text.
+const misfit = " does not fit: "
+
+// decode reads a JSON body. What does not fit is told without the program's own types.
+func decode(body []byte, v any) error {
+	err := json.Unmarshal(body, v)
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	what := "a " + wrong.Value + " cannot be there"
+	if strings.HasPrefix(wrong.Value, "number") {
+		what = "the number is too large, or not of the kind that is asked for"
+	}
+	return errors.New(wrong.Field + misfit + what)
 }
 
 func sentence(message string, status int) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -52,7 +53,11 @@ type link struct {
 // ServeHTTP takes an edge's link: its credential, then its registration, then messages until it ends.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	credential, err := h.Edges.Present(r)
+	from := addressOf(r)
 	if err != nil {
+		if h.refused.first("stranger "+from, time.Now()) {
+			h.Log.Warn("edge refused", "address", from, "code", signaling.ProblemUnauthorized, "reason", err)
+		}
 		h.Refuse(w, r, &signaling.Problem{Code: signaling.ProblemUnauthorized, Title: "The edge is not known here.", Detail: err.Error()})
 		return
 	}
@@ -71,8 +76,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer ended()
 	l, no := h.register(conn, credential)
 	if no != nil {
-		if h.refused.first(no.Title, time.Now()) { // it tries again and again
-			h.Log.Warn("edge refused", "code", no.Problem.Code, "reason", no.Title)
+		if h.refused.first(string(no.node)+" "+from+" "+no.Title, time.Now()) { // it tries again and again
+			h.Log.Warn("edge refused", "node", no.node, "address", from, "code", no.Problem.Code, "reason", no.Title)
 		}
 		_ = conn.Send(signaling.Control{Type: signaling.ControlError, Problem: no.Problem})
 		conn.Close(no.code, no.Title)
@@ -94,10 +99,20 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type refusal struct {
 	*signaling.Problem
 	code int
+	node signaling.NodeID // that it says it is; empty where it names none that could be
+}
+
+// addressOf is where a connection comes from: the edge, or a proxy before it.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 func refuse(close int, code signaling.ProblemCode, title string) *refusal {
-	return &refusal{&signaling.Problem{Code: code, Title: title}, close}
+	return &refusal{Problem: &signaling.Problem{Code: code, Title: title}, code: close}
 }
 
 // register waits for the edge's registration and puts it into the pool.
@@ -109,6 +124,9 @@ func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*l
 		return nil, refuse(websocket.ClosePolicyViolation, signaling.ProblemBadRequest, "no registration that could be read came")
 	}
 	if no := h.check(c, credential); no != nil {
+		if c.Register != nil && signaling.ValidName(string(c.Register.Node.ID)) {
+			no.node = c.Register.Node.ID
+		}
 		return nil, no
 	}
 	r := *c.Register
@@ -226,6 +244,11 @@ func (h *Hub) enroll(ctx context.Context, r signaling.Register) (pool.Registrati
 		return pool.Registration{}, err
 	}
 	if o, ok := h.Overrides[r.Node.ID]; ok {
+		if o.Capacity != nil {
+			if more := Exceeds(*o.Capacity, r.Node.Capacity); more != "" && h.refused.first(string(r.Node.ID)+" "+more, time.Now()) {
+				h.Log.Warn("the sites file offers more of a node than it has", "node", r.Node.ID, "reason", more)
+			}
+		}
 		r.Node = o.Apply(r.Node)
 	}
 	return h.Pool.Register(ctx, r.Node, r.Epoch, r.Ledger)

@@ -120,6 +120,7 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 				if r.State.Ended() {
 					release.State = r.State
 				}
+				release.Problem = d.outOfService(r)
 				_ = d.Edges.Release(ctx, r.Attempt.Node, release)
 			}
 			if !r.State.Ended() { // it goes on with its shadow, or without the one that it had

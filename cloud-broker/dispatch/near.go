@@ -27,7 +27,7 @@ func (d *Dispatcher) Near(_ context.Context, who Terminal, t signaling.TaskType,
 	w := d.locate(who, &r)
 	now := time.Now()
 	token, err := signaling.SignTerminalToken(d.Keys.Private(), signaling.TerminalClaims{
-		Zone: cmp.Or(who.Principal.Zone, w.zone), Urgent: who.Urgent,
+		Zone: w.zone, Urgent: who.Urgent,
 	}, who.Subject, now, terminalTTL)
 	if err != nil {
 		return signaling.NearEdges{}, err

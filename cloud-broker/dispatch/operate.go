@@ -1,11 +1,13 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -52,11 +54,32 @@ func (d *Dispatcher) Override(ctx context.Context, id signaling.NodeID, o *signa
 			return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The override cannot be.", Detail: err.Error()}
 		}
 	}
+	if o != nil && o.Capacity != nil {
+		n, err := d.Pool.Node(ctx, id)
+		if err != nil && !errors.Is(err, pool.ErrUnknownNode) { // an override may be there before its node
+			return d.unavailable("read node", err)
+		}
+		if err == nil {
+			if more := control.Exceeds(*o.Capacity, n.Registered); more != "" {
+				return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The override offers more than the node has.", Detail: more}
+			}
+		}
+	}
 	if err := d.Pool.SetOverride(ctx, id, o); err != nil {
 		return d.nodeProblem("override node", id, err)
 	}
 	d.Log.Info("a node is overridden, or not any more", "node", id, "overridden", o != nil)
 	return d.configure(ctx, id)
+}
+
+// outOfService is what the terminal of a released attempt is told where its node drains; nil for what else is released.
+func (d *Dispatcher) outOfService(r pool.Released) *signaling.Problem {
+	n, known := d.Snapshot.Get(r.Attempt.Node)
+	if !known || n.State != signaling.NodeDraining || r.State == "" { // a standby has no terminal
+		return nil
+	}
+	return &signaling.Problem{Code: signaling.ProblemEdgeLost, Title: "The renderer of this session is taken out of service.",
+		Detail: "The session opens again on another renderer, with the same view."}
 }
 
 // configure tells a node how an operator has it. One without a link is told when it registers.
@@ -92,6 +115,9 @@ func (d *Dispatcher) Nodes(ctx context.Context, after signaling.NodeID, limit in
 	if err != nil {
 		return nil, d.unavailable("list nodes", err)
 	}
+	for i := range n {
+		d.asItIs(ctx, &n[i])
+	}
 	return n, nil
 }
 
@@ -104,7 +130,19 @@ func (d *Dispatcher) Node(ctx context.Context, id signaling.NodeID) (pool.NodeSt
 	if err != nil {
 		return n, d.nodeProblem("read node", id, err)
 	}
+	d.asItIs(ctx, &n)
 	return n, nil
+}
+
+// asItIs has people see of a node what is true now. The pool takes one whose link has ended as starting until its
+// heartbeats have been missing for long, and keeps the last load of one that is lost.
+func (d *Dispatcher) asItIs(ctx context.Context, n *pool.NodeStatus) {
+	if n.State == signaling.NodeStarting && !d.Edges.Linked(ctx, n.ID) {
+		n.State = signaling.NodeLost
+	}
+	if n.State == signaling.NodeLost {
+		n.Load = signaling.Load{}
+	}
 }
 
 // maxQueue bounds the waiting tasks that are listed.
@@ -121,13 +159,29 @@ func (d *Dispatcher) Queue(ctx context.Context, limit int) ([]signaling.Task, er
 		return nil, d.unavailable("list the queue", err)
 	}
 	length = max(length, len(waiting))
+	each, zones := d.waitForEach(ctx, waiting), d.queue.zones()
 	tasks := make([]signaling.Task, len(waiting))
 	for i, w := range waiting {
 		tasks[i] = signaling.Task{
-			ID: w.Task, State: signaling.TaskPlacing, Creator: w.Creator, CreatedAt: w.Since,
-			Request: signaling.TaskRequest{Type: w.Type, Resources: &w.Needs, Urgent: w.Urgent, Zone: w.Request.Zone, MaxDistanceMs: w.Request.MaxDistanceMs},
-			Queue:   &signaling.Queue{Position: i + 1, Length: length, Urgent: w.Urgent},
+			ID: w.Task, State: signaling.TaskPlacing, Reason: w.Reason, Creator: w.Creator, CreatedAt: w.Since,
+			Request: signaling.TaskRequest{Type: w.Type, Resources: &w.Needs, Urgent: w.Urgent, Zone: cmp.Or(zones[w.Task], w.Request.Zone), MaxDistanceMs: w.Request.MaxDistanceMs},
+			Queue:   &signaling.Queue{Position: i + 1, Length: length, ExpectedWaitMs: int64(float64(i+1) * each), Urgent: w.Urgent},
 		}
 	}
 	return tasks, nil
+}
+
+// waitsTried is how many of the listed tasks are asked how long they wait, should some have left the queue meanwhile.
+const waitsTried = 4
+
+// waitForEach is how many milliseconds a waiting task is expected to wait for each position that it stands at; 0 where that
+// is not known.
+func (d *Dispatcher) waitForEach(ctx context.Context, waiting []pool.Queued) float64 {
+	for i := len(waiting) - 1; i >= max(0, len(waiting)-waitsTried); i-- {
+		t, err := d.Pool.Task(ctx, waiting[i].Task)
+		if err == nil && t.Queue != nil && t.Queue.Position > 0 {
+			return float64(t.Queue.ExpectedWaitMs) / float64(t.Queue.Position)
+		}
+	}
+	return 0
 }

@@ -22,11 +22,12 @@ type job struct {
 	creator string
 	request signaling.TaskRequest
 	where
-	since   time.Time          // when it was asked for
-	behind  bool               // others wait that have what is free: it may have only what it has already
-	exclude []signaling.NodeID // they refused, or are gone
-	taken   []signaling.NodeID // they were full, though the snapshot did not know it yet, or are others' turn
-	refused []string           // why nodes did not take it, in words
+	since   time.Time             // when it was asked for
+	behind  bool                  // others wait that have what is free: it may have only what it has already
+	exclude []signaling.NodeID    // they refused, or are gone
+	taken   []signaling.NodeID    // they were full, though the snapshot did not know it yet, or are others' turn
+	refused []string              // why nodes did not take it, in words
+	why     placement.Explanation // of the last look for candidates
 }
 
 // errFull says that nothing that a task could have is free.
@@ -38,7 +39,7 @@ func (d *Dispatcher) place(ctx context.Context, j *job) (signaling.Grant, error)
 	for range maxTries {
 		var fit []placement.Candidate
 		if !j.behind {
-			fit, _ = d.Snapshot.Candidates(d.search(&j.request, &j.where, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
+			fit, j.why = d.Snapshot.Candidates(d.search(&j.request, &j.where, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
 		}
 		if len(fit) == 0 && j.key == "" {
 			return signaling.Grant{}, errFull
@@ -119,6 +120,9 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, r signaling.Reservation
 		}
 		// The edge has it, and tells the pool with its next heartbeat: the grant holds.
 		d.Log.Warn("the confirmation could not be noted", "task", r.Task, "error", err)
+	}
+	if why.Tier == signaling.TierCloud && len(fit) > 0 && fit[0].Tier == signaling.TierCloud {
+		why.Reasons = append([]string{noEdge(j.why)}, why.Reasons...)
 	}
 	why.Reasons = slices.Concat(why.Reasons, j.refused)
 	g, err := d.grant(&j.request, j.creator, r.Task, r.Attempt, why)
@@ -213,7 +217,15 @@ func inWords(cause error) string {
 	return "did not take it"
 }
 
-// noFreeNode is the problem of a request that gets no place.
+// noEdge says in words why no edge takes a task that fits in the cloud.
+func noEdge(e placement.Explanation) string {
+	if e.NotType+e.Stays+e.TooFar+e.BeyondCloud+e.NotReady+e.Cordoned+e.Lacking()+e.Excluded == 0 {
+		return "in the cloud since there is no edge"
+	}
+	e.Nodes, e.Fit = e.Nodes-e.Fit, 0
+	return "in the cloud since no edge takes it: " + e.String()
+}
+
 // lacking says in words why a task has no place now.
 func (d *Dispatcher) lacking(j *job) string {
 	fit, why := d.Snapshot.Candidates(d.search(&j.request, &j.where, j.exclude), 1)
@@ -227,6 +239,7 @@ func (d *Dispatcher) lacking(j *job) string {
 	return strings.Join(append(slices.Clone(j.refused), detail), "; ")
 }
 
+// noFreeNode is the problem of a request that gets no place.
 func (d *Dispatcher) noFreeNode(j *job) error {
 	detail := d.lacking(j)
 	if j.within != nil {
@@ -260,7 +273,10 @@ func (d *Dispatcher) grant(r *signaling.TaskRequest, creator string, task signal
 	if node.DirectURL != "" {
 		g.SignalingURL = node.DirectURL
 	}
-	g.Handling = cmp.Or(r.Handling, node.Handling[r.Type], signaling.DefaultHandling(r.Type))
+	// The node's own mode holds; only where it asks, the request's choice is the answer.
+	if g.Handling = cmp.Or(node.Handling[r.Type], signaling.DefaultHandling(r.Type)); g.Handling == signaling.HandlingAsk {
+		g.Handling = cmp.Or(r.Handling, g.Handling)
+	}
 	return g, nil
 }
 

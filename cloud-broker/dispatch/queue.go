@@ -343,3 +343,14 @@ func (q *queue) keeps(j *job, node signaling.NodeID) bool {
 	_, taken := q.before(j)
 	return slices.Contains(taken, node)
 }
+
+// zones are where the terminals stand that follow their tasks here.
+func (q *queue) zones() map[signaling.TaskID]string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	zones := make(map[signaling.TaskID]string, len(q.followers))
+	for id, all := range q.followers {
+		zones[id] = all[0].job.zone
+	}
+	return zones
+}

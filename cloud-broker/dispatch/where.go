@@ -21,10 +21,14 @@ type where struct {
 	limit float64
 }
 
-// locate says where a terminal is: by its token, else by what the request says, else by its network.
+// locate says where a terminal is: by its token, else by what the request says, else by its network. Where its token or its
+// network shows a site whose data stays, that site's rules hold, whatever other zone the request names.
 func (d *Dispatcher) locate(who Terminal, r *signaling.TaskRequest) where {
 	w := where{who: who}
 	w.site, w.zone = d.Sites.Locate(cmp.Or(who.Principal.Zone, who.Zone, r.Zone), who.Address)
+	if shown, zone := d.Sites.Locate(who.Principal.Zone, who.Address); shown != nil && shown.DataStays && shown != w.site {
+		w.site, w.zone = shown, zone
+	}
 	w.limit = r.MaxDistanceMs
 	if w.site != nil && w.site.MaxDistanceMs > 0 && (w.limit == 0 || w.site.MaxDistanceMs < w.limit) {
 		w.limit = w.site.MaxDistanceMs

@@ -101,7 +101,7 @@ func TestReasons(t *testing.T) {
 	}
 	r.Exclude = []signaling.NodeID{"e1", "e2"}
 	cands, _ = s.Candidates(r, 10)
-	if got, want := cands[0].Reasons[0], "no edge is free: nearest free cloud node, 30 ms away"; got != want {
+	if got, want := cands[0].Reasons[0], "no edge takes it: nearest free cloud node, 30 ms away"; got != want {
 		t.Errorf("reason is %q, want %q", got, want)
 	}
 }

@@ -198,7 +198,7 @@ func TestA8TheCloudOnlyWhenNoEdgeFits(t *testing.T) {
 	edge.Free.EncoderSessions = 0
 	s.Apply(Change{Kind: Amounts, Node: edge})
 	cands, _ := s.Candidates(rendering(), 10)
-	if names(cands) != "cloud" || cands[0].Reasons[0] != "no edge is free: nearest free cloud node, 1 ms away" {
+	if names(cands) != "cloud" || cands[0].Reasons[0] != "no edge takes it: nearest free cloud node, 1 ms away" {
 		t.Errorf("%+v", cands)
 	}
 	// The limit is for edges: the cloud is the fallback at any distance.

@@ -82,7 +82,7 @@ func (w *words) first(to []byte, tier []choice, rank, edges int) []byte {
 	}
 	cloud := c.it.tier > 0
 	if cloud && rank == 0 && edges == 0 {
-		to = append(to, "no edge is free: "...)
+		to = append(to, "no edge takes it: "...)
 	}
 	switch {
 	case rank > 0 && w.weighed:

@@ -128,14 +128,14 @@ func (a *amounts) over(r signaling.Resources) (signaling.Resources, bool) {
 }
 
 func override(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
-	f.Group("What the node offers (what is left out stays as it is)")
+	f.Group("What the node offers, at most what it has itself (what is left out stays as it is)")
 	types := f.Strings("types", "task `types` that it takes, with commas between them")
 	zone := f.String("zone", "", "`zone` that it stands in")
 	distance := f.String("distance-ms", "", "`milliseconds` of round trip to its terminals")
 	amounts := amountFlags(f)
 	reset := f.Bool("clear", false, "let it offer again what it registers with")
 	connect := nodeFlags(f)
-	f.Example("cloud-broker pool override edge-7 --types rendering --encoders 2", "only sessions on edge-7, two at a time")
+	f.Example("cloud-broker pool override edge-7 --types rendering --encoders 1", "only sessions on edge-7, one at a time; never more than it has itself")
 	f.Example("cloud-broker pool override edge-7 --zone ward-4 --distance-ms 3", "it was moved")
 	f.Example("cloud-broker pool override edge-7 --clear", "as it says itself")
 	if err := f.Parse(args); err != nil {

@@ -103,7 +103,7 @@ func TestA8CloudTierOnlyWhenNoEdgeIsFree(t *testing.T) {
 			t.Errorf("%+v", first)
 		}
 		second := s.place(rendering(chest), "cloud")
-		if second.Answer != signaling.ExecuteInCloud || !strings.Contains(strings.Join(second.Reasons, "; "), "no edge is free") {
+		if second.Answer != signaling.ExecuteInCloud || !strings.Contains(strings.Join(second.Reasons, "; "), "no edge takes it") {
 			t.Errorf("%+v", second)
 		}
 		// The cloud does it by the same rules: it renders, counts, and releases on finish (A9, A11).
