@@ -416,6 +416,7 @@ func TestThePoolFromTheCommandLine(t *testing.T) {
 			{[]string{"explain", "--zone", "ward-3"}, "near   edge"},
 			{[]string{"uncordon", "near"}, "near: takes tasks again"},
 			{[]string{"override", "near", "--encoders", "2", "--distance-ms", "2.5"}, "near: overridden"},
+			{[]string{"override", "near", "--types", "rendering", "--encoders", "1"}, "near: overridden"}, // as --help has it
 			{[]string{"override", "near", "--zone", "ward-5"}, "near: overridden"},
 			{[]string{"describe", "near"}, "zone ward-5; 2.5 ms away"},
 			{[]string{"override", "near", "--clear"}, "near: offers what it registers with"},
@@ -426,6 +427,9 @@ func TestThePoolFromTheCommandLine(t *testing.T) {
 				t.Errorf("token %q: %v: %v\n%s", who, c.args, err, out)
 			}
 		}
+	}
+	if out, err := b.commandLine("override", "near", "--encoders", "9"); err == nil || !strings.Contains(err.Error(), "capacity.encoderSessions") {
+		t.Errorf("%v\n%s", err, out)
 	}
 	g := b.submit()
 	if out, err := b.commandLine("describe", "near"); err != nil || !strings.Contains(out, string(g.Task)) || strings.Contains(out, study) {

@@ -80,7 +80,7 @@ func TestTheQueueSaysWhyAndHowLong(t *testing.T) {
 		e = q.Tasks[0]
 		return e.Queue.ExpectedWaitMs > 0
 	})
-	if e.Zone != "south" || !strings.Contains(e.Reason, "encoder") || e.Queue.Position != 1 {
+	if e.Zone != "south" || !strings.Contains(e.Reason, "encoder") || e.Queue.Position != 1 || e.Queue.ExpectedWaitMs%1000 != 0 {
 		t.Errorf("%+v", e)
 	}
 	t.Setenv("TOMOCAST_TOKEN", localToken)
@@ -167,5 +167,20 @@ func TestNamingAnotherZoneLeavesNoSite(t *testing.T) {
 	// The site's way is to wait, whatever zone is named.
 	if r := b.ask("POST", "/api/v1/tasks", body(`"zone":"south"`)); r.status != http.StatusAccepted {
 		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+// TestASitesFileThatOffersMoreThanThereIs is told in the log, once: the node's own amount holds.
+func TestASitesFileThatOffersMoreThanThereIs(t *testing.T) {
+	b := start(t, "--sites", written(t, "sites.yaml", "sites:\n  - name: north\n    zones: [ward]\nnodes:\n  near: {capacity: {cpu-milli: 99000, encoder-sessions: 1}}\n"))
+	e := b.join(newNode("near"))
+	e.kill()
+	b.eventually("its link has ended", func() bool { return strings.Contains(b.logs.String(), "edge disconnected") })
+	e.connect()
+	if n, _ := b.nodes.Get("near"); n.Capacity.CPUMilli != e.node.Capacity.CPUMilli || n.Capacity.EncoderSessions != 1 {
+		t.Errorf("%+v", n.Capacity)
+	}
+	if log := b.logs.String(); strings.Count(log, "capacity.cpuMilli is 99000, and the node itself has 4000") != 1 {
+		t.Error("the log does not tell it once")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/control"
@@ -165,7 +166,7 @@ func (d *Dispatcher) Queue(ctx context.Context, limit int) ([]signaling.Task, er
 		tasks[i] = signaling.Task{
 			ID: w.Task, State: signaling.TaskPlacing, Reason: w.Reason, Creator: w.Creator, CreatedAt: w.Since,
 			Request: signaling.TaskRequest{Type: w.Type, Resources: &w.Needs, Urgent: w.Urgent, Zone: cmp.Or(zones[w.Task], w.Request.Zone), MaxDistanceMs: w.Request.MaxDistanceMs},
-			Queue:   &signaling.Queue{Position: i + 1, Length: length, ExpectedWaitMs: int64(float64(i+1) * each), Urgent: w.Urgent},
+			Queue:   &signaling.Queue{Position: i + 1, Length: length, ExpectedWaitMs: wholeSeconds(float64(i+1) * each), Urgent: w.Urgent},
 		}
 	}
 	return tasks, nil
@@ -185,3 +186,6 @@ func (d *Dispatcher) waitForEach(ctx context.Context, waiting []pool.Queued) flo
 	}
 	return 0
 }
+
+// wholeSeconds rounds milliseconds up, so that who watches the queue is not told of every one.
+func wholeSeconds(ms float64) int64 { return int64(math.Ceil(ms/1000)) * 1000 }
