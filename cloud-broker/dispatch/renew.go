@@ -103,7 +103,7 @@ func (d *Dispatcher) move(ctx context.Context, who Terminal, t signaling.Task, n
 
 // recall lets a task begin elsewhere with the view that its lost edge told last, where that is known.
 func (d *Dispatcher) recall(ctx context.Context, t *signaling.Task) {
-	view := d.lastView(ctx, t.ID)
+	view := d.lastView(ctx, t.ID).View
 	if view == nil {
 		return
 	}
@@ -119,21 +119,21 @@ func (d *Dispatcher) recall(ctx context.Context, t *signaling.Task) {
 	}
 }
 
-// lastView is the view state that a session's edge has told last, nil where none is known.
-func (d *Dispatcher) lastView(ctx context.Context, id signaling.TaskID) json.RawMessage {
+// lastView is what a session's edge has told of its view state last; its View is nil where nothing is known.
+func (d *Dispatcher) lastView(ctx context.Context, id signaling.TaskID) signaling.ViewReport {
 	v, err := d.Pool.View(ctx, id)
 	if err != nil {
 		if !errors.Is(err, pool.ErrNotFound) {
 			d.Log.Warn("the last view of a session could not be read", "task", id, "error", err)
 		}
-		return nil
+		return signaling.ViewReport{}
 	}
-	return v.View
+	return v
 }
 
 // promote makes a task's shadow its session, because the edge that ran it is lost (A12).
 func (d *Dispatcher) promote(ctx context.Context, t signaling.Task, n Renewal) (signaling.Grant, error) {
-	view := d.lastView(ctx, t.ID)
+	view := d.lastView(ctx, t.ID).View
 	if len(n.Parameters) > 0 { // what the page has seen last is the newest
 		var p struct {
 			View json.RawMessage `json:"view"`

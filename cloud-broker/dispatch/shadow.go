@@ -38,6 +38,7 @@ type shadows struct {
 type wish struct {
 	within []string // zones that its data must not leave
 	next   time.Time
+	anew   bool // noted again while it was looked at: what was found then may be gone already
 }
 
 func newShadows(d *Dispatcher) *shadows {
@@ -53,6 +54,7 @@ func (s *shadows) want(id signaling.TaskID, within []string) {
 		if w.within == nil {
 			w.within = within
 		}
+		w.anew, w.next = true, time.Time{}
 	} else if len(s.wanted) < shadowsWanted {
 		s.wanted[id] = &wish{within: within}
 	}
@@ -78,11 +80,18 @@ func (s *shadows) run(ctx context.Context) error {
 				return nil
 			}
 			if s.d.shadow(ctx, id, w.within) {
-				s.mu.Lock()
-				delete(s.wanted, id)
-				s.mu.Unlock()
+				s.fulfilled(id)
 			}
 		}
+	}
+}
+
+// fulfilled forgets a wish, unless it was noted again meanwhile.
+func (s *shadows) fulfilled(id signaling.TaskID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.wanted[id]; w != nil && !w.anew {
+		delete(s.wanted, id)
 	}
 }
 
@@ -93,7 +102,7 @@ func (s *shadows) due(now time.Time) map[signaling.TaskID]wish {
 	out := map[signaling.TaskID]wish{}
 	for id, w := range s.wanted {
 		if !now.Before(w.next) {
-			w.next = now.Add(shadowAgain)
+			w.next, w.anew = now.Add(shadowAgain), false
 			out[id] = *w
 		}
 	}
@@ -170,8 +179,8 @@ func (d *Dispatcher) instructShadow(ctx context.Context, t signaling.Task, r sig
 	if err := d.Pool.Confirm(ctx, r.Attempt.ID); err != nil {
 		return err
 	}
-	if view := d.lastView(ctx, t.ID); view != nil {
-		v := signaling.ViewReport{Task: t.ID, Attempt: r.Attempt.ID, View: view}
+	if v := d.lastView(ctx, t.ID); v.View != nil {
+		v.Attempt = r.Attempt.ID
 		if err := d.Edges.View(ctx, r.Attempt.Node, v); err != nil {
 			d.Log.Info("a shadow could not be told the view", "task", t.ID, "reason", err)
 		}

@@ -108,7 +108,14 @@ func TestTransfersThatGoWrong(t *testing.T) {
 			t.Errorf("%s: ended with %v, want %v", name, got.err, c.want)
 		}
 	}
-	// Nothing of that takes the channel along: what was refused is passed over, and the next one comes whole.
+	// Nothing of that takes the channel along: what was refused is passed over, and the next one comes whole. What is left of
+	// the last one above has been counted when it has come.
+	if err := s.SendBulk(within(t), signaling.BulkHeader{Transfer: 16}, part); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, ended, "a transfer behind the bad ones"); got.err != nil {
+		t.Errorf("a transfer behind the bad ones: %v", got.err)
+	}
 	before := p.Stats().Malformed
 	for _, junk := range []string{"no JSON", `{"bytes":-1}`} {
 		if err := s.Send(signaling.ChannelBulk, []byte(junk), true); err != nil {
