@@ -195,7 +195,7 @@ func TestVolumeLargerThanTheMemoryAllowed(t *testing.T) {
 	s.edge("little", "--volume-memory", "1024")
 	modest := func(ref signaling.SeriesRef) signaling.TaskRequest {
 		r := rendering(ref)
-		r.Resources = &signaling.Resources{CPUMilli: 100, EncoderSessions: 1}
+		r.Resources = &signaling.Resources{CPUMilli: 100, GPUMemoryMB: 1, MemoryMB: 1}
 		return r
 	}
 	witness := s.connect(s.submit(modest(chest)), terminal.Options{})

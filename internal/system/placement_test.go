@@ -17,7 +17,7 @@ func TestA1TaskTypesAreAFilter(t *testing.T) {
 	s := start(t)
 	s.edge("near", "--types", "rendering")
 	for _, kind := range signaling.TaskTypes {
-		r := signaling.TaskRequest{Type: kind, Series: &chest}
+		r := signaling.TaskRequest{Type: kind, Operation: "histogram", Series: &chest}
 		if kind == signaling.Rendering {
 			if g := s.submit(r); g.Attempt.Node != "near" {
 				t.Errorf("%+v", g)
