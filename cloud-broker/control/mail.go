@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
@@ -75,6 +76,9 @@ func (h *Hub) receive(mail *pool.Subscription) {
 	}
 }
 
+// registeredWithin is how long a message to an edge waits for the end of its registration; others wait behind it.
+const registeredWithin = 100 * time.Millisecond
+
 // pass hands another broker's message to a node that is linked here. Where the link has just ended, the sender's
 // time limit tells it.
 func (h *Hub) pass(node signaling.NodeID, c signaling.Control) {
@@ -84,9 +88,14 @@ func (h *Hub) pass(node signaling.NodeID, c signaling.Control) {
 	if l == nil {
 		return
 	}
+	// The pool has the node, and other brokers know it, a moment before the edge is told.
+	moment := time.NewTimer(registeredWithin)
+	defer moment.Stop()
 	select {
 	case <-l.registered:
-	default:
+	case <-l.conn.Done():
+		return
+	case <-moment.C:
 		return
 	}
 	if r := c.Relay; r != nil {
