@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/nodetime"
@@ -71,13 +70,7 @@ type Manager struct {
 	predictor Predictor
 	scheduler Scheduler
 	scaler    Scaler
-	waiting   []waiting
-}
-
-type waiting struct {
-	order.Order
-	due, end time.Time
-	why      string
+	waiting   order.Waits[order.Wait]
 }
 
 // New is a manager without orders.
@@ -88,7 +81,7 @@ func New(c Config, b Budgets, m Monitor, p Predictor, s Scheduler, told Scaler) 
 // Take carries out an order of the scheduler: an expansion that is executable at once, a shrink when its need allows it.
 func (m *Manager) Take(ctx context.Context, o order.Order, now time.Time) {
 	if o.Direction == order.Shrink {
-		m.shrink(ctx, waiting{Order: o, end: now.Add(m.config.GiveUp)}, now)
+		m.shrink(ctx, order.Wait{Order: o, End: now.Add(m.config.GiveUp)}, now)
 		return
 	}
 	err := errors.New("the order is not marked executable")
@@ -99,7 +92,7 @@ func (m *Manager) Take(ctx context.Context, o order.Order, now time.Time) {
 }
 
 // shrink tests the need and carries the shrink out, lets it wait, or gives it up.
-func (m *Manager) shrink(ctx context.Context, w waiting, now time.Time) {
+func (m *Manager) shrink(ctx context.Context, w order.Wait, now time.Time) {
 	why := m.test(ctx, &w.Order, now)
 	switch {
 	case why == "":
@@ -112,12 +105,12 @@ func (m *Manager) shrink(ctx context.Context, w waiting, now time.Time) {
 		default:
 			m.report(w.Order, order.Failed, err.Error(), now)
 		}
-	case !now.Before(w.end):
+	case !now.Before(w.End):
 		m.report(w.Order, order.GivenUp, why, now)
 	default:
-		w.why, w.due = why, now.Add(m.config.Wait)
-		if w.due.After(w.end) {
-			w.due = w.end
+		w.Why, w.Due = why, now.Add(m.config.Wait)
+		if w.Due.After(w.End) {
+			w.Due = w.End
 		}
 		m.waiting = append(m.waiting, w)
 	}
@@ -151,44 +144,20 @@ func (m *Manager) report(o order.Order, out order.Outcome, why string, now time.
 
 // Step works out again what waits and is due.
 func (m *Manager) Step(ctx context.Context, now time.Time) {
-	all := m.waiting
-	m.waiting = nil
-	for i, w := range all {
-		if now.Before(w.due) {
-			m.waiting = append(m.waiting, all[i])
-			continue
-		}
+	for _, w := range m.waiting.Due(now) {
 		m.shrink(ctx, w, now)
 	}
 }
 
 // Forget ends the waits of a task that has gone: its orders are void.
 func (m *Manager) Forget(task signaling.TaskID, now time.Time) {
-	var gone []waiting
-	m.waiting = slices.DeleteFunc(m.waiting, func(w waiting) bool {
-		if w.Task == task {
-			gone = append(gone, w)
-		}
-		return w.Task == task
-	})
-	for _, w := range gone {
+	for _, w := range m.waiting.Of(task) {
 		m.report(w.Order, order.Void, order.ErrGone.Error(), now)
 	}
 }
 
 // Next is when something is due; false where nothing waits.
-func (m *Manager) Next() (time.Time, bool) {
-	if len(m.waiting) == 0 {
-		return time.Time{}, false
-	}
-	return slices.MinFunc(m.waiting, func(a, b waiting) int { return a.due.Compare(b.due) }).due, true
-}
+func (m *Manager) Next() (time.Time, bool) { return m.waiting.Next() }
 
 // Waiting are the orders that wait here, and why.
-func (m *Manager) Waiting() map[int64]string {
-	out := make(map[int64]string, len(m.waiting))
-	for _, w := range m.waiting {
-		out[w.ID] = w.why
-	}
-	return out
-}
+func (m *Manager) Waiting() map[int64]string { return m.waiting.Reasons() }

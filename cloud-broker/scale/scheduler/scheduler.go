@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/nodetime"
@@ -65,15 +64,13 @@ type Scheduler struct {
 	nodes   Nodes
 	scaler  Scaler
 	manager Manager
-	waiting []waiting
+	waiting order.Waits[waiting]
 }
 
 // waiting is an order that has not ended here.
 type waiting struct {
-	order.Order
-	due, end time.Time
-	why      string
-	unsure   bool // the answer of an account was lost: its amount may have been taken
+	order.Wait
+	unsure bool // the answer of an account was lost: its amount may have been taken
 	// settle is the report that is due once the account is what it says; nil for an expansion that waits for room.
 	settle *order.Report
 	amount int64 // that the account is brought to
@@ -91,7 +88,7 @@ func (s *Scheduler) Submit(ctx context.Context, o order.Order, now time.Time) {
 		s.manager.Take(ctx, o, now)
 		return
 	}
-	w := waiting{Order: o, end: now.Add(s.config.GiveUp)}
+	w := waiting{Wait: order.Wait{Order: o, End: now.Add(s.config.GiveUp)}}
 	s.expand(ctx, w, now)
 }
 
@@ -109,11 +106,11 @@ func (s *Scheduler) expand(ctx context.Context, w waiting, now time.Time) {
 		s.manager.Take(ctx, w.Order, now)
 	case errors.Is(err, order.ErrGone):
 		s.report(w.Order, order.Void, err.Error(), now)
-	case !now.Before(w.end):
+	case !now.Before(w.End):
 		s.drop(ctx, w, order.GivenUp, err.Error(), now)
 	default:
-		w.why = err.Error()
-		w.due = earlier(now.Add(s.config.Wait), w.end)
+		w.Why = err.Error()
+		w.Due = earlier(now.Add(s.config.Wait), w.End)
 		s.waiting = append(s.waiting, w)
 	}
 }
@@ -169,7 +166,7 @@ func (s *Scheduler) settle(ctx context.Context, o order.Order, to int64, r order
 	case errors.Is(err, order.ErrGone):
 		r.Outcome, r.Reason = order.Void, err.Error()
 	default:
-		s.waiting = append(s.waiting, waiting{Order: o, due: now.Add(s.config.Retry), settle: &r, amount: to, why: err.Error()})
+		s.waiting = append(s.waiting, waiting{Wait: order.Wait{Order: o, Due: now.Add(s.config.Retry), Why: err.Error()}, settle: &r, amount: to})
 		return
 	}
 	r.At = now
@@ -182,15 +179,10 @@ func (s *Scheduler) report(o order.Order, out order.Outcome, why string, now tim
 
 // Step looks again at what waits and is due.
 func (s *Scheduler) Step(ctx context.Context, now time.Time) {
-	all := s.waiting
-	s.waiting = nil
-	for i, w := range all {
-		switch {
-		case now.Before(w.due):
-			s.waiting = append(s.waiting, all[i])
-		case w.settle != nil:
+	for _, w := range s.waiting.Due(now) {
+		if w.settle != nil {
 			s.settle(ctx, w.Order, w.amount, *w.settle, now)
-		default:
+		} else {
 			s.again(ctx, w, now)
 		}
 	}
@@ -209,31 +201,13 @@ func (s *Scheduler) again(ctx context.Context, w waiting, now time.Time) {
 
 // Forget ends the waits of a task that has gone: its orders are void.
 func (s *Scheduler) Forget(task signaling.TaskID, now time.Time) {
-	var gone []waiting
-	s.waiting = slices.DeleteFunc(s.waiting, func(w waiting) bool {
-		if w.Task == task {
-			gone = append(gone, w)
-		}
-		return w.Task == task
-	})
-	for _, w := range gone {
+	for _, w := range s.waiting.Of(task) {
 		s.report(w.Order, order.Void, order.ErrGone.Error(), now)
 	}
 }
 
 // Next is when something is due; false where nothing waits.
-func (s *Scheduler) Next() (time.Time, bool) {
-	if len(s.waiting) == 0 {
-		return time.Time{}, false
-	}
-	return slices.MinFunc(s.waiting, func(a, b waiting) int { return a.due.Compare(b.due) }).due, true
-}
+func (s *Scheduler) Next() (time.Time, bool) { return s.waiting.Next() }
 
 // Waiting are the orders that wait here, and why.
-func (s *Scheduler) Waiting() map[int64]string {
-	out := make(map[int64]string, len(s.waiting))
-	for _, w := range s.waiting {
-		out[w.ID] = w.why
-	}
-	return out
-}
+func (s *Scheduler) Waiting() map[int64]string { return s.waiting.Reasons() }
