@@ -58,6 +58,9 @@ const (
 	RequestUpload     RequestType = "upload"      // Upload: files follow on "bulk", one transfer each
 	RequestUploaded   RequestType = "uploaded"    // all files of the upload have been sent; answered by the event "received"
 	RequestHandle     RequestType = "handle"      // TaskID, Handling: the user's choice after the event "choose"
+	RequestArrived    RequestType = "arrived"     // at the target of a move: its picture is on the screen
+	RequestStayed     RequestType = "stayed"      // Problem: at the place that a task was to leave: the target cannot be used
+	RequestCheckpoint RequestType = "checkpoint"  // at the place that a compute task leaves: pause, and send a checkpoint (event "checkpoint")
 )
 
 // Request is a request of the page on "control". The answer is an Event of type "reply" with the same ID.
@@ -77,6 +80,7 @@ type Request struct {
 	Series      *SeriesRef   `json:"series,omitempty"`
 	Upload      *Upload      `json:"upload,omitempty"`
 	Handling    Handling     `json:"handling,omitempty"`
+	Problem     *Problem     `json:"problem,omitempty"`
 }
 
 // Upload announces files that a terminal sends to its edge: each as a transfer on "bulk" whose header has the
@@ -162,6 +166,9 @@ const (
 	EventChoose       EventType = "choose"        // TaskID, Choices: the user is asked how the task is to be handled (A9)
 	EventTaskWaiting  EventType = "task-waiting"  // TaskID, Reason: a task is deferred, or waits for its turn
 	EventTaskStarted  EventType = "task-started"  // TaskID, Handling: it runs; on a task of its own behind the last byte of its input
+	EventMove         EventType = "move"          // Grant, Reason: the task is to go on at another edge; this one goes on until it does
+	EventStay         EventType = "stay"          // Reason: it is not; what the terminal has begun there is to be left
+	EventCheckpoint   EventType = "checkpoint"    // Transfer on "bulk", Progress: the compute task is paused, and this is what it goes on from
 )
 
 // Event is an answer or an event of the edge on "control".
@@ -180,6 +187,7 @@ type Event struct {
 	Choices  []Handling   `json:"choices,omitempty"`
 	Handling Handling     `json:"handling,omitempty"`
 	Reason   string       `json:"reason,omitempty" jsonschema:"description=in words"`
+	Grant    *Grant       `json:"grant,omitempty"`
 }
 
 // SessionInfo describes the running session.

@@ -4,10 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 )
 
 // ControlVersion is the version of the control link. A broker refuses an edge of another one by name.
-const ControlVersion = 2
+const ControlVersion = 3
 
 // ControlType is the kind of a message between an edge and the broker.
 type ControlType string
@@ -34,6 +35,10 @@ const (
 	ControlView       ControlType = "view"       // edge: View, when it changed; broker to the edge of a shadow: the same
 	ControlPromote    ControlType = "promote"    // broker, with ID: Promote; a shadow takes over; answered confirm or refuse
 	ControlConfigure  ControlType = "configure"  // broker: Node; how an operator has the edge from now on
+	ControlBudget     ControlType = "budget"     // broker, with ID: Budget; what a running attempt may use from now on (B5); answered confirm or refuse
+	ControlMove       ControlType = "move"       // broker, with ID: Move; its terminal goes to another edge (B8); answered confirm once it was told, or refuse
+	ControlStay       ControlType = "stay"       // broker: Move; the task stays where it is
+	ControlMoved      ControlType = "moved"      // edge: Moved; how a handover went
 	ControlError      ControlType = "error"      // both: Problem
 )
 
@@ -57,6 +62,9 @@ type Control struct {
 	View        *ViewReport  `json:"view,omitempty"`
 	Promote     *Promote     `json:"promote,omitempty"`
 	Node        *Node        `json:"node,omitempty"`
+	Budget      *SetBudget   `json:"budget,omitempty"`
+	Move        *Move        `json:"move,omitempty"`
+	Moved       *MoveReport  `json:"moved,omitempty"`
 }
 
 // Accept is a task that an edge has taken from a terminal itself. Its resources are held in the ledger already; the broker
@@ -149,6 +157,8 @@ type LedgerEntry struct {
 	// MaxLedgerParameters are left out.
 	Request *TaskRequest `json:"request,omitempty"`
 	Shadow  bool         `json:"shadow,omitempty" jsonschema:"description=it is kept ready to take over and is not the session itself"`
+	// StartedAt is when the task began to run, on this edge or before it came here.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
 }
 
 // MaxLedgerParameters bounds the parameters of a request in a LedgerEntry, bytes.
@@ -175,6 +185,8 @@ type Heartbeat struct {
 	Volumes []string `json:"volumes,omitempty"`
 	// Idle is for how long each session has had no input, milliseconds; sessions that are in use are left out.
 	Idle map[AttemptID]int64 `json:"idle,omitempty"`
+	// Rates are what each running attempt uses (B5).
+	Rates map[AttemptID]Rates `json:"rates,omitempty"`
 }
 
 // IdleAfter is when a session without input counts as idle, milliseconds.
@@ -215,6 +227,12 @@ type Instruction struct {
 	GraceMs int64 `json:"graceMs"`
 	// Shadow says that the study is loaded and the view kept in step, without pictures, until a Promote.
 	Shadow bool `json:"shadow,omitempty"`
+	// Moves says that the task is on its way here: with Shadow, its terminal may come and is sent pictures while it still
+	// has the place that it leaves. Ran is what is known of it from there.
+	Moves bool `json:"moves,omitempty"`
+	Ran   *Ran `json:"ran,omitempty"`
+	// Budget is what it may use to begin with, where that is not Resources alone.
+	Budget *Budget `json:"budget,omitempty"`
 	// ViewMs is how often the edge reports the view state at most (ControlView); 0 is never.
 	ViewMs int64 `json:"viewMs,omitempty"`
 }

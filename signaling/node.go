@@ -52,6 +52,8 @@ type Node struct {
 	// broker relays.
 	DirectURL string    `json:"directURL,omitempty"`
 	SeenAt    time.Time `json:"seenAt,omitempty" doc:"last heartbeat"`
+	// Expires is when the machine goes, where it knows (a spot machine).
+	Expires *time.Time `json:"expires,omitempty" doc:"when the machine goes, where it knows"`
 }
 
 // GPU is the amounts of one GPU, as in Resources.

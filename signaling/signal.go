@@ -80,6 +80,8 @@ const (
 	ProblemRateLimited  ProblemCode = "rate-limited"
 	ProblemStays        ProblemCode = "data-stays" // the site's data must not leave it, and nothing is free there
 	ProblemPreempted    ProblemCode = "pre-empted" // an idle session made room for an urgent one
+	ProblemMoved        ProblemCode = "moved"      // the task goes on at another edge; its broker grants it there
+	ProblemQuota        ProblemCode = "quota"      // the creator holds as much as he may
 )
 
 // Status is the HTTP status of an answer with a problem of this code.
@@ -89,11 +91,11 @@ func (c ProblemCode) Status() int {
 		return http.StatusBadRequest
 	case ProblemUnauthorized:
 		return http.StatusUnauthorized
-	case ProblemForbidden:
+	case ProblemForbidden, ProblemQuota:
 		return http.StatusForbidden
 	case ProblemNotFound:
 		return http.StatusNotFound
-	case ProblemSessionTaken, ProblemCancelled, ProblemPreempted:
+	case ProblemSessionTaken, ProblemCancelled, ProblemPreempted, ProblemMoved:
 		return http.StatusConflict
 	case ProblemNoFreeNode, ProblemUnavailable, ProblemEdgeLost, ProblemStays:
 		return http.StatusServiceUnavailable

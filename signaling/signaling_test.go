@@ -38,6 +38,9 @@ var types = map[string]func() any{
 	"Statistics":               func() any { return new(signaling.Statistics) },
 	"MixtureParameters":        func() any { return new(signaling.MixtureParameters) },
 	"Mixture":                  func() any { return new(signaling.Mixture) },
+	"Schedule":                 func() any { return new(signaling.Schedule) },
+	"NodeTime":                 func() any { return new(signaling.NodeTime) },
+	"Moving":                   func() any { return new(signaling.Moving) },
 }
 
 // TestExamples reads every worked example into its Go type without an unknown field, gets the same document

@@ -158,6 +158,10 @@ type TaskRequest struct {
 	Urgent        bool            `json:"urgent,omitempty" doc:"go before others in the queue, and end an idle session where nothing is free; a right of its own"`
 	Shadow        bool            `json:"shadow,omitempty" doc:"keep a second node ready that has the study loaded and the view in step, to take over at once"`
 	Local         *LocalCheck     `json:"local,omitempty" doc:"why the terminal does not do it itself"`
+	// Framework, Modality and DataMB are what its run time is predicted from beside the rest (B1); they decide nothing else.
+	Framework string  `json:"framework,omitempty" maxLength:"64" doc:"what the work is done with, for example pytorch"`
+	Modality  string  `json:"modality,omitempty" maxLength:"16" doc:"DICOM modality of the series, where the terminal knows it"`
+	DataMB    float64 `json:"dataMB,omitempty" minimum:"0" doc:"size of the data, MiB, where the terminal knows it"`
 }
 
 // WhenFull is what becomes of a request for which nothing is free.
@@ -291,6 +295,10 @@ func (r *TaskRequest) validateWay() error {
 		return fmt.Errorf("input.format has %d characters: at most 100", len(r.Input.Format))
 	case r.Input != nil && (r.Type == Rendering || r.Series != nil):
 		return fmt.Errorf("input: only for a compute task without a series")
+	case len(r.Framework) > 64 || len(r.Modality) > 16:
+		return fmt.Errorf("framework has %d characters and modality %d: at most 64 and 16", len(r.Framework), len(r.Modality))
+	case !(r.DataMB >= 0 && r.DataMB <= 1e9):
+		return fmt.Errorf("dataMB is %g: 0 to 1000000000", r.DataMB)
 	case r.Local != nil && (len(r.Local.Reason) > 300 || len(r.Local.GPU) > 200 || r.Local.MemoryMB < 0):
 		return fmt.Errorf("local: reason has at most 300 characters, gpu 200, and memoryMB is not negative")
 	}
@@ -374,6 +382,10 @@ type Task struct {
 	Usage     *Usage      `json:"usage,omitempty"`
 	Queue     *Queue      `json:"queue,omitempty" doc:"where it stands while it waits"`
 	Shadow    *Attempt    `json:"shadow,omitempty" doc:"the node that is kept ready to take over"`
+	Resources *Resources  `json:"resources,omitempty" doc:"what it holds now, which may be more or less than it asked for (B5)"`
+	Moves     *Attempt    `json:"moves,omitempty" doc:"the node that it is on its way to"`
+	Misses    int         `json:"misses,omitempty" doc:"how often a node went away under it"`
+	Forecast  *Forecast   `json:"forecast,omitempty" doc:"how long it is expected to run"`
 }
 
 // Queue is where a waiting task stands.

@@ -28,6 +28,10 @@ type roots struct {
 	Pending     signaling.Pending             `json:"pending"`
 	NearEdges   signaling.NearEdges           `json:"nearEdges"`
 	Override    signaling.Override            `json:"override"`
+	Schedule    signaling.Schedule            `json:"schedule"`
+	NodeTime    signaling.NodeTime            `json:"nodeTime"`
+	Moving      signaling.Moving              `json:"moving"`
+	Forecast    signaling.Forecast            `json:"forecast"`
 	Reservation signaling.Reservation         `json:"reservation"`
 	Node        signaling.Node                `json:"node"`
 	ViewState   signaling.ViewState           `json:"viewState"`
