@@ -148,6 +148,7 @@ describe("an edge that leaves it to the user how to compute", () => {
     await new View(page).still();
     await page.getByRole("button", { name: "Auto window" }).click();
     const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
     expect(await dialog.getByRole("button").allInnerTexts()).toHaveLength(4);
     expect(await dialog.innerText()).toMatch(/resident workers[^]*workers of its own[^]*quiet moment/);
     await dialog.getByRole("button", { name: "Now, by workers of its own" }).click();
