@@ -55,6 +55,8 @@ const plain: Record<ProblemCode, Explanation> = {
   unsupported: { title: "This is not supported here", detail: "", advice: "studies" },
   "data-stays": { title: "No renderer of this site is free", detail: "The images of this site may not leave it, so no other renderer may show them. Try again in a moment.", advice: "retry" },
   "pre-empted": { title: "This session made room for an urgent one", detail: "It was idle. Open it again to have a place as soon as one is free; the view is kept.", advice: "retry" },
+  moved: { title: "This session goes on at another renderer", detail: "It is opened there.", advice: "retry" },
+  quota: { title: "You hold as much as you may", detail: "Close a session or wait for a task of yours to end, then retry; the operator can raise the limit.", advice: "retry" },
   "rate-limited": { title: "Too many requests", detail: "Wait a moment, then retry.", advice: "retry" },
 };
 
