@@ -12,9 +12,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tomocast/tomocast/cloud-broker/defrag"
-	"github.com/tomocast/tomocast/cloud-broker/defrag/replay"
 	"github.com/tomocast/tomocast/cloud-broker/poolcmd"
 	"github.com/tomocast/tomocast/cloud-broker/predict"
+	"github.com/tomocast/tomocast/cloud-broker/replay"
+	"github.com/tomocast/tomocast/cloud-broker/scale"
 	"github.com/tomocast/tomocast/cloud-broker/simulate"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/web"
@@ -30,7 +31,12 @@ func main() {
 			case "pool":
 				return poolcmd.Run(ctx, args[1:], os.Stdout)
 			case "simulate":
-				return simulate.Command(ctx, args[1:], os.Stdout, func() (simulate.Hook, error) { return replay.New(defrag.Default(), movePause) })
+				return simulate.Command(ctx, args[1:], os.Stdout, simulate.Hooks{
+					Defragment: func() (simulate.Hook, error) { return replay.NewDefrag(defrag.Default(), movePause) },
+					Scale: func(low, high float64) (simulate.Hook, error) {
+						return replay.NewScale(scale.Default(), replay.Use{Low: low, High: high})
+					},
+				})
 			case "predict":
 				return predict.Command(ctx, args[1:], os.Stdout)
 			}

@@ -27,16 +27,20 @@ type options struct {
 	load, sigma                                 float64
 	median, longest                             time.Duration
 	saturate, json                              bool
-	defragment                                  bool
-	hook                                        func() (Hook, error)
+	hooks                                       []func() (Hook, error)
+}
+
+// Hooks make what takes part in one simulation, where the command is asked for it.
+type Hooks struct {
+	Defragment func() (Hook, error)
+	Scale      func(low, high float64) (Hook, error) // what tasks use of what they ask for, as shares
 }
 
 // hookEvery is how often a hook is called, seconds of the virtual clock.
 const hookEvery = 30
 
-// Command is cloud-broker simulate. args begin behind "simulate". defragment makes the hook that moves tasks in one
-// simulation, for --defragment.
-func Command(ctx context.Context, args []string, out io.Writer, defragment func() (Hook, error)) error {
+// Command is cloud-broker simulate. args begin behind "simulate".
+func Command(ctx context.Context, args []string, out io.Writer, hooks Hooks) error {
 	var o options
 	var names []string
 	for _, p := range fit.Policies() {
@@ -60,6 +64,7 @@ func Command(ctx context.Context, args []string, out io.Writer, defragment func(
 	policies := f.String("policy", "fragments,best-fit", "`policies`, with commas between them")
 	knows := f.String("predictions", string(History), "`what` is known of run times: history (learnt from tasks that ended), perfect or nothing")
 	moves := f.Bool("defragment", false, "move tasks together where room is left in fragments; a move pauses a task for half a minute")
+	scale := f.String("scale", "", "give running tasks less of GPU and processors when they use little, and more again. Where the trace does not tell what they use, it is from `LOW-HIGH` of what they ask for, as in 0.2-0.9")
 	seeds := f.Int("seeds", 5, "how often each policy is played, each time with other chances")
 	f.Group("Output")
 	svg := f.String("svg", "", "`folder` to write plots to")
@@ -70,11 +75,34 @@ func Command(ctx context.Context, args []string, out io.Writer, defragment func(
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *longest, *saturate, *asJSON, *moves, defragment}
+	o = options{*trace, *nodes, *policies, *windows, *knows, *svg, *generate, *tasks, *seeds, *load, *sigma, *median, *longest, *saturate, *asJSON, nil}
+	if *moves {
+		o.hooks = append(o.hooks, hooks.Defragment)
+	}
+	if *scale != "" {
+		low, high, err := shares(*scale)
+		if err != nil {
+			return fmt.Errorf("%w: --scale %.40q: %w", service.ErrUsage, *scale, err)
+		}
+		o.hooks = append(o.hooks, func() (Hook, error) { return hooks.Scale(low, high) })
+	}
 	if err := o.check(); err != nil {
 		return fmt.Errorf("%w: %w; cloud-broker simulate --help lists what there is", service.ErrUsage, err)
 	}
 	return o.run(ctx, out)
+}
+
+// shares reads LOW-HIGH.
+func shares(text string) (low, high float64, err error) {
+	from, to, ok := strings.Cut(text, "-")
+	low, err = strconv.ParseFloat(from, 64)
+	if err == nil {
+		high, err = strconv.ParseFloat(to, 64)
+	}
+	if !ok || err != nil || !(low > 0 && low <= high && high <= 1) {
+		return 0, 0, errors.New("two shares as in 0.2-0.9, above 0, at most 1, the lower one first")
+	}
+	return low, high, nil
 }
 
 func (o *options) check() error {
@@ -173,12 +201,12 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		for seed := range uint64(o.seeds) {
 			c := Config{Policy: p, Knowledge: Knowledge(o.knows), Fragments: fragments, Seed: seed, Curve: o.svg != "" && seed == 0}
 			c.Nodes, c.Tasks = o.scenario(nodes, tasks, float64(r.GPUs), seed)
-			if o.defragment {
-				h, err := o.hook()
+			for _, hook := range o.hooks {
+				h, err := hook()
 				if err != nil {
-					return fmt.Errorf("--defragment: %w", err)
+					return fmt.Errorf("%w: %w", service.ErrUsage, err)
 				}
-				c.Hooks, c.Every = []Hook{h}, hookEvery
+				c.Hooks, c.Every = append(c.Hooks, h), hookEvery
 			}
 			one, err := Run(ctx, c)
 			if err != nil {

@@ -10,6 +10,8 @@ import (
 // Hook takes part in a simulation: scaling and defragmentation do. It is called every so many seconds of the virtual clock.
 type Hook interface {
 	Tick(p *Pool) error
+	// Sum adds to the result, when all is over, what only the hook knows.
+	Sum(r *Result)
 }
 
 // Pool is what a Hook sees of a simulation and can change of it, at one moment.

@@ -25,6 +25,8 @@ type Result struct {
 	LostGPUh    float64 `json:"lostGPUh"`    // GPU hours that came to nothing
 	DoneGPUh    float64 `json:"doneGPUh"`    // GPU hours of tasks that ended
 	Moves       int     `json:"moves"`
+	Scaled      int     `json:"scaled"`    // amounts of running tasks that were made smaller or larger
+	Short       float64 `json:"short"`     // share of the GPU and processor time that tasks would have used, and did not have
 	NodeHours   float64 `json:"nodeHours"` // hours in which nodes had a task
 	DecisionUs  float64 `json:"decisionUs"`
 	Curve       []Point `json:"curve,omitempty"`
@@ -90,7 +92,7 @@ func (t *tally) on(seconds float64) { t.onS += seconds }
 
 func (t *tally) end(j *Job) {
 	t.ended++
-	t.doneS += j.Task.Duration * float64(j.Want.GPUTotal()) / 1000
+	t.doneS += j.Task.Duration * GPUs(j.Task)
 	t.waits = append(t.waits, max(j.Started-j.Done-j.Arrived, 0))
 	t.queued += j.waited
 }

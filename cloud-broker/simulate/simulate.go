@@ -58,7 +58,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	if err := errors.Join(w.fault, ctx.Err()); err != nil {
 		return Result{}, err
 	}
-	return w.result(), nil
+	r := w.result()
+	for _, h := range c.Hooks {
+		h.Sum(&r)
+	}
+	return r, nil
 }
 
 // tick calls the hooks, again and again.

@@ -136,6 +136,8 @@ type hook struct {
 	ticks int
 }
 
+func (h *hook) Sum(*simulate.Result) {}
+
 func (h *hook) Tick(p *simulate.Pool) error {
 	h.ticks++
 	nodes, _ := p.Nodes()
@@ -186,6 +188,8 @@ var errFailing = errors.New("failing")
 
 type failing struct{}
 
+func (failing) Sum(*simulate.Result) {}
+
 func (failing) Tick(*simulate.Pool) error { return errFailing }
 
 func TestBadSimulationsAreRefused(t *testing.T) {
@@ -223,7 +227,7 @@ const (
 func TestCommand(t *testing.T) {
 	tasks, nodes, plots := file(t, "t.csv", aTrace), file(t, "n.csv", aList), t.TempDir()
 	var out strings.Builder
-	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--nodes", nodes, "--policy", "risk,patent,fgd", "--seeds", "2", "--svg", plots}, &out, noHook); err != nil {
+	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--nodes", nodes, "--policy", "risk,patent,fgd", "--seeds", "2", "--svg", plots}, &out, simulate.Hooks{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"3 tasks of t.csv on 2 nodes with 3 GPUs; left out: 1 that fit on no node", "\nrisk", "\npatent", "\nfgd", "mean waiting, s"} {
@@ -248,7 +252,7 @@ func TestCommand(t *testing.T) {
 	}
 	out.Reset()
 	windows := file(t, "w.csv", "sn,from,to\nn-0,0,1577900000\n")
-	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--nodes", nodes, "--windows", windows, "--policy", "filter", "--json"}, &out, noHook); err != nil {
+	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--nodes", nodes, "--windows", windows, "--policy", "filter", "--json"}, &out, simulate.Hooks{}); err != nil {
 		t.Fatal(err)
 	}
 	var r struct{ Policies [][]simulate.Result }
@@ -256,10 +260,10 @@ func TestCommand(t *testing.T) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 	out.Reset()
-	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--generate", "3x2", "--saturate", "--policy", "random", "--load", "2", "--seeds", "1"}, &out, noHook); err != nil {
+	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--generate", "3x2", "--saturate", "--policy", "random", "--load", "2", "--seeds", "1"}, &out, simulate.Hooks{}); err != nil {
 		t.Error(err)
 	}
-	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--generate", "3x2", "--come-and-go", "1h", "--load", "0.5", "--longest", "450s", "--seeds", "1"}, &out, noHook); err != nil {
+	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--generate", "3x2", "--come-and-go", "1h", "--load", "0.5", "--longest", "450s", "--seeds", "1"}, &out, simulate.Hooks{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -286,8 +290,9 @@ func TestCommandRefusesByName(t *testing.T) {
 		"--predictions":                       append([]string{"--predictions", "luck"}, pool...),
 		"--saturate needs nodes that stay":    append([]string{"--saturate", "--come-and-go", "1h"}, pool...),
 		"no task of":                          {"--trace", tasks, "--generate", "1x0"},
+		"two shares as in 0.2-0.9":            append([]string{"--scale", "0.9-0.2"}, pool...),
 	} {
-		if err := simulate.Command(t.Context(), args, io.Discard, noHook); err == nil || !strings.Contains(err.Error(), want) {
+		if err := simulate.Command(t.Context(), args, io.Discard, simulate.Hooks{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)
 		}
 	}
@@ -310,5 +315,3 @@ func FuzzWindows(f *testing.F) {
 		}
 	})
 }
-
-func noHook() (simulate.Hook, error) { return nil, errors.New("no hook was asked for") }

@@ -55,6 +55,8 @@ var columns = []column{
 	{"Waiting, 95 %", "s", func(r Result) float64 { return r.P95Wait }, true},
 	{"GPU time lost", "h", func(r Result) float64 { return r.LostGPUh }, true},
 	{"Moves", "", func(r Result) float64 { return float64(r.Moves) }, true},
+	{"Amounts changed", "", func(r Result) float64 { return float64(r.Scaled) }, true},
+	{"Short of what was used", "%", func(r Result) float64 { return 100 * r.Short }, true},
 	{"Node hours", "h", func(r Result) float64 { return r.NodeHours }, true},
 	{"A decision", "µs", func(r Result) float64 { return r.DecisionUs }, true},
 }

@@ -176,6 +176,8 @@ func (w *world) predict(j *Job) {
 // wait puts a task in the queue, by when it came and how long it is expected to run.
 func (w *world) wait(j *Job) {
 	j.since, j.turn = w.now, j.Arrived
+	asked := Want(j.Task) // also where it was scaled while it ran
+	j.Want.Amounts, j.Want.GPUMilli = asked.Amounts, asked.GPUMilli
 	if lag := w.config.Policy.Lag; lag > 0 && j.Want.Run != nil {
 		j.turn += lag * j.Want.Run.Value()
 	}

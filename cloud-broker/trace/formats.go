@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -201,6 +202,25 @@ type record struct {
 	EndedAt    time.Time       `json:"endedAt"`
 	Requested  json.RawMessage `json:"requested"`
 	Parameters json.RawMessage `json:"parameters"`
+	Usage      *struct {
+		RunMs        int64
+		GPUMs, CPUMs float64
+	} `json:"usage"`
+}
+
+// used is what the task used, by its own count.
+func (e *record) used(t *Task) Use {
+	u := e.Usage
+	if u == nil || u.RunMs <= 0 || !(u.GPUMs >= 0 && u.CPUMs >= 0) || math.IsInf(u.GPUMs+u.CPUMs, 0) {
+		return Use{}
+	}
+	share := func(ms float64, milli int64) float64 {
+		if milli == 0 {
+			return 0
+		}
+		return ms / float64(u.RunMs) * 1000 / float64(milli)
+	}
+	return Use{Known: true, GPU: share(u.GPUMs, int64(t.GPUs)*t.GPUMilli), CPU: share(u.CPUMs, t.CPUMilli)}
 }
 
 // readHistory reads the broker's history, one entry a line.
@@ -227,6 +247,7 @@ func readHistory(r io.Reader, skipped Skipped) ([]Task, error) {
 		if want.GPUMilli > 0 {
 			t.GPUs, t.GPUMilli = int((want.GPUMilli+999)/1000), min(want.GPUMilli, 1000)
 		}
+		t.Used = e.used(&t)
 		if e.StartedAt == nil {
 			why = "that never ran"
 		} else {

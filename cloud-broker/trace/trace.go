@@ -36,6 +36,13 @@ type Task struct {
 	GPUs      int      // whole GPUs, or 1 for a share
 	GPUMilli  int64    // of each GPU, up to 1000
 	Models    []string // GPU models it may run on; none: any
+	Used      Use      // known only after it ran
+}
+
+// Use is what a task used on the average, as shares of what it asked for.
+type Use struct {
+	Known    bool
+	GPU, CPU float64
 }
 
 // Node is one node of a list.

@@ -37,7 +37,7 @@ func TestB7DefragmentationMakesRoomInASimulation(t *testing.T) {
 	}
 	config := defrag.Default()
 	config.Preset = nodetime.Amounts{} // only for what waits
-	hook, err := New(config, 10*time.Second)
+	hook, err := NewDefrag(config, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestB7DefragmentationMakesRoomInASimulation(t *testing.T) {
 	if with.Moves != 2 || with.MeanWait > 1000/5 || with.Ended != 5 || with.Lost != 0 {
 		t.Errorf("with: %+v; %v", with, hook.Ended())
 	}
-	again, _ := New(config, 10*time.Second)
+	again, _ := NewDefrag(config, 10*time.Second)
 	if same, err := simulate.Run(context.Background(), fragments(again)); err != nil || same.MeanWait != with.MeanWait || same.Moves != with.Moves {
 		t.Errorf("another run has %+v, %v", same, err)
 	}
@@ -61,7 +61,7 @@ func TestB7DefragmentationMakesRoomInASimulation(t *testing.T) {
 func TestB8MoveThatDoesNotFitInASimulation(t *testing.T) {
 	config := defrag.Default()
 	config.Migration.Wait, config.Migration.GiveUp = time.Minute, 2*time.Minute
-	hook, err := New(config, 0)
+	hook, err := NewDefrag(config, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestB8MoveThatDoesNotFitInASimulation(t *testing.T) {
 	if err != nil || got.Ended != 3 || got.Moves != 0 || hook.Ended()["stays"] != 1 {
 		t.Errorf("%+v, %v; %v", got, err, hook.Ended())
 	}
-	if _, err := New(config, -1); err == nil {
+	if _, err := NewDefrag(config, -1); err == nil {
 		t.Error("a negative pause is taken")
 	}
 }
