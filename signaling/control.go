@@ -110,6 +110,8 @@ type Promote struct {
 	Task    TaskID          `json:"task"`
 	Attempt Attempt         `json:"attempt"`
 	View    json.RawMessage `json:"view,omitempty" jsonschema:"description=the newest ViewState that is known"`
+	// Ran is what is known of the task from the places where it has run, where that is newer than the instruction's.
+	Ran *Ran `json:"ran,omitempty"`
 }
 
 // Fetch names a series for an edge to load ahead of a task, or to make a thumbnail of.

@@ -29,6 +29,7 @@ type Ran struct {
 	RunMs  int64 `json:"runMs" jsonschema:"description=for how long it has run"`
 	LeftMs int64 `json:"leftMs,omitempty" jsonschema:"description=for how long it is expected to go on; 0 where nobody knows"`
 	Usage  Usage `json:"usage" jsonschema:"description=what it has used there"`
+	IdleMs int64 `json:"idleMs,omitempty" jsonschema:"description=for how long its terminal has done nothing; the time until it ends for that goes on"`
 }
 
 // CheckpointFormat is BulkHeader.Format of a compute task's checkpoint: from the edge that it leaves to its terminal, and from

@@ -35,6 +35,9 @@ type Order struct {
 	// Tell is told that the task waits (and why), that the user is asked, that it has started, and its progress. Calls do not
 	// overlap; none comes after Do has returned.
 	Tell func(signaling.Event)
+	// Pause and Resume are those of operation.Work: a task that moves to another node (B8).
+	Pause  <-chan struct{}
+	Resume []byte
 }
 
 // Do handles a task as its type is handled at this moment (A9), and returns its result and the processor time that its
@@ -70,6 +73,7 @@ func (w *Workers) Do(ctx context.Context, o Order) (operation.Result, time.Durat
 	defer progress.close()
 	result, err := o.Operation.Run(ctx, operation.Work{
 		Volume: o.Volume, Data: o.Data, Parameters: o.Request.Parameters, Progress: progress.report,
+		Pause: o.Pause, Resume: o.Resume,
 		Parallel: func(n int, part func(i int)) error { return crew.parallel(ctx, &spent, n, part) },
 	})
 	return result, time.Duration(spent.Load()), err

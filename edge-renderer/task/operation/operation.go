@@ -29,6 +29,11 @@ type Work struct {
 	Parallel func(n int, part func(i int)) error
 	// Progress reports from 0 to 1. It may be called from several parts at a time.
 	Progress func(share float64)
+	// Pause, once it is closed, has the operation return a *Paused at the next point at which it can stop; nil: never.
+	Pause <-chan struct{}
+	// Resume is the State of a *Paused of the same operation with the same parameters and data, maybe on another node: it goes
+	// on there, and its result is the one that it would have had. Empty: it begins.
+	Resume []byte
 }
 
 // Result is what an operation made.
