@@ -43,63 +43,11 @@ func staying(t testing.TB, spans ...fit.Span) (out []fit.Candidate) {
 
 func hours(free, total float64) fit.Span { return fit.Span{Total: total * 3600, Free: free * 3600} }
 
-// B3's example: 4 cores, 10 Gi, T = 7 days, circulation by the day, t = 3 days: t grows by a day per day while nothing new is
-// placed, and never above T.
-func TestB3TimeComesBackEachPeriod(t *testing.T) {
-	const day = 86400
-	s := fit.Span{Total: 7 * day, Free: 3 * day, Period: day}
-	if err := s.Check(); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ after, want float64 }{{0, 3}, {0.5, 3}, {1, 4}, {1.9, 4}, {4, 7}, {30, 7}} {
-		if got := s.After(c.after*day).Free / day; got != c.want {
-			t.Errorf("after %v days %v days are free, want %v", c.after, got, c.want)
-		}
-	}
-	if got := s.Take(2*day).Free / day; got != 1 {
-		t.Errorf("a task of 2 days leaves %v days", got)
-	}
-	// What a period gave back can be placed at once, while the task still runs.
-	if got := s.Take(3*day).After(day).Free / day; got != 1 {
-		t.Errorf("a day after a task of 3 days was placed %v days are free", got)
-	}
-	if got := s.Take(30 * day).Free; got != 0 {
-		t.Errorf("t became %v", got)
-	}
-}
-
-// 0 <= t <= T (B3), and a window's time is what is left of it.
+// 0 <= t <= T (B3).
 func TestB3TimesStayWithinTheirBounds(t *testing.T) {
 	for _, s := range []fit.Span{{Total: 1, Free: 2}, {Total: 1, Free: -1}, {Total: math.NaN(), Free: 1}, {Total: 2, Free: 1, Period: -1}, {Total: 2, Free: 1, Period: math.Inf(1)}} {
 		if s.Check() == nil {
 			t.Errorf("%+v was taken", s)
-		}
-	}
-	w, err := fit.NewWindows(fit.Window{From: 100, To: 200}, fit.Window{From: 0, To: 50})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		now, t, total float64
-		open          bool
-	}{{-1, 0, 0, false}, {0, 50, 50, true}, {49, 1, 50, true}, {50, 0, 0, false}, {120, 80, 100, true}, {200, 0, 0, false}} {
-		s, ok := w.At(c.now)
-		if ok != c.open || s.Free != c.t || s.Total != c.total || s.Check() != nil {
-			t.Errorf("at %v: %+v, %v", c.now, s, ok)
-		}
-	}
-	if s, ok := fit.Windows(nil).At(5); !ok || s.Bounded() {
-		t.Error("a node without windows does not stay")
-	}
-}
-
-// Windows that end before they start, and that overlap, are refused by name.
-func TestB3BadWindowsAreRefused(t *testing.T) {
-	for want, w := range map[string][]fit.Window{
-		"from 5 s to 4 s ends before it starts": {{5, 4}}, "ends before": {{math.NaN(), 4}}, "0 s to 10 s and from 9 s to 12 s overlap": {{9, 12}, {0, 10}},
-	} {
-		if _, err := fit.NewWindows(w...); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v, want %q", w, err, want)
 		}
 	}
 }

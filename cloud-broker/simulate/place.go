@@ -48,7 +48,10 @@ func (w *world) candidates() ([]fit.Candidate, []int) {
 		}
 		c := w.nodes[i]
 		if windows := w.config.Nodes[i].Windows; len(windows) > 0 {
-			c.Span, _ = windows.At(w.now)
+			now := Moment(w.now)
+			if open, ok := windows.At(now); ok {
+				c.Span = fit.Span{Total: open.Length().Seconds(), Free: open.Close.Sub(now).Seconds()}
+			}
 		}
 		if w.aligns {
 			c.Ends = w.ends(i)

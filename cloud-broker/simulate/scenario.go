@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/trace"
 )
 
@@ -76,18 +77,18 @@ func (c Coming) Windows(nodes []Node, seed uint64) []Node {
 	out := slices.Clone(nodes)
 	for i := range out {
 		at := -draw() * 2 * r.Float64()
-		var all []fit.Window
+		var all nodetime.Windows
 		for at < c.Until {
 			end := at + draw()
 			if end > 0 {
-				all = append(all, fit.Window{From: max(at, 0), To: end})
+				all = append(all, nodetime.Window{Open: Moment(max(at, 0)), Close: Moment(end)})
 			}
 			at = end + draw()
 		}
 		if len(all) == 0 { // it stays away
-			all = append(all, fit.Window{From: c.Until, To: c.Until + c.Median})
+			all = append(all, nodetime.Window{Open: Moment(c.Until), Close: Moment(c.Until + c.Median)})
 		}
-		out[i].Windows, _ = fit.NewWindows(all...) // they are in order
+		out[i].Windows = all
 	}
 	return out
 }

@@ -7,13 +7,14 @@ import (
 	"math"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/trace"
 )
 
 // Node is a node of a simulation. Without windows it is always there.
 type Node struct {
 	trace.Node
-	Windows fit.Windows
+	Windows nodetime.Windows // by the virtual clock, see Moment
 }
 
 // Config is one simulation.

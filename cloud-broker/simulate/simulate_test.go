@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/simulate"
 	"github.com/tomocast/tomocast/cloud-broker/trace"
 	"github.com/tomocast/tomocast/internal/source/sourcetest"
@@ -54,7 +55,8 @@ func TestWhatWaitsIsPlacedWhenSomethingEnds(t *testing.T) {
 func TestB3WhatRunsIsLostWhenTheWindowCloses(t *testing.T) {
 	nodes := simulate.Uniform(1, trace.Node{GPUs: 1})
 	var err error
-	if nodes[0].Windows, err = fit.NewWindows(fit.Window{From: 0, To: 60}, fit.Window{From: 100, To: 500}); err != nil {
+	if nodes[0].Windows, err = nodetime.NewWindows(nodetime.Window{Open: simulate.Moment(0), Close: simulate.Moment(60)},
+		nodetime.Window{Open: simulate.Moment(100), Close: simulate.Moment(500)}); err != nil {
 		t.Fatal(err)
 	}
 	r := play(t, simulate.Config{Nodes: nodes, Policy: named(t, "longest-window"), Knowledge: simulate.Perfect, Tasks: []trace.Task{job("a", 10, 100)}})
@@ -273,24 +275,24 @@ func TestCommandRefusesByName(t *testing.T) {
 	tasks, nodes := file(t, "t.csv", aTrace), file(t, "n.csv", aList)
 	pool := []string{"--trace", tasks, "--nodes", nodes}
 	for want, args := range map[string][]string{
-		"--trace is missing":                  {"--nodes", nodes},
-		"either --nodes or --generate":        {"--trace", tasks},
-		`no such policy: "luck"`:              append([]string{"--policy", "risk,luck"}, pool...),
-		"columns sn, cpu_milli":               {"--trace", tasks, "--nodes", tasks},
-		"its columns are of no known trace":   {"--trace", nodes, "--nodes", nodes},
-		"ends before it starts":               append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,5,4\n")}, pool...),
-		`node "n-0": the windows from 0 s to`: append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,0,4\nn-0,3,6\n")}, pool...),
-		`there is no node "x"`:                append([]string{"--windows", file(t, "w.csv", "sn,from,to\nx,0,4\n")}, pool...),
-		"column from is missing":              append([]string{"--windows", file(t, "w.csv", "sn,to\n")}, pool...),
-		`"soon" is no time`:                   append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,soon,4\n")}, pool...),
-		"heading":                             append([]string{"--windows", file(t, "w.csv", "")}, pool...),
-		"--seeds 0":                           append([]string{"--seeds", "0"}, pool...),
-		"--load -1":                           append([]string{"--load", "-1"}, pool...),
-		"--generate":                          {"--trace", tasks, "--generate", "many"},
-		"--predictions":                       append([]string{"--predictions", "luck"}, pool...),
-		"--saturate needs nodes that stay":    append([]string{"--saturate", "--come-and-go", "1h"}, pool...),
-		"no task of":                          {"--trace", tasks, "--generate", "1x0"},
-		"two shares as in 0.2-0.9":            append([]string{"--scale", "0.9-0.2"}, pool...),
+		"--trace is missing":                {"--nodes", nodes},
+		"either --nodes or --generate":      {"--trace", tasks},
+		`no such policy: "luck"`:            append([]string{"--policy", "risk,luck"}, pool...),
+		"columns sn, cpu_milli":             {"--trace", tasks, "--nodes", tasks},
+		"its columns are of no known trace": {"--trace", nodes, "--nodes", nodes},
+		"ends before it begins":             append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,5,4\n")}, pool...),
+		`node "n-0": windows overlap`:       append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,0,4\nn-0,3,6\n")}, pool...),
+		`there is no node "x"`:              append([]string{"--windows", file(t, "w.csv", "sn,from,to\nx,0,4\n")}, pool...),
+		"column from is missing":            append([]string{"--windows", file(t, "w.csv", "sn,to\n")}, pool...),
+		`"soon" is no time`:                 append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,soon,4\n")}, pool...),
+		"heading":                           append([]string{"--windows", file(t, "w.csv", "")}, pool...),
+		"--seeds 0":                         append([]string{"--seeds", "0"}, pool...),
+		"--load -1":                         append([]string{"--load", "-1"}, pool...),
+		"--generate":                        {"--trace", tasks, "--generate", "many"},
+		"--predictions":                     append([]string{"--predictions", "luck"}, pool...),
+		"--saturate needs nodes that stay":  append([]string{"--saturate", "--come-and-go", "1h"}, pool...),
+		"no task of":                        {"--trace", tasks, "--generate", "1x0"},
+		"two shares as in 0.2-0.9":          append([]string{"--scale", "0.9-0.2"}, pool...),
 	} {
 		if err := simulate.Command(t.Context(), args, io.Discard, simulate.Hooks{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)
@@ -308,7 +310,7 @@ func FuzzWindows(f *testing.F) {
 		}
 		for _, n := range nodes {
 			for i, w := range n.Windows {
-				if !(w.From < w.To) || i > 0 && w.From < n.Windows[i-1].To {
+				if !w.Open.Before(w.Close) || i > 0 && w.Open.Before(n.Windows[i-1].Close) {
 					t.Errorf("%q: %v", text, n.Windows)
 				}
 			}

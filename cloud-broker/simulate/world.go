@@ -78,8 +78,8 @@ func newWorld(c *Config) (*world, error) {
 			continue
 		}
 		for _, v := range n.Windows {
-			w.at(v.From, func() { w.openNode(i) })
-			w.at(v.To, func() { w.closeNode(i) })
+			w.at(at(v.Open), func() { w.openNode(i) })
+			w.at(at(v.Close), func() { w.closeNode(i) })
 		}
 	}
 	return w, nil
