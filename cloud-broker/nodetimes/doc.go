@@ -1,0 +1,7 @@
+// Package nodetimes knows the time dimension of a pool's nodes as they run (B3): it puts together the schedules of the
+// configuration and of operators, when machines say that they go, what the pool holds on the nodes, and how long that is
+// expected to run.
+//
+// Placement takes [Times.Spans], operators [Times.Of] and [Times.Status], and those who empty nodes in time
+// [Times.Closing]. The rules are those of package nodetime.
+package nodetimes
