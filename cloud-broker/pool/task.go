@@ -26,20 +26,22 @@ import (
 //	turn      the tag with which it left the queue
 //	big       large parameters, until it ends
 //	started, ended   ms
+//	misses    how often a node went away while the task ran there
+//	held      what its last attempt held when it was released: five numbers
 //	usage     signaling.Usage as JSON
 
 // PutTask records a task that holds nothing: one that waits for a place (placing), which must be put again or awaited
 // within Options.PlacingTTL or is swept as expired, or one that ended without a place. Only ID, State,
-// Reason, Request and Creator are taken; the time is Redis'. key is an idempotency key as in Claim, or empty. It
+// Reason, Request, Creator and Forecast are taken; the time is Redis'. key is an idempotency key as in Claim, or empty. It
 // returns the id of the task that is recorded, which is another one when the key is known. Errors: ErrKeyReused,
 // ErrFull, ErrHeld, ErrEnded.
 func (p *Pool) PutTask(ctx context.Context, key string, t signaling.Task) (signaling.TaskID, error) {
-	return p.put(ctx, key, t, "")
+	return p.put(ctx, key, t, "", Said{Forecast: t.Forecast})
 }
 
 // put is PutTask, and Enqueue where a class of the queue is given.
-func (p *Pool) put(ctx context.Context, key string, t signaling.Task, class string) (signaling.TaskID, error) {
-	w, err := prepare(key, t.Creator, t.Request)
+func (p *Pool) put(ctx context.Context, key string, t signaling.Task, class string, said Said) (signaling.TaskID, error) {
+	w, err := prepare(key, t.Creator, t.Request, said)
 	if err == nil {
 		err = checkName("task", string(t.ID))
 	}
@@ -76,9 +78,6 @@ func (p *Pool) put(ctx context.Context, key string, t signaling.Task, class stri
 	}
 	return "", fmt.Errorf("put task %s: %w", t.ID, err)
 }
-
-// creatorHash stands for who asked where nobody is to be named.
-func creatorHash(creator string) string { return digest("creator", creator) }
 
 // Task returns a task, with its place in the queue where it waits there. ErrNotFound where there is none or it has left
 // the history.
@@ -149,7 +148,7 @@ func (p *Pool) read(ctx context.Context, ids []string) ([]signaling.Task, error)
 		}
 		ids = ids[n:]
 	}
-	return tasks, nil
+	return tasks, p.holding(ctx, tasks)
 }
 
 func decodeTask(id string, f map[string]string) (signaling.Task, error) {
@@ -159,7 +158,7 @@ func decodeTask(id string, f map[string]string) (signaling.Task, error) {
 	if err := json.Unmarshal([]byte(f["req"]), &a); err != nil {
 		return t, fmt.Errorf("request: %w", err)
 	}
-	t.Request, t.Creator = a.Request, a.Creator
+	t.Request, t.Creator, t.Forecast = a.Request, a.Creator, a.Forecast
 	if f["big"] != "" {
 		t.Request.Parameters = json.RawMessage(f["big"])
 	}
@@ -177,6 +176,14 @@ func decodeTask(id string, f map[string]string) (signaling.Task, error) {
 		}
 		t.Shadow = &standby
 	}
+	if f["held"] != "" && t.State.Ended() {
+		r, err := decodeAmounts(f["held"])
+		if err != nil {
+			return t, err
+		}
+		t.Resources = &r
+	}
+	t.Misses = int(number(f["misses"]))
 	if f["usage"] != "" {
 		t.Usage = new(signaling.Usage)
 		if err := json.Unmarshal([]byte(f["usage"]), t.Usage); err != nil {
@@ -192,52 +199,4 @@ func instant(ms string) *time.Time {
 	}
 	t := time.UnixMilli(number(ms)).UTC()
 	return &t
-}
-
-// HistoryEntry is what is kept of a task that has ended: what was asked, when it ran and what it really used.
-// Creator and Series are hashes, the same for the same creator and series, so that runs can be grouped by them and
-// nobody is named.
-type HistoryEntry struct {
-	Task       signaling.TaskID    `json:"task"`
-	Type       signaling.TaskType  `json:"type"`
-	Operation  string              `json:"operation,omitempty"`
-	Parameters json.RawMessage     `json:"parameters,omitempty" doc:"of the operation, where they are not large"`
-	Series     string              `json:"series,omitempty" doc:"hash of the series"`
-	Creator    string              `json:"creator,omitempty" doc:"hash of who asked"`
-	Node       signaling.NodeID    `json:"node,omitempty" doc:"where it ran last"`
-	State      signaling.TaskState `json:"state"`
-	Reason     string              `json:"reason,omitempty"`
-	Requested  signaling.Resources `json:"requested" doc:"what it held"`
-	CreatedAt  time.Time           `json:"createdAt"`
-	StartedAt  *time.Time          `json:"startedAt,omitempty"`
-	EndedAt    time.Time           `json:"endedAt"`
-	Usage      *signaling.Usage    `json:"usage,omitempty" doc:"what it really used"`
-}
-
-// History returns up to limit ended tasks, the last ended first. Options.HistoryLimit are kept.
-func (p *Pool) History(ctx context.Context, limit int) ([]HistoryEntry, error) {
-	tasks, err := p.newest(ctx, "ended", limit)
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]HistoryEntry, 0, len(tasks))
-	for _, t := range tasks {
-		if t.EndedAt == nil {
-			continue // came back with its node since it was listed
-		}
-		e := HistoryEntry{Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, Parameters: t.Request.Parameters,
-			State: t.State, Reason: t.Reason, Requested: t.Request.Needs(), CreatedAt: t.CreatedAt, StartedAt: t.StartedAt,
-			EndedAt: *t.EndedAt, Usage: t.Usage}
-		if s := t.Request.Series; s != nil {
-			e.Series = digest("series", s.Source, s.StudyInstanceUID, s.SeriesInstanceUID)
-		}
-		if t.Creator != "" {
-			e.Creator = creatorHash(t.Creator)
-		}
-		if t.Attempt != nil {
-			e.Node = t.Attempt.Node
-		}
-		entries = append(entries, e)
-	}
-	return entries, nil
 }

@@ -165,7 +165,9 @@ local function drop(id)
   redis.call('ZREM', P .. ':idle', id)
   redis.call('ZREM', P .. ':omitted', id)
   local task = P .. ':task:' .. a[1]
-  if present(redis.call('HGET', task, 'standby')) == id then redis.call('HDEL', task, 'standby') end
+  local t = redis.call('HMGET', task, 'standby', 'at')
+  if present(t[1]) == id then redis.call('HDEL', task, 'standby') end
+  if present(t[2]) == id then redis.call('HSET', task, 'held', table.concat(a, ' ', 6)) end
   local node = P .. ':node:' .. a[2]
   if redis.call('HDEL', node, 'a:' .. id) == 1 then
     local free = redis.call('HGET', node, 'f')

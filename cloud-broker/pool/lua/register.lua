@@ -22,8 +22,11 @@ if given < top then
 end
 redis.call('SET', P .. ':generation', ARGV[9], 'NX')
 
-local function reserve(attempt, task, fencing, gpu, amounts)
-  redis.call('SET', P .. ':attempt:' .. attempt, task .. ' ' .. id .. ' ' .. fencing .. ' 1 ' .. gpu .. ' ' .. amounts)
+-- reserve holds what the ledger says, or less where the pool has less: what was taken from it may have been given to others.
+local function reserve(attempt, task, fencing, gpu, said)
+  local a, most = held(attempt), amounts(said)
+  for k = 1, a and 5 or 0 do most[k] = math.min(most[k], a[5 + k]) end
+  redis.call('SET', P .. ':attempt:' .. attempt, task .. ' ' .. id .. ' ' .. fencing .. ' 1 ' .. gpu .. ' ' .. encode(most))
   redis.call('HSET', node, 'a:' .. attempt, '')
   redis.call('ZADD', P .. ':leases', expiry, attempt)
   redis.call('ZREM', P .. ':omitted', attempt)
