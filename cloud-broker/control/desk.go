@@ -22,6 +22,8 @@ type Desk interface {
 	// Ended hears that an attempt on node has ended, after the pool has been told, which has released the task's standby with
 	// it; nil where it had none.
 	Ended(ctx context.Context, node signaling.NodeID, u signaling.Update, standby *signaling.Attempt)
+	// Measured hears what the attempts on node use, from a heartbeat over a link that this broker has. It must not block.
+	Measured(ctx context.Context, node signaling.NodeID, rates map[signaling.AttemptID]signaling.Rates)
 }
 
 const (

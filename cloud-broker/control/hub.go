@@ -185,6 +185,19 @@ func (h *Hub) Promote(ctx context.Context, node signaling.NodeID, p signaling.Pr
 	return err
 }
 
+// SetBudget gives a running attempt on node another budget (B5). It goes over a link of this broker only, whose owner scales
+// the node's tasks; without one it is ErrNoLink. Errors are as those of Instruct otherwise.
+func (h *Hub) SetBudget(ctx context.Context, node signaling.NodeID, b signaling.SetBudget) error {
+	h.mu.Lock()
+	_, here := h.links[node]
+	h.mu.Unlock()
+	if !here {
+		return fmt.Errorf("%w of node %s at this broker", ErrNoLink, node)
+	}
+	_, err := h.ask(ctx, node, signaling.Control{Type: signaling.ControlBudget, Budget: &b}, signaling.ControlConfirm)
+	return err
+}
+
 // View tells the edge of a shadow the session's view state.
 func (h *Hub) View(ctx context.Context, node signaling.NodeID, v signaling.ViewReport) error {
 	_, err := h.send(ctx, node, signaling.Control{Type: signaling.ControlView, View: &v})

@@ -128,6 +128,7 @@ func (l *link) update(ctx context.Context, u signaling.Update) bool {
 // ended so that the edge registers again with its ledger as it is then; while Redis is away the link goes on.
 func (l *link) heartbeat(ctx context.Context, h *signaling.Heartbeat) {
 	err := l.hub.Pool.Heartbeat(ctx, l.node, *h)
+	l.hub.desk.Measured(ctx, l.node, h.Rates)
 	strayed := l.strayed
 	l.strayed = false
 	switch {

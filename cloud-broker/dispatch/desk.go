@@ -113,6 +113,9 @@ func (d *Dispatcher) Ended(ctx context.Context, node signaling.NodeID, u signali
 		d.wantShadow(t)
 		return
 	}
+	if d.Scaler != nil {
+		d.Scaler.Left(u.Task)
+	}
 	s := pool.Sample{Node: node, Type: t.Request.Type, Failed: u.State == signaling.TaskFailed}
 	if u.Usage != nil {
 		s.DataMB, s.RunMs, s.TransferMs, s.GPUMs = u.Usage.DataMB, float64(u.Usage.RunMs), u.Usage.TransferMs, u.Usage.GPUMs

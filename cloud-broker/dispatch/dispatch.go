@@ -55,6 +55,7 @@ type Config struct {
 	Wait, Idle, Grace time.Duration
 	Log               *slog.Logger
 	Metrics           *prometheus.Registry
+	Scaler            Scaler // nil where running tasks keep what they have
 }
 
 // Dispatcher places tasks.
