@@ -18,6 +18,7 @@ type Adoption struct {
 	Request signaling.TaskRequest
 	Creator string              // the token's subject
 	Needs   signaling.Resources // Request.Needs() where it is zero
+	Said    Said
 }
 
 // Adopt records what an edge has taken itself: its reservation is confirmed, the task reserved. The same adoption again
@@ -37,7 +38,7 @@ func (p *Pool) adopt(ctx context.Context, a Adoption) (r signaling.Reservation, 
 	if a.Needs.IsZero() {
 		a.Needs = a.Request.Needs()
 	}
-	w, err := prepare(a.Key, a.Creator, a.Request)
+	w, err := prepare(a.Key, a.Creator, a.Request, a.Said)
 	for _, n := range [][2]string{{"task", string(a.Task)}, {"attempt", string(a.Attempt)}, {"node", string(a.Node)}} {
 		if err == nil {
 			err = checkName(n[0], n[1])

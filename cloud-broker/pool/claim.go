@@ -27,12 +27,21 @@ type Claim struct {
 	Needs      signaling.Resources // Request.Needs() where it is zero
 	Candidates []signaling.NodeID  // in order of preference, as placement gives them
 	Lease      time.Duration       // until the edge must have confirmed. 10 s when 0
+	Said       Said
+}
+
+// Said is what the broker knew of a task when it was asked for, and keeps with it.
+type Said struct {
+	Forecast *signaling.Forecast // what was predicted then, nil where nothing was
+	Unnamed  bool                // nobody may learn from who asked: the history has no pseudonym
 }
 
 // asked is what a task's record keeps of its beginning.
 type asked struct {
-	Creator string                `json:"creator,omitempty"`
-	Request signaling.TaskRequest `json:"request"`
+	Creator  string                `json:"creator,omitempty"`
+	Unnamed  bool                  `json:"unnamed,omitempty"`
+	Forecast *signaling.Forecast   `json:"forecast,omitempty"`
+	Request  signaling.TaskRequest `json:"request"`
 }
 
 // prepared is an asked as the scripts take it.
@@ -47,7 +56,7 @@ const bigParameters = 4 << 10
 
 // prepare checks what this package rests on. Whether the request makes sense is for who accepted it to say
 // (TaskRequest.Validate).
-func prepare(key, creator string, r signaling.TaskRequest) (w prepared, err error) {
+func prepare(key, creator string, r signaling.TaskRequest, said Said) (w prepared, err error) {
 	switch {
 	case !r.Type.Valid():
 		return w, fmt.Errorf("type %.40q is unknown: it must be one of %v", string(r.Type), signaling.TaskTypes)
@@ -58,17 +67,18 @@ func prepare(key, creator string, r signaling.TaskRequest) (w prepared, err erro
 	case len(key) > maxCreator:
 		return w, fmt.Errorf("idempotency key has %d bytes: at most %d", len(key), maxCreator)
 	}
-	if w.request, err = json.Marshal(asked{creator, r}); err != nil {
-		return w, fmt.Errorf("request: %w", err)
-	}
-	if key != "" {
-		w.key, w.digest = digest(creator, key), digest(string(w.request))
+	if key != "" { // what was predicted is no part of what was asked
+		same, err := json.Marshal(asked{Creator: creator, Request: r})
+		if err != nil {
+			return w, fmt.Errorf("request: %w", err)
+		}
+		w.key, w.digest = digest(creator, key), digest(string(same))
 	}
 	if len(r.Parameters) > bigParameters {
 		w.big, r.Parameters = r.Parameters, nil
-		if w.request, err = json.Marshal(asked{creator, r}); err != nil {
-			return w, fmt.Errorf("request: %w", err)
-		}
+	}
+	if w.request, err = json.Marshal(asked{creator, said.Unnamed, said.Forecast, r}); err != nil {
+		return w, fmt.Errorf("request: %w", err)
 	}
 	return w, nil
 }
@@ -88,7 +98,7 @@ func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error
 	if c.Lease == 0 {
 		c.Lease = claimLease
 	}
-	w, err := prepare(c.Key, c.Creator, c.Request)
+	w, err := prepare(c.Key, c.Creator, c.Request, c.Said)
 	if err == nil {
 		err = checkName("task", string(c.Task))
 	}

@@ -99,9 +99,9 @@ func (p *Pool) ledgerArgs(ledger []signaling.LedgerEntry) ([]any, error) {
 		if e.Request != nil && e.Request.Type == e.Type {
 			rebuilt = *e.Request
 		}
-		req, err := json.Marshal(asked{clip(e.Creator, maxCreator), rebuilt})
+		req, err := json.Marshal(asked{Creator: clip(e.Creator, maxCreator), Request: rebuilt})
 		if err != nil || len(req) > maxLedgerRequest {
-			req, err = json.Marshal(asked{clip(e.Creator, maxCreator), signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}})
+			req, err = json.Marshal(asked{Creator: clip(e.Creator, maxCreator), Request: signaling.TaskRequest{Type: e.Type, Resources: &e.Resources}})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("ledger[%d]: %w", i, err)

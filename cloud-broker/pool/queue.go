@@ -35,12 +35,17 @@ const (
 // queue. It is otherwise as PutTask; State is taken as placing. Errors: those of PutTask, and ErrShare where the creator
 // has Options.MaxWaiting there already.
 func (p *Pool) Enqueue(ctx context.Context, key string, t signaling.Task, urgent bool) (signaling.TaskID, error) {
+	return p.EnqueueSaid(ctx, key, t, urgent, Said{Forecast: t.Forecast})
+}
+
+// EnqueueSaid is Enqueue with what the broker knew of the task when it was asked for.
+func (p *Pool) EnqueueSaid(ctx context.Context, key string, t signaling.Task, urgent bool, said Said) (signaling.TaskID, error) {
 	class := classOrdinary
 	if urgent {
 		class = classUrgent
 	}
 	t.State = signaling.TaskPlacing
-	return p.put(ctx, key, t, class)
+	return p.put(ctx, key, t, class, said)
 }
 
 // Await says that who waits for a task is there, so that it is kept for Options.PlacingTTL longer, and tells where it

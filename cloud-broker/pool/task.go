@@ -121,9 +121,23 @@ func (p *Pool) newest(ctx context.Context, set string, limit int) ([]signaling.T
 }
 
 // read reads those tasks that are there, in order.
-func (p *Pool) read(ctx context.Context, ids []string) ([]signaling.Task, error) {
+func (p *Pool) read(ctx context.Context, ids []string) (tasks []signaling.Task, err error) {
+	err = p.records(ctx, ids, func(id string, f map[string]string) error {
+		t, _, err := decodeRecord(id, f)
+		if err == nil {
+			tasks = append(tasks, t)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tasks, p.holding(ctx, tasks)
+}
+
+// records reads the records of those tasks that are there, in order.
+func (p *Pool) records(ctx context.Context, ids []string, take func(id string, fields map[string]string) error) error {
 	const page = 500 // replies in memory at a time
-	var tasks []signaling.Task
 	for len(ids) > 0 {
 		n := min(page, len(ids))
 		records := make([]*redis.MapStringStringCmd, n)
@@ -133,30 +147,28 @@ func (p *Pool) read(ctx context.Context, ids []string) ([]signaling.Task, error)
 			}
 			return nil
 		}); err != nil {
-			return nil, err
+			return err
 		}
 		for i, id := range ids[:n] {
 			f := records[i].Val()
 			if len(f) == 0 {
 				continue
 			}
-			t, err := decodeTask(id, f)
-			if err != nil {
-				return nil, fmt.Errorf("task %s: %w", id, err)
+			if err := take(id, f); err != nil {
+				return fmt.Errorf("task %s: %w", id, err)
 			}
-			tasks = append(tasks, t)
 		}
 		ids = ids[n:]
 	}
-	return tasks, p.holding(ctx, tasks)
+	return nil
 }
 
-func decodeTask(id string, f map[string]string) (signaling.Task, error) {
-	t := signaling.Task{ID: signaling.TaskID(id), State: signaling.TaskState(f["state"]), Reason: f["reason"],
+// decodeRecord reads a task from its record, and what the record keeps of its beginning.
+func decodeRecord(id string, f map[string]string) (t signaling.Task, a asked, err error) {
+	t = signaling.Task{ID: signaling.TaskID(id), State: signaling.TaskState(f["state"]), Reason: f["reason"],
 		CreatedAt: time.UnixMilli(number(f["created"])).UTC(), StartedAt: instant(f["started"]), EndedAt: instant(f["ended"])}
-	var a asked
 	if err := json.Unmarshal([]byte(f["req"]), &a); err != nil {
-		return t, fmt.Errorf("request: %w", err)
+		return t, a, fmt.Errorf("request: %w", err)
 	}
 	t.Request, t.Creator, t.Forecast = a.Request, a.Creator, a.Forecast
 	if f["big"] != "" {
@@ -165,21 +177,21 @@ func decodeTask(id string, f map[string]string) (signaling.Task, error) {
 	if f["at"] != "" {
 		at, err := decodeAttempt(f["at"])
 		if err != nil {
-			return t, err
+			return t, a, err
 		}
 		t.Attempt = &at
 	}
 	if f["standby"] != "" {
 		standby, err := decodeAttempt(f["standby"])
 		if err != nil {
-			return t, err
+			return t, a, err
 		}
 		t.Shadow = &standby
 	}
 	if f["held"] != "" && t.State.Ended() {
 		r, err := decodeAmounts(f["held"])
 		if err != nil {
-			return t, err
+			return t, a, err
 		}
 		t.Resources = &r
 	}
@@ -187,10 +199,10 @@ func decodeTask(id string, f map[string]string) (signaling.Task, error) {
 	if f["usage"] != "" {
 		t.Usage = new(signaling.Usage)
 		if err := json.Unmarshal([]byte(f["usage"]), t.Usage); err != nil {
-			return t, fmt.Errorf("usage: %w", err)
+			return t, a, fmt.Errorf("usage: %w", err)
 		}
 	}
-	return t, nil
+	return t, a, nil
 }
 
 func instant(ms string) *time.Time {
