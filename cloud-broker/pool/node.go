@@ -371,8 +371,7 @@ func decodeStatus(f []string) (s NodeStatus, err error) {
 	}
 	s.volumes = strings.Fields(f[4])
 	s.Volumes = len(s.volumes)
-	// Written by Heartbeat; a node that has sent none yet has an empty load.
-	_, _ = fmt.Sscanf(f[2], "%d %d %d %d", &s.Load.GPUMilli, &s.Load.CPUMilli, &s.Load.MemoryMB, &s.Load.Sessions)
+	s.Load, _ = decodeLoad(f[2]) // a node that has sent no heartbeat yet has none
 	s.Cordoned, s.Draining, s.DrainUntil = f[5] == "cordoned", f[5] == "draining", instant(f[6])
 	s.Registered = s.Capacity
 	if f[8] != "" {

@@ -1,14 +1,16 @@
 -- Makes a task's standby its attempt, with a fencing token above all others; what the attempt before it held is released.
--- ARGV: 1 task, 2 floor of the fencing token. Returns "ok <attempt> <node> <fencing> <gpu>", "ended", or "none" where the
--- task is unknown or has no standby that its edge has confirmed.
+-- ARGV: 1 task, 2 floor of the fencing token, and 3 the standby's attempt where it must be that one. Returns "ok <attempt>
+-- <node> <fencing> <gpu>", with " <attempt> <node>" of the one before it behind that, which is missing where it was promoted
+-- already; "ended", or "none" where the task is unknown or has no such standby that its edge has confirmed.
 local task = ARGV[1]
 local tkey = P .. ':task:' .. task
 local t = redis.call('HMGET', tkey, 'state', 'at', 'standby', 'q')
 if ended(t[1]) then return 'ended' end
 local id, node, _, gpu = present(t[3])
-local s = id and held(id)
+local old, before = present(t[2])
+if ARGV[3] and old == ARGV[3] then return 'ok ' .. t[2] end
+local s = id and (not ARGV[3] or id == ARGV[3]) and held(id)
 if not s or s[4] ~= '1' then return 'none' end
-local old = present(t[2])
 if old then drop(old) end
 s[3] = token(ARGV[2])
 hold(id, s)
@@ -21,4 +23,4 @@ if t[1] == 'placing' then
   if t[4] then unqueue(task, t[4], true) end
 end
 list(task)
-return 'ok ' .. at
+return 'ok ' .. at .. (old and ' ' .. old .. ' ' .. before or '')
