@@ -34,11 +34,14 @@ type Config struct {
 	Scaler    scaler.Config
 	Scheduler scheduler.Config
 	Manager   manager.Config
+	// Ceiling is how many times its request a task is given at most, so that what never has enough leaves room for others;
+	// 0 is no limit.
+	Ceiling float64
 }
 
 // Default are the document's figures where it has some, for tasks of minutes to days.
 func Default() Config {
-	return Config{monitor.Default, scaler.Default, scheduler.Default, manager.Default}
+	return Config{Monitor: monitor.Default, Scaler: scaler.Default, Scheduler: scheduler.Default, Manager: manager.Default, Ceiling: 4}
 }
 
 // Sessions is for tasks whose user may begin to move at any moment: what was taken from them comes back within seconds.
@@ -57,7 +60,18 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("scaling: %w", err)
 		}
 	}
+	if c.Ceiling != 0 && !(c.Ceiling >= 1 && c.Ceiling <= 1000) {
+		return fmt.Errorf("scaling: ceiling is %g times the request: 0 for none, or 1 to 1000", c.Ceiling)
+	}
 	return nil
+}
+
+// Most is what a task that asked for request is given at most, as order.Task has it.
+func (c *Config) Most(request nodetime.Amounts) (most nodetime.Amounts) {
+	for k, amount := range request {
+		most[k] = int64(float64(amount) * c.Ceiling)
+	}
+	return most
 }
 
 // Floor is what a task of a type is never taken below: what keeps a picture moving, 640 by 360 pixels 15 times a second; for
@@ -128,6 +142,10 @@ func (s *Scaling) Note(task signaling.TaskID, rates monitor.Rates, at time.Time)
 // Task is a task as it is scaled: Has is what it has now.
 func (s *Scaling) Task(task signaling.TaskID) (order.Task, bool) { return s.scaler.Task(task) }
 
+// Correct notes that a task has another amount of a kind than was known, by no order of this scaling. It says false, and
+// changes nothing, where an order for it is open, or the task is not scaled.
+func (s *Scaling) Correct(task signaling.TaskID, k nodetime.Kind, has int64) bool { return s.scaler.Correct(task, k, has) }
+
 // Average is a task's use of a kind over W1.
 func (s *Scaling) Average(task signaling.TaskID, k nodetime.Kind, now time.Time) (float64, bool) {
 	return s.monitor.Average(task, k, now)
@@ -151,6 +169,9 @@ func (s *Scaling) Next() (time.Time, bool) {
 	}
 	return next, some
 }
+
+// Orders are the orders that wait.
+func (s *Scaling) Orders() []order.Wait { return append(s.scheduler.Orders(), s.manager.Orders()...) }
 
 // Waiting are the orders that wait, and why.
 func (s *Scaling) Waiting() map[int64]string {

@@ -159,5 +159,8 @@ func (m *Manager) Forget(task signaling.TaskID, now time.Time) {
 // Next is when something is due; false where nothing waits.
 func (m *Manager) Next() (time.Time, bool) { return m.waiting.Next() }
 
+// Orders are the orders that wait here.
+func (m *Manager) Orders() []order.Wait { return m.waiting.All() }
+
 // Waiting are the orders that wait here, and why.
 func (m *Manager) Waiting() map[int64]string { return m.waiting.Reasons() }

@@ -51,6 +51,15 @@ func (q Waits[W]) Next() (next time.Time, ok bool) {
 	return next, len(q) > 0
 }
 
+// All are those that wait, as they are known outside their component.
+func (q Waits[W]) All() []Wait {
+	out := make([]Wait, len(q))
+	for i, w := range q {
+		out[i] = w.waits()
+	}
+	return out
+}
+
 // Reasons are why each waits, by the order's id.
 func (q Waits[W]) Reasons() map[int64]string {
 	out := make(map[int64]string, len(q))

@@ -154,6 +154,17 @@ func (s *Scaler) Task(id signaling.TaskID) (order.Task, bool) {
 	return t.Task, true
 }
 
+// Correct notes that a task has another amount of a kind than the scaler knew, by no order of its own. It says false, and
+// changes nothing, where an order for it is open, or the task is not scaled.
+func (s *Scaler) Correct(id signaling.TaskID, k nodetime.Kind, has int64) bool {
+	t := s.tasks[id]
+	if t == nil || t.open[k] != 0 || has < 0 {
+		return false
+	}
+	t.Has[k] = has
+	return true
+}
+
 // Next is when use is looked at again; false where there is nothing to look at.
 func (s *Scaler) Next() (time.Time, bool) {
 	return s.looked.Add(s.config.Every), len(s.tasks) > 0

@@ -209,5 +209,8 @@ func (s *Scheduler) Forget(task signaling.TaskID, now time.Time) {
 // Next is when something is due; false where nothing waits.
 func (s *Scheduler) Next() (time.Time, bool) { return s.waiting.Next() }
 
+// Orders are the orders that wait here.
+func (s *Scheduler) Orders() []order.Wait { return s.waiting.All() }
+
 // Waiting are the orders that wait here, and why.
 func (s *Scheduler) Waiting() map[int64]string { return s.waiting.Reasons() }
