@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/internal/strictyaml"
 	"github.com/tomocast/tomocast/signaling"
@@ -51,18 +53,25 @@ func Parse(data []byte) (*Config, error) {
 	if len(data) > maxConfig {
 		return nil, fmt.Errorf("line 1: the file is longer than %d bytes", maxConfig)
 	}
-	root, err := strictyaml.Document(data, "sites, distances, nodes or buffer")
+	root, err := strictyaml.Document(data, "sites, distances, nodes, buffer, policy, quotas, scaling, defragment or move-before-closing")
 	if err != nil {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
-	p := parser{&Config{Buffer: capacity.Default, zones: map[string]int{}, networks: map[netip.Prefix]place{}}, map[[2]string]bool{}}
-	later := func(*yaml.Node) error { return nil }
-	if err := strictyaml.Fields(root, "the file", map[string]strictyaml.Reader{"sites": p.sites, "distances": later, "nodes": later, "buffer": later}); err != nil {
-		return nil, err
-	}
-	if err := strictyaml.Fields(root, "the file", map[string]strictyaml.Reader{"sites": later, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer}); err != nil {
-		return nil, err
+	p := parser{&Config{Buffer: capacity.Default, Closing: DefaultClosing, Scaling: DefaultScaling(), Defragment: DefaultDefragment(),
+		zones: map[string]int{}, networks: map[netip.Prefix]place{}}, map[[2]string]bool{}}
+	parts := map[string]strictyaml.Reader{"sites": p.sites, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer, "policy": p.policy,
+		"quotas": p.quotas, "scaling": p.scaling, "defragment": p.defragment, "move-before-closing": p.closing}
+	for _, first := range []bool{true, false} {
+		readers := make(map[string]strictyaml.Reader, len(parts))
+		for name, read := range parts {
+			if readers[name] = read; (name == "sites") != first {
+				readers[name] = func(*yaml.Node) error { return nil }
+			}
+		}
+		if err := strictyaml.Fields(root, "the file", readers); err != nil {
+			return nil, err
+		}
 	}
 	return p.finish(), nil
 }
@@ -134,6 +143,11 @@ func (p *parser) site(n *yaml.Node) error {
 		"shadows": func(v *yaml.Node) error {
 			on, err := strictyaml.Boolean(v, "shadows")
 			s.NoShadows = !on
+			return err
+		},
+		"predict-by-creator": func(v *yaml.Node) error {
+			on, err := strictyaml.Boolean(v, "predict-by-creator")
+			s.NoCreators = !on
 			return err
 		},
 	})
@@ -251,13 +265,17 @@ func (p *parser) nodes(n *yaml.Node) error {
 		return strictyaml.At(n, "nodes has %d entries: at most %d", len(n.Content)/2, maxNodes)
 	}
 	p.config.Nodes = make(map[signaling.NodeID]signaling.Override, len(n.Content)/2)
+	p.config.Schedules = map[signaling.NodeID]signaling.Schedule{}
 	return strictyaml.Each(n, "nodes", func(k, v *yaml.Node) error {
 		if !signaling.ValidName(k.Value) {
 			return strictyaml.At(k, "node %.70q: letters, digits, '.', '-' and '_', at most 63", k.Value)
 		}
-		o, err := p.override(v)
+		o, when, err := p.override(v)
 		if err != nil {
 			return err
+		}
+		if when != nil {
+			p.config.Schedules[signaling.NodeID(k.Value)] = *when
 		}
 		if err := o.Validate(); err != nil {
 			return strictyaml.At(v, "node %s: %w", k.Value, err)
@@ -267,7 +285,8 @@ func (p *parser) nodes(n *yaml.Node) error {
 	})
 }
 
-func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
+// override reads what is said of a node, and when it is open, where that is said.
+func (p *parser) override(n *yaml.Node) (o signaling.Override, when *signaling.Schedule, err error) {
 	err = strictyaml.Fields(n, "a node", map[string]strictyaml.Reader{
 		"types": func(v *yaml.Node) error {
 			if len(v.Content) == 0 {
@@ -300,17 +319,18 @@ func (p *parser) override(n *yaml.Node) (o signaling.Override, err error) {
 		},
 		"capacity": func(v *yaml.Node) error {
 			o.Capacity = &signaling.Resources{}
-			return amounts(v, o.Capacity)
+			return amounts(v, "capacity", o.Capacity)
 		},
+		"schedule": func(v *yaml.Node) (err error) { when, err = schedule(v); return err },
 	})
-	return o, err
+	return o, when, err
 }
 
-func amounts(n *yaml.Node, r *signaling.Resources) error {
+func amounts(n *yaml.Node, what string, r *signaling.Resources) error {
 	amount := func(name string, to *int64) strictyaml.Reader {
 		return func(v *yaml.Node) (err error) { *to, err = strictyaml.Whole(v, name, 1<<31); return err }
 	}
-	return strictyaml.Fields(n, "capacity", map[string]strictyaml.Reader{
+	return strictyaml.Fields(n, what, map[string]strictyaml.Reader{
 		"gpu-memory-mb": amount("gpu-memory-mb", &r.GPUMemoryMB), "gpu-milli": amount("gpu-milli", &r.GPUMilli),
 		"encoder-sessions": amount("encoder-sessions", &r.EncoderSessions), "cpu-milli": amount("cpu-milli", &r.CPUMilli),
 		"memory-mb": amount("memory-mb", &r.MemoryMB),
@@ -323,6 +343,27 @@ func (p *parser) buffer(n *yaml.Node) error {
 		"min":   func(v *yaml.Node) error { m, err := strictyaml.Whole(v, "min", maxBuffer); b.Min = int(m); return err },
 		"share": func(v *yaml.Node) (err error) { b.Share, err = strictyaml.Number(v, "share", maxShare); return err },
 	})
+}
+
+// ByDistance is the policy that takes the nearest node with room.
+const ByDistance = "distance"
+
+func (p *parser) policy(n *yaml.Node) error {
+	t, err := strictyaml.Text(n, "policy")
+	if err != nil {
+		return err
+	}
+	names := []string{ByDistance}
+	for _, known := range fit.Policies() {
+		if !known.Baseline {
+			names = append(names, known.Name)
+		}
+	}
+	if !slices.Contains(names, t) {
+		return strictyaml.At(n, "policy %.40q: one of %s", t, strings.Join(names, ", "))
+	}
+	p.config.Policy = t
+	return nil
 }
 
 // known refuses a zone that no site has.

@@ -2,6 +2,7 @@ package sites
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
@@ -16,7 +17,14 @@ type Config struct {
 	// ElsewhereMs is the round trip between zones that Distances does not have; 0 where it is not known.
 	ElsewhereMs float64
 	Nodes       map[signaling.NodeID]signaling.Override
-	Buffer      Buffer // capacity.Default where it is not configured
+	Schedules   map[signaling.NodeID]signaling.Schedule // when nodes are open
+	Buffer      Buffer                                  // capacity.Default where it is not configured
+	Policy      string                                  // how nodes are chosen; empty is the usual way
+	Quotas      Quotas
+	Scaling     Scaling
+	Defragment  Defragment
+	// Closing is how long before a node closes what runs there is moved away.
+	Closing time.Duration
 
 	table    *placement.Distances
 	zones    map[string]int // the site of each zone
@@ -34,6 +42,7 @@ type Site struct {
 	DataStays     bool               // its data does not leave its zones
 	WhenFull      signaling.WhenFull // for requests that do not say; empty where the site does not either
 	NoShadows     bool               // its sessions need no second edge (A12)
+	NoCreators    bool               // predictions of its tasks do not look at who asked (B2)
 }
 
 // Buffer is how many nodes are kept free.

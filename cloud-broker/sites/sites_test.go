@@ -7,9 +7,18 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
+	"github.com/tomocast/tomocast/cloud-broker/defrag"
+	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/scale"
+	"github.com/tomocast/tomocast/cloud-broker/scale/manager"
+	"github.com/tomocast/tomocast/cloud-broker/scale/monitor"
+	"github.com/tomocast/tomocast/cloud-broker/scale/scaler"
+	"github.com/tomocast/tomocast/cloud-broker/scale/scheduler"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -25,7 +34,7 @@ func TestTheExampleIsValid(t *testing.T) {
 	zone, distance := "north-scan", 1.5
 	want := Config{
 		Sites: []Site{
-			{Name: "north", Zones: []string{"north-ward", "north-scan"}, MaxDistanceMs: 15, DataStays: true, WhenFull: signaling.WhenFullQueue, NoShadows: true,
+			{Name: "north", Zones: []string{"north-ward", "north-scan"}, MaxDistanceMs: 15, DataStays: true, WhenFull: signaling.WhenFullQueue, NoShadows: true, NoCreators: true,
 				Networks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/48"), netip.MustParsePrefix("10.1.8.0/24")}},
 			{Name: "practice", Zones: []string{"practice"}, Networks: []netip.Prefix{netip.MustParsePrefix("192.168.17.0/24")}},
 		},
@@ -33,7 +42,10 @@ func TestTheExampleIsValid(t *testing.T) {
 		CloudMs:   map[string]float64{"practice": 24, "north-ward": 35}, ElsewhereMs: 30,
 		Nodes: map[signaling.NodeID]signaling.Override{"edge-7": {Types: []signaling.TaskType{signaling.Rendering, signaling.ImageProcessing}, Zone: &zone,
 			DistanceMs: &distance, Capacity: &signaling.Resources{GPUMemoryMB: 16384, GPUMilli: 1000, EncoderSessions: 4, CPUMilli: 8000, MemoryMB: 32768}}},
-		Buffer: Buffer{Min: 2, Share: 0.2},
+		Buffer: Buffer{Min: 2, Share: 0.2}, Policy: "risk", Scaling: DefaultScaling(), Defragment: DefaultDefragment(), Closing: DefaultClosing,
+		Quotas: Quotas{Each: signaling.Resources{GPUMilli: 2000, EncoderSessions: 4}, Of: map[string]signaling.Resources{
+			"research": {GPUMilli: 8000, CPUMilli: 64000}}},
+		Schedules: map[signaling.NodeID]signaling.Schedule{"edge-7": exampleSchedule()},
 	}
 	got := *c
 	got.table, got.zones, got.networks, got.lengths = nil, nil, nil, [2][]int{}
@@ -211,16 +223,128 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 		"nodes no group":           {"nodes: [a]\n", "line 1: nodes is a group"},
 		"negative buffer":          {"buffer: {min: -1}\n", "line 1: min"},
 		"a buffer's share":         {"buffer: {share: 200}\n", "line 1: share"},
-		"alias":                    {"sites:\n  - &x {name: a, zones: [a]}\n  - *x\n", "line 3: a site is a group"},
-		"a key that is no word":    {"sites:\n  - {[a]: b}\n", "line 2: a field's name"},
-		"too long":                 {"#" + strings.Repeat("x", maxConfig), "longer than"},
-		"too many":                 {"sites:\n" + strings.Repeat("  - {}\n", maxSites+1), "at most 1024"},
-		"deeply nested":            {"sites: " + strings.Repeat("[", 20_000), "line 1"},
+		"a policy":                 {"policy: nearest\n", `line 1: policy "nearest": one of distance, fragments, risk, packed, patent, spread`},
+		"a baseline as a policy":   {"policy: random\n", "line 1: policy"},
+		"creators":                 {site + "    predict-by-creator: some\n", "line 4: predict-by-creator"},
+		"a quota of nothing":       {"quotas: {each: {gpu-milli: 0}}\n", "line 1: gpu-milli is 0: leave it out"},
+		"a quota's kind":           {"quotas:\n  of:\n    a: {gpus: 1}\n", `line 3: unknown field "gpus" in the quota of a`},
+		"a quota twice":            {"quotas:\n  of:\n    a: {gpu-milli: 1}\n    a: {gpu-milli: 1}\n", `line 4: "a" appears twice`},
+		"a quota of nobody":        {"quotas:\n  of:\n    '': {gpu-milli: 1}\n", "line 3: user"},
+		"scaling how":              {"scaling: seldom\n", "line 1: scaling"},
+		"a scaling field":          {"scaling:\n  sessions: {r1: 0.5}\n", `line 2: unknown field "r1" in sessions`},
+		"r1 above r2":              {"scaling:\n  sessions:\n    shrink-below: 0.9\n    expand-above: 0.5\n", "line 3: scaling: r1 is 0.9 and r2 0.5: r1 must be less than r2"},
+		"r1 as r2":                 {"scaling:\n  tasks: {shrink-below: 0.9}\n", "line 2: scaling: r1 is 0.9 and r2 0.9"},
+		"r1 of 1":                  {"scaling:\n  tasks: {shrink-below: 1}\n", "line 2: scaling: r1 is 1"},
+		"r2 above 1":               {"scaling:\n  tasks: {expand-above: 1.1}\n", "line 2: expand-above"},
+		"W-b before W-a":           {"scaling:\n  tasks: {shrink-wait: 2h, shrink-give-up: 1h}\n", "line 2: scaling: the wait W-b is 1h0m0s and W-a 2h0m0s: W-b must be longer"},
+		"W-d as W-c":               {"scaling:\n  tasks: {expand-wait: 1m, expand-give-up: 1m}\n", "line 2: scaling: the wait W-d is 1m0s and W-c 1m0s"},
+		"W1 of nothing":            {"scaling:\n  tasks: {window: 0s}\n", "line 2: scaling: the window W1"},
+		"a rule":                   {"scaling:\n  tasks: {shrink-by: half}\n", `line 2: scaling: shrink amount "half"`},
+		"a time that is none":      {"scaling:\n  tasks: {window: 5}\n", `line 2: window "5": a time like`},
+		"a time too long":          {"scaling:\n  tasks: {window: 9999h}\n", "line 2: window"},
+		"a kind":                   {"scaling:\n  tasks: {kinds: [gpu-memory-mb]}\n", `line 2: kind "gpu-memory-mb"`},
+		"no kinds":                 {"scaling:\n  tasks: {kinds: []}\n", "line 2: kinds is empty"},
+		"defragment how":           {"defragment: 3\n", "line 1: defragment"},
+		"W-g before W-f":           {"defragment: {room-wait: 2h, room-give-up: 1h}\n", "line 1: defragmentation: the wait W-g is 1h0m0s and W-f 2h0m0s"},
+		"W-e of nothing":           {"defragment: {hold: 0s}\n", "line 1: defragmentation: W-e is 0s"},
+		"W2 of nothing":            {"defragment: {window: 0s}\n", "line 1: defragmentation: the window W2"},
+		"no threshold":             {"defragment: {threshold: {}}\n", "line 1: defragmentation: no threshold"},
+		"a threshold's kind":       {"defragment: {threshold: {gpus: 1}}\n", `line 1: unknown field "gpus" in threshold`},
+		"no moves":                 {"defragment: {at-once: 0}\n", "line 1: defragmentation: 0 moves at once"},
+		"before closing":           {"move-before-closing: 25h\n", "line 1: move-before-closing"},
+		"a schedule's field":       {"nodes:\n  a: {schedule: {daily: 1}}\n", `line 2: unknown field "daily" in a schedule`},
+		"a time zone":              {"nodes:\n  a: {schedule: {time-zone: Mars/Base}}\n", `line 2: time-zone "Mars/Base" is unknown`},
+		"this machine's time zone": {"nodes:\n  a: {schedule: {time-zone: Local}}\n", `line 2: time-zone "Local" is unknown`},
+		"a day":                    {"nodes:\n  a:\n    schedule:\n      hours:\n        - {days: [someday], from: 07:00, to: 08:00}\n", `line 5: hours[0]: day "someday"`},
+		"a time of day":            {"nodes:\n  a: {schedule: {hours: [{days: [mon], from: 7, to: 08:00}]}}\n", `line 2: hours[0]: from "7": a time of day`},
+		"hours that end first":     {"nodes:\n  a: {schedule: {hours: [{days: [mon], from: 22:00, to: 06:00}]}}\n", "line 2: hours[0]: from 22:00 to 06:00: they end before they begin"},
+		"hours that overlap": {"nodes:\n  a:\n    schedule:\n      hours:\n        - {days: [mon], from: 07:00, to: 08:00}\n        - {days: [sun, mon], from: 07:59, to: 09:00}\n",
+			"line 6: hours[1] overlap hours[0] on Monday"},
+		"a window that ends first": {"nodes:\n  a:\n    schedule:\n      closed:\n        - {from: 2026-12-24T10:00, to: 2026-12-24T09:00}\n", "line 5: closed[0] from 2026-12-24T10:00:00Z to 2026-12-24T09:00:00Z: it ends before it begins"},
+		"windows that overlap": {"nodes:\n  a:\n    schedule:\n      open:\n        - {from: 2026-12-24T10:00, to: 2026-12-25T09:00}\n        - {from: 2026-12-25T08:00, to: 2026-12-26T09:00}\n",
+			"line 6: open[1]"},
+		"half a window":         {"nodes:\n  a: {schedule: {open: [{from: 2026-12-24T10:00}]}}\n", "line 2: open[0]: from and to are needed"},
+		"a date that is none":   {"nodes:\n  a: {schedule: {expires: 2026-13-01T00:00}}\n", `line 2: expires "2026-13-01T00:00": a time like`},
+		"a period of no time":   {"nodes:\n  a: {schedule: {period: 24h}}\n", "line 2: periodS is 86400 without horizonS"},
+		"a period of more time": {"nodes:\n  a: {schedule: {period: 24h, horizon: 1h}}\n", "line 2: periodS is 86400 and horizonS 3600"},
+		"alias":                 {"sites:\n  - &x {name: a, zones: [a]}\n  - *x\n", "line 3: a site is a group"},
+		"a key that is no word": {"sites:\n  - {[a]: b}\n", "line 2: a field's name"},
+		"too long":              {"#" + strings.Repeat("x", maxConfig), "longer than"},
+		"too many":              {"sites:\n" + strings.Repeat("  - {}\n", maxSites+1), "at most 1024"},
+		"deeply nested":         {"sites: " + strings.Repeat("[", 20_000), "line 1"},
 	} {
 		_, err := Parse([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 400 {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// exampleSchedule is that of the example.
+func exampleSchedule() signaling.Schedule {
+	at := func(s string) time.Time {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			panic(err)
+		}
+		return t.UTC()
+	}
+	expires := at("2027-03-31T23:59:00+02:00")
+	return signaling.Schedule{
+		TimeZone: "Europe/Berlin", Expires: &expires, HorizonS: 7 * 24 * 3600, PeriodS: 24 * 3600,
+		Hours: []signaling.OpenHours{{Days: []string{"mon", "tue", "wed", "thu", "fri"}, From: "07:30", To: "19:00"}, {Days: []string{"sat"}, From: "08:00", To: "13:00"}},
+		// By the clock on the wall of Berlin, which is an hour ahead in winter.
+		Open:   []signaling.TimeSpan{{From: at("2026-12-05T17:00:00Z"), To: at("2026-12-06T05:00:00Z")}},
+		Closed: []signaling.TimeSpan{{From: at("2026-12-23T23:00:00Z"), To: at("2026-12-26T23:00:00Z")}},
+	}
+}
+
+// Every field of scaling and defragmentation goes where it belongs.
+func TestScalingAndDefragmentationAreConfigured(t *testing.T) {
+	c, err := Parse([]byte(`scaling:
+  sessions: {window: 1s, mean-of-rates: on, shrink-below: 0.3, expand-above: 0.8, shrink-by: share, shrink-share: 0.25, expand-least: 0.15, expand-most: 0.35,
+    settle: 2s, every: 3s, rest-shrink: 4s, rest-expand: 5s, shrink-wait: 6s, shrink-give-up: 7s, expand-wait: 8s, expand-give-up: 9s, ceiling: 3, retry: 10s, kinds: [cpu-milli]}
+defragment: {preset: {cpu-milli: 1}, threshold: {memory-mb: 2}, hold: 5s, rest: 4s, window: 3s, every: 2s, most: 6, room-wait: 7s, room-give-up: 8s,
+  elsewhere: off, handover: 9s, retry: 10s, at-once: 11, most-moves: 12}
+move-before-closing: 0s
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := scale.Config{
+		Monitor: monitor.Config{Window: time.Second, Rates: true},
+		Scaler: scaler.Config{Shrink: 0.3, Expand: 0.8, Amount: scaler.Share, Share: 0.25, Least: 0.15, Most: 0.35, Settle: 2 * time.Second, Every: 3 * time.Second,
+			RestShrink: 4 * time.Second, RestExpand: 5 * time.Second, Kinds: map[nodetime.Kind]scaler.Kind{nodetime.CPU: {Step: 100}}},
+		Scheduler: scheduler.Config{Wait: 8 * time.Second, GiveUp: 9 * time.Second, Retry: 10 * time.Second},
+		Manager:   manager.Config{Wait: 6 * time.Second, GiveUp: 7 * time.Second},
+		Ceiling:   3,
+	}
+	if got := c.Scaling.ByType()[signaling.Rendering]; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+	if got := c.Scaling.ByType()[signaling.Training]; !reflect.DeepEqual(got, scale.Default()) || len(c.Scaling.ByType()) != len(signaling.TaskTypes) {
+		t.Errorf("%+v", got)
+	}
+	moves := Defragment{Config: defrag.Config{Preset: nodetime.Amounts{nodetime.CPU: 1}, Threshold: nodetime.Amounts{nodetime.Memory: 2}, Hold: 5 * time.Second,
+		Rest: 4 * time.Second, Window: 3 * time.Second, Every: 2 * time.Second, Most: 6, Migration: migrator.Config{Wait: 7 * time.Second, GiveUp: 8 * time.Second,
+			Handover: 9 * time.Second, Retry: 10 * time.Second, AtOnce: 11, Most: 12}}}
+	if !reflect.DeepEqual(c.Defragment, moves) || c.Closing != 0 {
+		t.Errorf("%+v\nwant %+v; %v", c.Defragment, moves, c.Closing)
+	}
+	c, err = Parse([]byte("scaling: off\ndefragment: off\n"))
+	if err != nil || !c.Scaling.Off || !c.Defragment.Off || c.Closing != DefaultClosing {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestB1QuotasAreOfUsers(t *testing.T) {
+	c, err := Parse([]byte(Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none *Config
+	if c.Quota("research").GPUMilli != 8000 || c.Quota("research").EncoderSessions != 0 || c.Quota("anyone").GPUMilli != 2000 || !none.Quota("a").IsZero() {
+		t.Errorf("%+v", c.Quotas)
 	}
 }
 
@@ -239,6 +363,11 @@ func FuzzParse(f *testing.F) {
 		for id, o := range c.Nodes {
 			if err := o.Validate(); err != nil || !signaling.ValidName(string(id)) {
 				t.Errorf("node %s: %v", id, err)
+			}
+		}
+		for id, s := range c.Schedules {
+			if _, err := nodetime.FromContract(s); err != nil {
+				t.Errorf("the schedule of node %s: %v", id, err)
 			}
 		}
 		for i := range c.Sites {
