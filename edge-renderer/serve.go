@@ -130,11 +130,11 @@ func serve(ctx context.Context, args []string) error {
 		Begin: func(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
 			if i.Request.Type != signaling.Rendering {
 				c := computing
-				c.Instruction, c.Changed = i, changed
+				c.Instruction, c.Changed, c.Moved = i, changed, a.Moved
 				return compute.Start(c)
 			}
 			c := rendering
-			c.Instruction, c.Changed, c.Renderer, c.Viewed = i, changed, renderers.on(i.Attempt.GPU), a.View
+			c.Instruction, c.Changed, c.Renderer, c.Viewed, c.Moved = i, changed, renderers.on(i.Attempt.GPU), a.View, a.Moved
 			return session.Start(c)
 		},
 	})

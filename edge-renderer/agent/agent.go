@@ -83,6 +83,7 @@ type Agent struct {
 	link    *signaling.Conn // nil while there is none
 	broker  *url.URL        // at its other end, also once it is lost; the first one before there was any
 	keys    []ed25519.PublicKey
+	moves   []moveReport    // that the broker may not know of, the oldest first
 	endings []lastWord      // what the broker may not know of, the oldest first
 	relays  map[string]Work // by terminal connection
 }
@@ -183,6 +184,9 @@ func (a *Agent) serve(ctx context.Context, broker *url.URL) (held time.Duration,
 	}
 	a.mu.Lock()
 	a.link, a.broker, a.keys = link, broker, keys
+	for i := range a.moves {
+		a.tellMove(&a.moves[i])
+	}
 	for i := range a.endings {
 		a.tell(&a.endings[i])
 	}
@@ -254,16 +258,18 @@ func (a *Agent) dial(ctx context.Context, broker *url.URL) (*signaling.Conn, *si
 	}
 	link := signaling.NewConn(ws, signaling.MaxControl)
 	a.mu.Lock() // so that a session that ends meanwhile is in either list
-	now := a.ledger.snapshot()
-	a.forget(time.Now())
+	held := a.ledger.snapshot()
+	now := time.Now()
+	a.forget(now)
+	a.forgetMoves(now)
 	for _, e := range a.endings {
-		now.entries = append(now.entries, e.entry)
+		held.entries = append(held.entries, e.entry)
 	}
 	a.mu.Unlock()
 	node := a.cfg.Node
-	node.State = now.state
+	node.State = held.state
 	if err := link.Send(signaling.Control{Type: signaling.ControlRegister, Register: &signaling.Register{
-		Version: signaling.ControlVersion, Node: node, Epoch: now.epoch, Ledger: now.entries, Instance: a.instance}}); err != nil {
+		Version: signaling.ControlVersion, Node: node, Epoch: held.epoch, Ledger: held.entries, Instance: a.instance}}); err != nil {
 		return nil, nil, err
 	}
 	for {

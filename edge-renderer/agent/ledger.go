@@ -28,8 +28,9 @@ type ledger struct {
 	epoch    int64                                       // highest fencing token seen
 	stopping bool                                        // by this program's order, not an operator's
 	closed   bool
-	late     time.Time      // until when works may end, once closed
-	running  sync.WaitGroup // works that hold something
+	moved    []signaling.AttemptID // whose tasks went on elsewhere, the oldest first
+	late     time.Time             // until when works may end, once closed
+	running  sync.WaitGroup        // works that hold something
 }
 
 // entry is an attempt that this edge holds.
@@ -37,6 +38,8 @@ type entry struct {
 	signaling.LedgerEntry
 	work   Work // nil while it is only held for a task whose fencing token the broker has not given yet
 	ending bool // what it holds is free in a moment
+	moves  bool // a shadow that its terminal comes to
+	moved  bool // it ends because the task goes on elsewhere
 }
 
 func newLedger(node signaling.Node) *ledger {
@@ -115,6 +118,11 @@ func (l *ledger) begin(e *entry, i *signaling.Instruction, begin func() Work) {
 	l.epoch = max(l.epoch, i.Attempt.Fencing)
 	e.LedgerEntry = signaling.LedgerEntry{Task: i.Task, Attempt: i.Attempt, Type: i.Request.Type, Resources: i.Resources,
 		State: signaling.TaskReserved, Creator: i.Creator, Request: kept(i.Request), Shadow: i.Shadow}
+	e.moves = i.Shadow && i.Moves
+	if i.Ran != nil {
+		since := time.Now().Add(-time.Duration(i.Ran.RunMs) * time.Millisecond).UTC()
+		e.StartedAt = &since
+	}
 	e.work = begin()
 	l.running.Go(func() { <-e.work.Done() })
 }
@@ -284,20 +292,32 @@ func (l *ledger) update(u signaling.Update) (signaling.LedgerEntry, bool) {
 	before := e.LedgerEntry
 	if u.State.Ended() {
 		l.remove(u.Attempt)
-	} else {
-		e.State = u.State
+		return before, true
+	}
+	e.State = u.State
+	if e.StartedAt == nil && u.State == signaling.TaskRunning {
+		now := time.Now().UTC()
+		e.StartedAt = &now
 	}
 	return before, true
 }
 
-// find is the work of an attempt, nil where this edge does not hold it, and whether it is a shadow.
-func (l *ledger) find(id signaling.AttemptID) (w Work, shadow bool) {
+// found is an attempt as who asks for it finds it.
+type found struct {
+	work   Work // nil where this edge does not hold it
+	shadow bool // it is kept ready to take over
+	moves  bool // a shadow that its terminal comes to
+	moved  bool // its task goes on elsewhere
+}
+
+// find looks for an attempt.
+func (l *ledger) find(id signaling.AttemptID) found {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entries[id]; e != nil {
-		return e.work, e.Shadow
+		return found{e.work, e.Shadow, e.moves, e.moved}
 	}
-	return nil, false
+	return found{moved: slices.Contains(l.moved, id)}
 }
 
 // shadow is the work that is the shadow of a task, nil where there is none here.
@@ -341,6 +361,13 @@ func (l *ledger) release(r *signaling.Release, reason error) {
 		return
 	}
 	e.ending = true
+	if hasMoved(r) {
+		e.moved = true
+		if len(l.moved) == maxMoved {
+			l.moved = l.moved[1:]
+		}
+		l.moved = append(l.moved, r.Attempt)
+	}
 	l.mu.Unlock()
 	e.work.End(reason)
 }

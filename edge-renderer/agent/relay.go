@@ -68,17 +68,20 @@ func (a *Agent) greet(connection string, attempt signaling.AttemptID, m signalin
 		reply(signalProblem(signaling.ProblemForbidden, "The token is for something else", err.Error()))
 		return nil
 	}
-	s, shadow := a.ledger.find(attempt)
+	e := a.ledger.find(attempt)
 	switch {
-	case s == nil:
+	case e.moved:
+		reply(signalProblem(signaling.ProblemMoved, "The session goes on at another edge", "Ask the broker for its grant"))
+		return nil
+	case e.work == nil:
 		reply(signalProblem(signaling.ProblemNotFound, "The session has ended", "Open the study again"))
 		return nil
-	case shadow:
+	case e.shadow && !e.moves:
 		reply(signalProblem(signaling.ProblemForbidden, "The session runs elsewhere", "This edge is kept ready to take over: use the grant of the session itself"))
 		return nil
 	}
-	s.Hello(connection, claims, m, reply)
-	return s
+	e.work.Hello(connection, claims, m, reply)
+	return e.work
 }
 
 func signalProblem(code signaling.ProblemCode, title, detail string) signaling.Signal {

@@ -57,6 +57,10 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 			answer = refusal(m.ID, err)
 		}
 		_ = link.Send(answer)
+	case m.Type == signaling.ControlMove && m.Move != nil:
+		a.move(link, m)
+	case m.Type == signaling.ControlStay && m.Move != nil:
+		a.stay(m.Move)
 	case m.Type == signaling.ControlConfigure && m.Node != nil:
 		a.configure(*m.Node)
 	case m.Type == signaling.ControlDrain:

@@ -32,6 +32,13 @@ type (
 	viewer interface {
 		View(signaling.ViewReport)
 	}
+	// mover has a terminal, which may go to another edge. Move answers told once: with nil when the terminal was told, or is
+	// told as soon as it can go, and goes on here until it is ended; else with why not, a problem not-found where no terminal
+	// is there. Stay has it remain after all.
+	mover interface {
+		Move(m signaling.Move, told func(error))
+		Stay(signaling.Move)
+	}
 	// idler says for how long its terminal has done nothing.
 	idler interface {
 		Idle() time.Duration

@@ -36,7 +36,9 @@ type Config struct {
 	Sources func(signaling.SourceAccess) (cache.Source, error)
 	// Changed is told every change of state, in order; the last one is an end.
 	Changed func(signaling.Update)
-	Logger  *slog.Logger
+	// Moved, where set, is told how a move of the task to or from this edge went.
+	Moved  func(signaling.MoveReport)
+	Logger *slog.Logger
 }
 
 // Job is a running compute task. Its methods may be called from several goroutines.

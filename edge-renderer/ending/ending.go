@@ -23,6 +23,8 @@ func Outcome(reason error) (signaling.TaskState, string) {
 		return signaling.TaskFinished, reason.Error()
 	case errors.Is(reason, ErrExpired):
 		return signaling.TaskExpired, reason.Error()
+	case errors.As(reason, &problem) && problem.Code == signaling.ProblemMoved:
+		return signaling.TaskFinished, problem.Title // here; it goes on elsewhere
 	case errors.As(reason, &problem):
 		return signaling.TaskFailed, problem.Title
 	}

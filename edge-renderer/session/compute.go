@@ -59,6 +59,10 @@ func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 		return &signaling.Problem{Code: signaling.ProblemRateLimited, Title: "Too many tasks at once",
 			Detail: fmt.Sprintf("At most %d run at a time in a session: wait for one to end", maxTasks)}
 	}
+	if l.leaving != nil {
+		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The session moves to another edge",
+			Detail: "Submit the task again in a moment"}
+	}
 	operation, err := task.Lookup(r.Task.Type, r.Task.Operation)
 	if err != nil {
 		return &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Operation not known here", Detail: err.Error()}
@@ -141,4 +145,5 @@ func (l *loop) taskTold(e eventTask) {
 		delete(l.tasks, e.event.TaskID)
 	}
 	l.event(e.event)
+	l.tellMove()
 }

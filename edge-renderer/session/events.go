@@ -67,8 +67,12 @@ func (l *loop) take(ctx context.Context, e event) {
 		if l.current(e.from) {
 			l.request(ctx, e.request)
 		}
+	case eventMove:
+		l.leave(e)
+	case eventStay:
+		l.stay(e.move)
 	case eventView:
-		if l.shadow {
+		if l.shadow && !l.owned {
 			l.follow(ctx, e.view)
 		}
 	case eventPromote:
@@ -102,7 +106,9 @@ func (l *loop) newPeer() {
 // connected tells a page that has come, or come back, what is going on.
 func (l *loop) connected() {
 	l.peer.connected = true
-	l.touch(l.s.clock())
+	if !l.arriving || l.touched == 0 { // else its page comes by itself, and time goes on from where it was
+		l.touch(l.s.clock())
+	}
 	if l.running != nil && l.running.kind == jobPrepare {
 		l.running.cancel() // what it is for comes now
 	}
@@ -110,7 +116,7 @@ func (l *loop) connected() {
 		l.s.log.Debug("reply not sent", "err", err)
 	}
 	l.keyWanted, l.sent = true, 0
-	if l.state == signaling.TaskReserved {
+	if l.state == signaling.TaskReserved && !l.shadow {
 		l.report(signaling.TaskRunning, "")
 	}
 	codec, _, _ := l.peer.codec()
@@ -125,7 +131,7 @@ func (l *loop) connected() {
 		}
 	}
 	ready := signaling.Event{Type: signaling.EventReady, Session: info}
-	if l.view != nil {
+	if l.shows() {
 		v := l.view.snapshot()
 		ready.View = &v
 	}
@@ -134,7 +140,7 @@ func (l *loop) connected() {
 		l.event(signaling.Event{Type: signaling.EventReceived, Received: l.uploads.told})
 	}
 	shown := signaling.Event{Type: signaling.EventLoading, Loading: &l.loading, View: ready.View}
-	if l.view != nil {
+	if l.shows() {
 		shown.Patients = l.infos()
 		if !l.coarse() {
 			shown.Type = signaling.EventLoaded
@@ -142,6 +148,10 @@ func (l *loop) connected() {
 	}
 	l.event(shown)
 	l.tellNotice()
+	if l.leaving != nil { // a page that has come back knows nothing of it
+		l.leaving.told = false
+		l.tellMove()
+	}
 	l.tellFailure()
 }
 
@@ -167,7 +177,7 @@ func (l *loop) input(in signaling.Input) {
 	}
 	l.active = in.Active
 	l.peer.RTC.Throttle(in.Active)
-	if l.view == nil || len(in.Viewport) == 0 {
+	if !l.shows() || len(in.Viewport) == 0 {
 		return
 	}
 	changed, err := l.view.apply(in.Viewport, in.Seq)
@@ -175,6 +185,7 @@ func (l *loop) input(in signaling.Input) {
 		l.s.log.Debug("input refused", "err", err)
 		return
 	}
+	l.owned = true
 	if changed {
 		l.changed = now
 		if l.stillFlight != nil {
@@ -187,6 +198,11 @@ func (l *loop) input(in signaling.Input) {
 func (l *loop) request(ctx context.Context, r signaling.Request) {
 	switch r.Type { // what the page sends by itself is no sign of a user
 	case signaling.RequestDisplayed, signaling.RequestRefresh, signaling.RequestVisibility, signaling.RequestResize:
+	case signaling.RequestArrived, signaling.RequestStayed:
+	case signaling.RequestSetView:
+		if !l.arriving {
+			l.touch(l.s.clock())
+		}
 	default:
 		l.touch(l.s.clock())
 	}
@@ -238,6 +254,10 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 		return l.announced(ctx, r)
 	case signaling.RequestUploaded:
 		return l.uploaded(ctx)
+	case signaling.RequestArrived:
+		return l.arrived()
+	case signaling.RequestStayed:
+		return l.stayed(r.Problem)
 	case signaling.RequestFinish:
 		l.endSoon(ending.ErrFinished)
 		return nil
@@ -248,7 +268,7 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 
 // change applies a change of the view and tells the page the new revision.
 func (l *loop) change(apply func() (bool, error)) error {
-	if l.view == nil {
+	if !l.shows() {
 		return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The series is still loading",
 			Detail: "The view can be changed when it is there"}
 	}
@@ -256,6 +276,7 @@ func (l *loop) change(apply func() (bool, error)) error {
 	if err != nil {
 		return badRequest(err.Error())
 	}
+	l.owned = true
 	if changed {
 		l.changed = l.s.clock()
 		if l.stillFlight != nil {

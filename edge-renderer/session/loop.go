@@ -48,6 +48,11 @@ type loop struct {
 	tasks     map[signaling.TaskID]computation
 	shadow    bool                 // kept ready to take over, see shadow.go
 	followed  *signaling.ViewState // the newest view of the session that this one is the shadow of
+	arriving  bool                 // a shadow to which its page comes, see move.go
+	landed    bool                 // its page has said that it is here
+	owned     bool                 // the view is that of a page which has come; what the other edge shows counts no more
+	leaving   *leaving             // the move to another edge, nil while there is none
+	ran       *signaling.Ran       // what is known from where it ran before, nil: nothing
 	ready     readiness
 	nextID    uint32 // of transfers
 
@@ -71,6 +76,7 @@ type loop struct {
 
 	// Instants on the session's clock.
 	changed, touched, pictured, repeatAt, lost, endAt time.Duration
+	began                                             time.Duration // to run here
 	awaited, reportAt                                 time.Duration // since when the terminal is; when the view may be reported
 	reported                                          uint64        // revision of the view
 	stampedSeq                                        uint64
@@ -91,11 +97,20 @@ func newLoop(s *Session) *loop {
 	if err != nil {
 		width, height = defaultWidth, defaultHeight
 	}
-	return &loop{
-		s: s, peer: &peer{}, width: width, height: height, state: signaling.TaskReserved, shadow: s.cfg.Instruction.Shadow,
+	i := &s.cfg.Instruction
+	l := &loop{
+		s: s, peer: &peer{}, width: width, height: height, state: signaling.TaskReserved, shadow: i.Shadow, arriving: i.Shadow && i.Moves, ran: i.Ran,
 		tasks: map[signaling.TaskID]computation{}, series: map[string]*held{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}
+	if i.Moves {
+		l.revision = revisionsAhead
+	}
+	if i.Ran != nil && i.Ran.IdleMs > 0 {
+		l.touched = -time.Duration(i.Ran.IdleMs) * time.Millisecond
+		s.used.Store(int64(l.touched))
+	}
+	return l
 }
 
 func (l *loop) run(ctx context.Context) {
@@ -172,7 +187,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 		l.prepare(ctx, now)
 		return wait, nil
 	}
-	if l.view == nil || l.hidden {
+	if !l.shows() || l.hidden {
 		return wait, nil
 	}
 	until := func(d time.Duration) time.Duration { return min(wait, max(d, time.Millisecond)) }
@@ -393,7 +408,15 @@ func (l *loop) tellFailure() {
 }
 
 // endSoon ends the session when what was just sent has had time to arrive.
-func (l *loop) endSoon(cause error) { l.ending, l.endAt = cause, l.s.clock()+farewell }
+// One whose page finishes it where it has just arrived waits for the broker, which must not hear of the end of a place that
+// it does not know yet.
+func (l *loop) endSoon(cause error) {
+	after := farewell
+	if l.arriving && errors.Is(cause, ending.ErrFinished) {
+		after = promoteWithin
+	}
+	l.ending, l.endAt = cause, l.s.clock()+after
+}
 
 // expired says whether the session ends because nobody came, nobody is there, or nobody does anything.
 func (l *loop) expired(now time.Duration) error {
@@ -408,17 +431,27 @@ func (l *loop) expired(now time.Duration) error {
 		if l.failed != nil {
 			return l.failed
 		}
-	case l.state == signaling.TaskReserved && over(l.awaited, i.WaitMs):
+	case l.state == signaling.TaskReserved && over(l.awaited, l.patience()):
 		if l.failed != nil {
 			return l.failed
 		}
-		return fmt.Errorf("%w: the terminal did not come within %s", ending.ErrExpired, span(i.WaitMs))
+		return fmt.Errorf("%w: the terminal did not come within %s", ending.ErrExpired, span(l.patience()))
 	case l.state == signaling.TaskRunning && !l.peer.connected && over(l.lost, i.GraceMs):
 		return fmt.Errorf("%w: the terminal was gone for %s", ending.ErrExpired, span(i.GraceMs))
 	case l.state == signaling.TaskRunning && over(l.touched, i.IdleMs):
 		return fmt.Errorf("%w: no input for %s", ending.ErrExpired, span(i.IdleMs))
 	}
 	return nil
+}
+
+// patience is how long the terminal may take to come, milliseconds: one that was away while its session moved has its time of
+// grace.
+func (l *loop) patience() int64 {
+	i := &l.s.cfg.Instruction
+	if i.Moves && i.WaitMs > 0 {
+		return max(i.WaitMs, i.GraceMs)
+	}
+	return i.WaitMs
 }
 
 // span is a length of time in words.
@@ -454,6 +487,8 @@ func (l *loop) end(cause error) {
 	l.helpers.Wait()
 	for len(l.s.events) > 0 { // what came while the session ended
 		switch e := (<-l.s.events).(type) {
+		case eventMove:
+			e.told(errLeft)
 		case eventLoaded:
 			if e.series != nil {
 				e.series.Release()
@@ -474,7 +509,6 @@ func (l *loop) end(cause error) {
 		l.uploads.close()
 		l.s.cfg.Volumes.Forget(l.uploads.owner)
 	}
-	l.usage.RunMs = l.s.clock().Milliseconds()
 	l.s.log.Info("session ended", "state", state, "reason", reason, "pictures", l.usage.Pictures)
 	l.report(state, reason)
 }
@@ -483,7 +517,8 @@ func (l *loop) report(state signaling.TaskState, reason string) {
 	l.state = state
 	u := signaling.Update{Task: l.s.cfg.Instruction.Task, Attempt: l.s.cfg.Instruction.Attempt.ID, State: state, Reason: reason}
 	if state.Ended() {
-		u.Usage = &l.usage
+		used := l.used()
+		u.Usage = &used
 	}
 	l.s.cfg.Changed(u)
 }

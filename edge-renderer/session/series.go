@@ -288,6 +288,9 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 	l.usage.TransferMs += ms(e.series.Transfer)
 	l.loading.Stage, l.loading.Preview = "done", false
 	l.step(ctx)
+	if l.arriving && !l.inStep() {
+		return // more of what the other edge shows comes
+	}
 	v := l.view.snapshot()
 	l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
 	if p := e.of.passed; p != nil {
@@ -331,7 +334,7 @@ func (l *loop) notLoaded(o *opening, err error) {
 	}
 	l.s.log.Warn("series not loaded", "code", p.Code, "title", p.Title)
 	l.goBack(o)
-	if l.view == nil && l.uploads == nil {
+	if l.view == nil && l.uploads == nil || l.arriving { // one that moves here would not be what it was
 		l.fail(p)
 		return
 	}
@@ -395,8 +398,20 @@ func (l *loop) show(o *opening, s *cache.Series) error {
 		l.letGo(old)
 	}
 	l.series[key] = l.hold(&held{Series: s})
+	l.weigh()
 	l.prune()
 	return nil
+}
+
+// weigh notes the memory that the session's series take, where it is more than ever.
+func (l *loop) weigh() {
+	bytes := int64(0)
+	for _, h := range l.series {
+		if h.Volume != nil {
+			bytes += int64(h.Volume.Bytes())
+		}
+	}
+	l.usage.PeakMemoryMB = max(l.usage.PeakMemoryMB, (bytes+1<<20-1)>>20)
 }
 
 // exchanged are the viewports with another series in those that an opening is for: each seen as a series opens, for the

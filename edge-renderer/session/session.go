@@ -48,6 +48,8 @@ type Config struct {
 	Changed func(signaling.Update)
 	// Viewed, where set, is told the view state as Instruction.ViewMs says.
 	Viewed func(signaling.ViewReport)
+	// Moved, where set, is told how a move of the session to or from this edge went.
+	Moved func(signaling.MoveReport)
 }
 
 // Session is a running rendering task. Its methods may be called from several goroutines.
@@ -58,7 +60,8 @@ type Session struct {
 	events chan event
 	stop   context.CancelCauseFunc
 	done   chan struct{}
-	// used is when the terminal did something last, on the session's clock; 0 while none has come.
+	// used is when the terminal did something last, on the session's clock, before 0 where that was elsewhere; 0 while none
+	// has come.
 	used atomic.Int64
 }
 

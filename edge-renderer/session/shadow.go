@@ -56,10 +56,18 @@ func (l *loop) step(ctx context.Context) {
 			}
 		}
 	}
+	if l.s.cfg.Instruction.Moves {
+		next.Revision += revisionsAhead
+	}
 	next.Revision = max(next.Revision, l.view.state.Revision+1)
 	l.view.state = next
 	l.followed, l.untouched, l.changed = nil, 0, l.s.clock()
 	l.prune()
+	if l.arriving && l.inStep() {
+		l.loading = signaling.Loading{Stage: "done"}
+		v := l.view.snapshot()
+		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
+	}
 }
 
 // mine says whether a series is of the study that this session may show.
@@ -73,10 +81,20 @@ func (l *loop) promoted(ctx context.Context, p signaling.Promote) {
 	if !l.shadow {
 		return // the order came twice
 	}
-	if len(p.View) > 0 {
+	if len(p.View) > 0 && !l.owned {
 		l.follow(ctx, p.View)
 	}
-	l.shadow, l.awaited = false, l.s.clock()
+	now := l.s.clock()
+	l.shadow, l.arriving, l.awaited = false, false, now
+	if p.Ran != nil {
+		l.ran, l.began = p.Ran, now
+	}
+	if l.ending != nil { // its page has finished it already
+		l.endAt = now + farewell
+	}
+	if l.peer.Taken() {
+		l.report(signaling.TaskRunning, "")
+	}
 	l.s.log.Info("takes over", "fencing", p.Attempt.Fencing, "loaded", l.view != nil)
 }
 
@@ -105,21 +123,28 @@ const (
 	unready readiness = iota
 	encoderReady
 	pictureReady // the renderer has made a picture of the series
+	measured     // and another one, with what it keeps for a volume, so that the first picture can be as good as is possible
 )
 
 // prepare does ahead what the first picture would wait for, while the terminal is on its way.
 func (l *loop) prepare(ctx context.Context, now time.Duration) {
 	codecs := offered()
-	if l.shadow || l.state != signaling.TaskReserved || l.endAt > 0 || len(codecs) == 0 {
+	if l.shadow && !l.arriving || l.state != signaling.TaskReserved || l.endAt > 0 || len(codecs) == 0 {
 		return
 	}
-	shows := l.view != nil && !l.coarse()
-	if l.ready == pictureReady || l.ready == encoderReady && !shows {
-		return
+	shows, best := l.view != nil && !l.coarse(), pictureReady
+	if l.arriving {
+		best = measured
 	}
-	l.ready = encoderReady
-	if shows {
+	switch {
+	case l.ready == best || l.ready == encoderReady && !shows:
+		return
+	case !shows:
+		l.ready = encoderReady
+	case l.ready < pictureReady:
 		l.ready = pictureReady
+	default:
+		l.ready = measured
 	}
 	codec, profile := encoded(codecs[0])
 	l.give(ctx, job{kind: jobPrepare, quality: l.control.at(first, l.width*l.height, now), refines: true, target: target{l.width, l.height, codec, profile}})
@@ -130,6 +155,9 @@ func (l *loop) prepared(o outcome) {
 	switch {
 	case o.err != nil:
 		l.s.log.Debug("not prepared", "err", o.err)
+	case l.ready == measured:
+		l.control.rendered(o.job.quality, o.render, o.convert+o.encode)
+		l.s.log.Info("ready for the terminal that moves here", "render", o.render.Round(time.Millisecond))
 	case len(o.job.view.Viewports) > 0:
 		l.s.log.Info("ready for the terminal", "after", l.s.clock().Round(time.Millisecond))
 	}
