@@ -85,6 +85,9 @@ func NewFragments(typical []Class) *Fragments {
 	return f
 }
 
+// Known says whether any kind of task is known to be typical; else there are no fragments.
+func (f *Fragments) Known() bool { return len(f.classes) > 0 }
+
 func (f *Fragments) reset() {
 	f.age++
 	f.models, f.shapes, f.left, f.kinds = map[string]*model{}, map[string]*shape{}, map[string]float64{}, map[string]int{}

@@ -158,17 +158,26 @@ func (p *Pool) entries(ctx context.Context, ids []string) (entries []HistoryEntr
 		if err != nil {
 			return err
 		}
-		entries = append(entries, entryOf(&t, a.Unnamed))
+		entries = append(entries, EntryOf(&t, a.Unnamed))
 		return nil
 	})
 	return entries, err
 }
 
-func entryOf(t *signaling.Task, unnamed bool) HistoryEntry {
+// EntryOf is what the history keeps of a task. Of one that has not ended EndedAt is zero. unnamed leaves out who asked.
+func EntryOf(t *signaling.Task, unnamed bool) HistoryEntry {
 	r := &t.Request
+	if len(r.Parameters) > bigParameters { // forgotten when the task ends
+		small := *r
+		small.Parameters = nil
+		r = &small
+	}
 	e := HistoryEntry{Task: t.ID, Type: r.Type, Operation: r.Operation, Framework: r.Framework, Modality: r.Modality, DataMB: r.DataMB,
 		Parameters: r.Parameters, State: t.State, Reason: t.Reason, Requested: r.Needs(), Urgent: r.Urgent, Misses: t.Misses,
-		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, Usage: t.Usage, Forecast: t.Forecast, Preset: Preset(r)}
+		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, Usage: t.Usage, Forecast: t.Forecast, Preset: preset(r)}
+	if e.DataMB == 0 && r.Input != nil {
+		e.DataMB = float64(r.Input.Bytes) / (1 << 20)
+	}
 	if t.EndedAt != nil {
 		e.EndedAt = *t.EndedAt
 	}
@@ -187,8 +196,8 @@ func entryOf(t *signaling.Task, unnamed bool) HistoryEntry {
 	return e
 }
 
-// Preset says how a session begins to show its series, "mode preset" of its first viewport; empty where the request does not say.
-func Preset(r *signaling.TaskRequest) string {
+// preset says how a session begins to show its series, "mode preset" of its first viewport; empty where the request does not say.
+func preset(r *signaling.TaskRequest) string {
 	if r.Type != signaling.Rendering || len(r.Parameters) == 0 {
 		return ""
 	}
