@@ -29,7 +29,7 @@ func (h *Hub) yields(old *link, instance string) bool {
 		return false
 	}
 	h.Log.Info("a link is replaced by a new one of the same node", "node", old.node)
-	old.conn.Close(websocket.CloseGoingAway, "replaced")
+	old.comeBack(websocket.CloseGoingAway, "replaced")
 	<-old.ended
 	return true
 }

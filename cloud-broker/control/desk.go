@@ -22,6 +22,12 @@ type Desk interface {
 	// Ended hears that an attempt on node has ended, after the pool has been told, which has released the task's standby with
 	// it; nil where it had none.
 	Ended(ctx context.Context, node signaling.NodeID, u signaling.Update, standby *signaling.Attempt)
+	// Moved hears from node how the handover of a task went (B8).
+	Moved(ctx context.Context, node signaling.NodeID, r signaling.MoveReport)
+	// LinkEnded hears that a link to node has ended that nothing has taken the place of, LinkBegan that it has one again.
+	// They must not block.
+	LinkEnded(node signaling.NodeID)
+	LinkBegan(node signaling.NodeID)
 	// Measured hears what the attempts on node use, from a heartbeat over a link that this broker has. It must not block.
 	Measured(ctx context.Context, node signaling.NodeID, rates map[signaling.AttemptID]signaling.Rates)
 }

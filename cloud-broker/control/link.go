@@ -40,7 +40,10 @@ type link struct {
 	ended chan struct{}
 
 	mu      sync.Mutex
-	foreign map[string]bool // connections of terminals at other brokers
+	foreign map[string]bool     // connections of terminals at other brokers
+	told    bool                // the edge has been told that it is registered
+	early   []signaling.Control // what other brokers have sent before
+	again   bool                // it is to end, and its edge to come back at once
 
 	reports reports
 	strayed bool // the last heartbeat named an attempt that the pool does not hold; owned by keepReports
@@ -84,6 +87,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Log.Info("edge connected", "node", l.node)
+	h.desk.LinkBegan(l.node)
 	var keeper sync.WaitGroup
 	keeper.Go(l.keepReports)
 	keeper.Go(l.keepViews)
@@ -92,7 +96,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.Close(websocket.CloseNormalClosure, "")
 	keeper.Wait()
 	l.asking.Wait()
-	l.end()
+	if l.end() && l.missed() {
+		h.desk.LinkEnded(l.node)
+	}
 }
 
 // refusal is why an edge is not taken, and the close code that goes with it.
@@ -167,8 +173,56 @@ func (h *Hub) register(conn *signaling.Conn, credential identity.Credential) (*l
 		h.drop(l)
 		return nil, refuse(websocket.CloseGoingAway, signaling.ProblemUnavailable, "the link was cut")
 	}
-	close(l.registered)
+	l.begin()
 	return l, nil
+}
+
+// maxEarly bounds what waits for the end of a registration.
+const maxEarly = 64
+
+// begin ends the registration: what came meanwhile is sent, in order.
+func (l *link) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.early {
+		_ = l.conn.Send(c) // a link that ends is told by its own goroutine
+	}
+	l.early, l.told = nil, true
+	close(l.registered)
+}
+
+// pass sends a message of another broker, or keeps it until the edge has been told that it is registered: the pool has the
+// node, and other brokers know it, a moment before that.
+func (l *link) pass(c signaling.Control) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := c.Relay; r != nil {
+		if r.Closed {
+			delete(l.foreign, r.Connection)
+		} else {
+			l.foreign[r.Connection] = true
+		}
+	}
+	if l.told {
+		_ = l.conn.Send(c)
+	} else if len(l.early) < maxEarly {
+		l.early = append(l.early, c)
+	}
+}
+
+// comeBack ends the link because its edge is to register again, or has done so.
+func (l *link) comeBack(code int, reason string) {
+	l.mu.Lock()
+	l.again = true
+	l.mu.Unlock()
+	l.conn.Close(code, reason)
+}
+
+// missed says whether the edge is gone though nobody has had it come back.
+func (l *link) missed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.again && l.hub.ctx.Err() == nil
 }
 
 // check refuses a registration that cannot be.
@@ -296,6 +350,8 @@ func (l *link) handle(c signaling.Control) {
 		l.forwarded(c.ID, *c.Forward)
 	case c.Type == signaling.ControlView && c.View != nil:
 		l.views.put(*c.View)
+	case c.Type == signaling.ControlMoved && c.Moved != nil:
+		l.moved(*c.Moved)
 	case c.Type == signaling.ControlError && c.Problem != nil:
 		l.hub.Log.Warn("an edge reports a problem", "node", l.node, "code", c.Problem.Code, "title", c.Problem.Title)
 	default:
@@ -308,15 +364,15 @@ func (l *link) complain(p *signaling.Problem) {
 }
 
 // end tells everyone who used the link that it is gone. Until that is done the node gets no other link here, so that
-// what the pool is told comes in order.
-func (l *link) end() {
+// what the pool is told comes in order. It says whether the node has no link at another broker either.
+func (l *link) end() bool {
 	defer l.hub.drop(l)
 	l.hub.linkLost(l)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.hub.ctx), poolWithin)
 	defer cancel()
 	broker, err := l.hub.Pool.Linked(ctx, l.node)
 	if err != nil || broker != l.hub.name {
-		return // it has a link at another broker by now, or Redis is away
+		return false // it has a link at another broker by now, or Redis is away
 	}
 	if err := l.hub.Pool.Unlink(ctx, l.node, l.hub.name); err != nil {
 		l.hub.Log.Warn("cannot take back an edge's link", "node", l.node, "error", err)
@@ -325,4 +381,5 @@ func (l *link) end() {
 	if err := l.hub.Pool.SetState(ctx, l.node, signaling.NodeStarting); err != nil && !errors.Is(err, pool.ErrUnknownNode) {
 		l.hub.Log.Warn("cannot note that an edge is gone", "node", l.node, "error", err)
 	}
+	return true
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
@@ -76,30 +75,13 @@ func (h *Hub) receive(mail *pool.Subscription) {
 	}
 }
 
-// registeredWithin is how long a message to an edge waits for the end of its registration; others wait behind it.
-const registeredWithin = 100 * time.Millisecond
-
 // pass hands another broker's message to a node that is linked here. Where the link has just ended, the sender's
 // time limit tells it.
 func (h *Hub) pass(node signaling.NodeID, c signaling.Control) {
 	h.mu.Lock()
 	l := h.links[node]
 	h.mu.Unlock()
-	if l == nil {
-		return
+	if l != nil {
+		l.pass(c)
 	}
-	// The pool has the node, and other brokers know it, a moment before the edge is told.
-	moment := time.NewTimer(registeredWithin)
-	defer moment.Stop()
-	select {
-	case <-l.registered:
-	case <-l.conn.Done():
-		return
-	case <-moment.C:
-		return
-	}
-	if r := c.Relay; r != nil {
-		l.remember(r.Connection, r.Closed)
-	}
-	_ = l.conn.Send(c) // a link that ends is told by its own goroutine
 }

@@ -163,14 +163,3 @@ func (h *Hub) linkLost(l *link) {
 		h.answered(l.node, signaling.Control{Type: signaling.ControlRelay, Relay: &signaling.Relay{Connection: name, Closed: true}})
 	}
 }
-
-// remember keeps the terminals at other brokers that must hear when the link ends.
-func (l *link) remember(connection string, closed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if closed {
-		delete(l.foreign, connection)
-	} else {
-		l.foreign[connection] = true
-	}
-}

@@ -144,7 +144,7 @@ func (l *link) heartbeat(ctx context.Context, h *signaling.Heartbeat) {
 		return
 	}
 	l.hub.Log.Info("an edge has to register again", "node", l.node, "reason", err)
-	l.conn.Close(websocket.CloseServiceRestart, "register again")
+	l.comeBack(websocket.CloseServiceRestart, "register again")
 }
 
 func withoutAttempts(h signaling.Heartbeat) signaling.Heartbeat {

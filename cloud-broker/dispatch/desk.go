@@ -113,6 +113,9 @@ func (d *Dispatcher) Ended(ctx context.Context, node signaling.NodeID, u signali
 		d.wantShadow(t)
 		return
 	}
+	if d.Mover != nil {
+		d.Mover.Ended(u.Task)
+	}
 	if d.Scaler != nil {
 		d.Scaler.Left(u.Task)
 	}

@@ -55,6 +55,7 @@ type Config struct {
 	Wait, Idle, Grace time.Duration
 	Log               *slog.Logger
 	Metrics           *prometheus.Registry
+	Mover             Mover  // nil where they stay where they are
 	Scaler            Scaler // nil where running tasks keep what they have
 }
 
@@ -113,6 +114,7 @@ func (d *Dispatcher) sweep(ctx context.Context) error {
 		}
 		for _, node := range lost {
 			d.Log.Warn("a node is lost: its heartbeats stopped", "node", node)
+			d.LinkEnded(node)
 		}
 		for _, r := range released {
 			d.Log.Info("task released", "task", r.Task, "node", r.Attempt.Node, "state", r.State, "reason", r.Reason)

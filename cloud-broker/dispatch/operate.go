@@ -26,7 +26,8 @@ func (d *Dispatcher) Cordon(ctx context.Context, id signaling.NodeID, on bool) e
 	return d.configure(ctx, id)
 }
 
-// Drain has a node take nothing new; what runs there goes on, or, where within is not 0, ends after that time.
+// Drain has a node take nothing new; what runs there moves away, and what cannot goes on, or, where within is not 0, ends
+// after that time.
 func (d *Dispatcher) Drain(ctx context.Context, id signaling.NodeID, within time.Duration) error {
 	if within < 0 || within > maxDrain {
 		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The deadline of the drain cannot be.",
@@ -36,7 +37,16 @@ func (d *Dispatcher) Drain(ctx context.Context, id signaling.NodeID, within time
 		return d.nodeProblem("drain node", id, err)
 	}
 	d.Log.Info("a node drains", "node", id, "within", within)
-	return d.configure(ctx, id)
+	if err := d.configure(ctx, id); err != nil {
+		return err
+	}
+	if d.Mover == nil {
+		return nil
+	}
+	if err := d.Mover.Drain(ctx, id); err != nil { // it drains; another broker looks after what is there
+		d.Log.Warn("what runs on a node that drains could not be moved", "node", id, "error", err)
+	}
+	return nil
 }
 
 // Forget takes a node out of the pool; what runs there fails. A node that lives registers again.

@@ -50,7 +50,10 @@ func (d *Dispatcher) resume(ctx context.Context, who Terminal, id signaling.Task
 		return signaling.Grant{}, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The edge is out of reach for the moment.",
 			Detail: "Its session goes on as long as its own connection holds. Try again in a few seconds."}
 	}
-	if t.Shadow != nil {
+	if t = d.kept(ctx, t); t.State.Ended() {
+		return signaling.Grant{}, d.over(t)
+	}
+	if standbyOf(&t) != nil {
 		if g, err := d.promote(ctx, t, n); err == nil {
 			return g, nil
 		}
@@ -131,7 +134,8 @@ func (d *Dispatcher) lastView(ctx context.Context, id signaling.TaskID) signalin
 	return v
 }
 
-// promote makes a task's shadow its session, because the edge that ran it is lost (A12).
+// promote makes a task's standby its session, because the edge that ran it is lost: its shadow (A12), or the place that it was
+// to move to.
 func (d *Dispatcher) promote(ctx context.Context, t signaling.Task, n Renewal) (signaling.Grant, error) {
 	view := d.lastView(ctx, t.ID).View
 	if len(n.Parameters) > 0 { // what the page has seen last is the newest
@@ -142,23 +146,27 @@ func (d *Dispatcher) promote(ctx context.Context, t signaling.Task, n Renewal) (
 			view = p.View
 		}
 	}
-	if !d.Edges.Linked(ctx, t.Shadow.Node) {
-		return signaling.Grant{}, fmt.Errorf("shadow of task %s on node %s: it has no link", t.ID, t.Shadow.Node)
+	standby := standbyOf(&t)
+	if !d.Edges.Linked(ctx, standby.Node) {
+		return signaling.Grant{}, fmt.Errorf("standby of task %s on node %s: it has no link", t.ID, standby.Node)
 	}
 	a, err := d.Pool.Promote(ctx, t.ID)
 	if err != nil {
-		d.Log.Warn("a shadow could not take over", "task", t.ID, "node", t.Shadow.Node, "error", err)
+		d.Log.Warn("a standby could not take over", "task", t.ID, "node", standby.Node, "error", err)
 		return signaling.Grant{}, err
 	}
 	asked, cancel := context.WithTimeout(ctx, confirmWithin)
 	defer cancel()
 	if err := d.Edges.Promote(asked, a.Node, signaling.Promote{Task: t.ID, Attempt: a, View: view}); err != nil {
-		d.Log.Warn("a shadow did not take over", "task", t.ID, "node", a.Node, "reason", err)
+		d.Log.Warn("a standby did not take over", "task", t.ID, "node", a.Node, "reason", err)
 		return signaling.Grant{}, err
 	}
 	d.metrics.promotions.Inc()
-	d.Log.Info("a shadow took over", "task", t.ID, "node", a.Node)
-	t.Attempt, t.Shadow = &a, nil
+	d.Log.Info("a standby took over", "task", t.ID, "node", a.Node)
+	t.Attempt, t.Shadow, t.Moves = &a, nil, nil
+	if d.Mover != nil {
+		d.Mover.Taken(t.ID)
+	}
 	d.wantShadow(t)
 	g, err := d.regrant(t)
 	g.Reasons = append([]string{"the node before it is gone, and this one was kept ready"}, g.Reasons...)

@@ -125,16 +125,15 @@ func (d *Dispatcher) shadow(ctx context.Context, id signaling.TaskID, within []s
 		return err == nil && !t.Request.Shadow
 	case t.Shadow != nil || !t.Request.Shadow:
 		return true
-	case t.Attempt == nil || t.State == signaling.TaskPlacing:
+	case t.Attempt == nil || t.State == signaling.TaskPlacing || t.Moves != nil: // which gets one when it has moved
 		return false
 	}
-	at, known := d.Snapshot.Get(t.Attempt.Node)
-	w := where{zone: t.Request.Zone, within: within}
-	if known && w.zone == "" {
-		w.zone = at.Zone
+	w, err := d.leaving(&t)
+	if err != nil {
+		return true
 	}
-	if site := d.Sites.SiteOf(at.Zone); site != nil && site.DataStays && within == nil {
-		w.within = site.Within() // data that stays there is there
+	if within != nil {
+		w.within = within
 	}
 	fit, _ := d.Snapshot.Candidates(d.search(&t.Request, &w, []signaling.NodeID{t.Attempt.Node}), candidatesAtOnce)
 	fit = slices.DeleteFunc(fit, func(c placement.Candidate) bool { return c.Node == t.Attempt.Node })
@@ -170,22 +169,8 @@ func (d *Dispatcher) instructShadow(ctx context.Context, t signaling.Task, r sig
 	if err != nil {
 		return err
 	}
-	i.Shadow, i.ViewMs = true, shadowedViewMs
-	asked, cancel := context.WithTimeout(ctx, confirmWithin)
-	defer cancel()
-	if err := d.Edges.Instruct(asked, r.Attempt.Node, i); err != nil {
-		return err
-	}
-	if err := d.Pool.Confirm(ctx, r.Attempt.ID); err != nil {
-		return err
-	}
-	if v := d.lastView(ctx, t.ID); v.View != nil {
-		v.Attempt = r.Attempt.ID
-		if err := d.Edges.View(ctx, r.Attempt.Node, v); err != nil {
-			d.Log.Info("a shadow could not be told the view", "task", t.ID, "reason", err)
-		}
-	}
-	return nil
+	i.ViewMs = shadowedViewMs
+	return d.stand(ctx, t.ID, r, i)
 }
 
 // Viewed keeps the view state of a session, and passes it to its shadow.
@@ -200,11 +185,11 @@ func (d *Dispatcher) Viewed(ctx context.Context, node signaling.NodeID, v signal
 	if err := d.Pool.KeepView(ctx, v); err != nil {
 		d.Log.Warn("the view of a session could not be kept", "task", v.Task, "error", err)
 	}
-	switch {
-	case t.Shadow != nil:
-		v.Attempt = t.Shadow.ID
-		if err := d.Edges.View(ctx, t.Shadow.Node, v); err != nil {
-			d.Log.Debug("a shadow could not be told the view", "task", v.Task, "reason", err)
+	switch s := standbyOf(&t); {
+	case s != nil:
+		v.Attempt = s.ID
+		if err := d.Edges.View(ctx, s.Node, v); err != nil {
+			d.Log.Debug("a standby could not be told the view", "task", v.Task, "reason", err)
 		}
 	case t.Request.Shadow:
 		d.wantShadow(t)
@@ -214,7 +199,7 @@ func (d *Dispatcher) Viewed(ctx context.Context, node signaling.NodeID, v signal
 // wantShadow has a session that has lost its shadow get another.
 func (d *Dispatcher) wantShadow(t signaling.Task) {
 	w := d.locate(Terminal{Zone: t.Request.Zone}, &t.Request)
-	if t.State.Ended() || t.Shadow != nil || !w.shadows(&t.Request) {
+	if t.State.Ended() || t.Shadow != nil || t.Moves != nil || !w.shadows(&t.Request) {
 		return
 	}
 	d.shadows.want(t.ID, w.within)

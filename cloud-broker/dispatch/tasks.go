@@ -52,7 +52,7 @@ func (d *Dispatcher) Finish(ctx context.Context, p identity.Principal, id signal
 	}
 	d.Log.Info("task finished", "task", id)
 	d.queue.changed()
-	for _, a := range []*signaling.Attempt{t.Attempt, t.Shadow} {
+	for _, a := range []*signaling.Attempt{t.Attempt, standbyOf(&t)} {
 		if a != nil {
 			d.tell(ctx, a.Node, signaling.Release{Task: id, Attempt: a.ID, Fencing: fencing, State: signaling.TaskFinished, Reason: reason})
 		}

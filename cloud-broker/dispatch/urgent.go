@@ -48,7 +48,7 @@ func (d *Dispatcher) preempt(ctx context.Context, j *job) (signaling.Grant, erro
 		if err != nil || t.Request.Urgent || t.State.Ended() || t.Attempt == nil || t.Attempt.ID != s.Attempt.ID {
 			continue
 		}
-		if err := d.end(ctx, s, t.Shadow); err != nil {
+		if err := d.end(ctx, s, standbyOf(&t)); err != nil {
 			return signaling.Grant{}, err
 		}
 		ended++
@@ -80,8 +80,8 @@ func (d *Dispatcher) makesRoom(j *job, s pool.IdleSession) bool {
 	return true
 }
 
-// end ends an idle session, whose terminal is told why, and its shadow with it.
-func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession, shadow *signaling.Attempt) error {
+// end ends an idle session, whose terminal is told why, and its standby with it.
+func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession, standby *signaling.Attempt) error {
 	reason := fmt.Sprintf("pre-empted: it had been idle for %s and made room for an urgent task", s.Idle.Round(time.Second))
 	fencing, err := d.Pool.Release(ctx, s.Task, s.Attempt.ID, signaling.TaskExpired, reason, nil)
 	if err != nil {
@@ -94,8 +94,8 @@ func (d *Dispatcher) end(ctx context.Context, s pool.IdleSession, shadow *signal
 		Problem: &signaling.Problem{Code: signaling.ProblemPreempted, Title: "This session made room for an urgent one.",
 			Detail: "It had had no input for a while. Ask for a place again when you go on."},
 	})
-	if shadow != nil {
-		d.tell(ctx, shadow.Node, signaling.Release{Task: s.Task, Attempt: shadow.ID, Fencing: fencing, State: signaling.TaskExpired, Reason: reason})
+	if standby != nil {
+		d.tell(ctx, standby.Node, signaling.Release{Task: s.Task, Attempt: standby.ID, Fencing: fencing, State: signaling.TaskExpired, Reason: reason})
 	}
 	return nil
 }
