@@ -140,3 +140,16 @@ func (p *Pool) holding(ctx context.Context, tasks []signaling.Task) error {
 	}
 	return nil
 }
+
+// Batch returns those of some tasks that are in the pool, in their order.
+func (p *Pool) Batch(ctx context.Context, tasks []signaling.TaskID) ([]signaling.Task, error) {
+	ids := make([]string, len(tasks))
+	for i, id := range tasks {
+		ids[i] = string(id)
+	}
+	out, err := p.read(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %d tasks: %w", len(ids), err)
+	}
+	return out, nil
+}

@@ -144,7 +144,9 @@ func (s *Scaling) Task(task signaling.TaskID) (order.Task, bool) { return s.scal
 
 // Correct notes that a task has another amount of a kind than was known, by no order of this scaling. It says false, and
 // changes nothing, where an order for it is open, or the task is not scaled.
-func (s *Scaling) Correct(task signaling.TaskID, k nodetime.Kind, has int64) bool { return s.scaler.Correct(task, k, has) }
+func (s *Scaling) Correct(task signaling.TaskID, k nodetime.Kind, has int64) bool {
+	return s.scaler.Correct(task, k, has)
+}
 
 // Average is a task's use of a kind over W1.
 func (s *Scaling) Average(task signaling.TaskID, k nodetime.Kind, now time.Time) (float64, bool) {
