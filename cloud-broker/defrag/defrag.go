@@ -32,6 +32,7 @@ type Outside struct {
 	Reserver  migrator.Reserver
 	Mover     migrator.Mover
 	Predictor migrator.Predictor
+	Nodes     nodemonitor.Source    // nil: nodes are as the Monitor was told
 	Report    func(migrator.Report) // hears how every move ended; nil: nobody
 }
 
@@ -61,6 +62,7 @@ func New(c Config, o Outside) (*Defrag, error) {
 	if err := errors.Join(err, merr); err != nil {
 		return nil, fmt.Errorf("defragmentation: %w", err)
 	}
+	d.Monitor.Source = o.Nodes
 	d.Defragmenter.monitor, d.Defragmenter.mover = d.Monitor, d.Migrator
 	return d, nil
 }

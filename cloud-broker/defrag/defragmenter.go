@@ -185,11 +185,16 @@ func (d *Defragmenter) round(ctx context.Context, nodes []nodemonitor.Node, now 
 	d.labels, d.moved = map[signaling.TaskID]label{}, false
 	var tasks []signaling.TaskID
 	for _, n := range candidates[:len(candidates)-1] {
-		for _, t := range n.Tasks {
-			if len(tasks) < d.config.Most {
-				tasks = append(tasks, t)
-				d.labels[t] = label{n.ID, true}
-			}
+		if len(tasks) == d.config.Most {
+			break
+		}
+		there, err := d.monitor.Tasks(ctx, n.ID)
+		if err != nil {
+			continue // it is not looked after this time
+		}
+		for _, t := range there[:min(len(there), d.config.Most-len(tasks))] {
+			tasks = append(tasks, t)
+			d.labels[t] = label{n.ID, true}
 		}
 	}
 	d.starting = true

@@ -57,6 +57,9 @@ func (m *Migrator) try(ctx context.Context, j *job, now time.Time) {
 	case errors.Is(err, ErrEnded):
 		m.end(j, Ended, err.Error(), now)
 		return
+	case errors.Is(err, ErrFixed):
+		m.end(j, Stays, err.Error(), now)
+		return
 	case err != nil:
 		m.later(j, m.config.Retry, err.Error(), now)
 		return
@@ -109,6 +112,9 @@ func (m *Migrator) info(ctx context.Context, t Task, now time.Time) Info {
 // short says why a target has no room for a task; empty where it has: what the task holds is free there, and the target's free
 // total is not below its need.
 func short(t Task, i Info, n Node) string {
+	if t.Shadow == n.ID {
+		n.Free = n.Free.Add(t.Kept)
+	}
 	for k := range nodetime.Kinds {
 		if t.Has[k] > n.Free[k] {
 			return fmt.Sprintf("%s has %d of %v free, the task has %d", n.ID, n.Free[k], k, t.Has[k])
@@ -132,6 +138,10 @@ func (m *Migrator) choose(ctx context.Context, j *job, info Info, now time.Time)
 		return true
 	}
 	all, err := m.out.Chooser.Targets(ctx, j.task, info.Need, j.reason)
+	if errors.Is(err, ErrFixed) {
+		m.end(j, Stays, err.Error(), now)
+		return false
+	}
 	if err != nil {
 		m.later(j, m.config.Retry, err.Error(), now)
 		return false

@@ -66,12 +66,12 @@ func (m *Migrator) add(id signaling.TaskID, why Reason, target signaling.NodeID,
 
 // Drain moves all tasks of a node away.
 func (m *Migrator) Drain(ctx context.Context, node signaling.NodeID, now time.Time) error {
-	n, err := m.out.Nodes.Node(ctx, node)
+	tasks, err := m.out.Nodes.Tasks(ctx, node)
 	if err != nil {
 		return fmt.Errorf("drain %s: %w", node, err)
 	}
 	var errs []error
-	for _, task := range n.Tasks {
+	for _, task := range tasks {
 		if j := m.jobs[task]; j == nil || j.state == waiting { // else it moves away already
 			errs = append(errs, m.add(task, Drain, "", now))
 		}

@@ -46,6 +46,7 @@ var (
 	ErrEnded     = errors.New("the task has ended")
 	ErrLost      = errors.New("the node is lost")
 	ErrCommitted = errors.New("the task is there already")
+	ErrFixed     = errors.New("the task cannot move")
 )
 
 // Task is what is known of a running task.
@@ -56,6 +57,9 @@ type Task struct {
 	Started   time.Time
 	Predicted time.Duration           // t1
 	Past      [nodetime.Kinds]float64 // what it has used so far, amount times seconds
+	// Shadow is another node that is kept ready for it, if any, and Kept what it holds there, which a move there can use.
+	Shadow signaling.NodeID
+	Kept   nodetime.Amounts
 }
 
 // Info is the run information that a move takes along (B8).
@@ -86,7 +90,7 @@ type Handover struct {
 
 // Tasks knows the running tasks.
 type Tasks interface {
-	// Task is a task as it is now. ErrEnded: it does not run any more.
+	// Task is a task as it is now. ErrEnded: it does not run any more. ErrFixed: it can run nowhere else.
 	Task(ctx context.Context, id signaling.TaskID) (Task, error)
 }
 
@@ -94,9 +98,12 @@ type Tasks interface {
 type Nodes interface {
 	// Node is a node as it is now. ErrLost: there is none.
 	Node(ctx context.Context, id signaling.NodeID) (Node, error)
+	// Tasks are those that run on a node. ErrLost: there is no such node.
+	Tasks(ctx context.Context, id signaling.NodeID) ([]signaling.TaskID, error)
 }
 
 // Chooser is the task scheduler: it names the nodes that a task could move to, the best first, none of them its own.
+// ErrFixed: no other node ever can.
 type Chooser interface {
 	Targets(ctx context.Context, t Task, need [nodetime.Kinds]float64, why Reason) ([]signaling.NodeID, error)
 }

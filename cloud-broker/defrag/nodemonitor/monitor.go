@@ -27,8 +27,17 @@ type Node struct {
 	Average float64
 }
 
+// Source knows the nodes at every moment, where they are noted only now and then, and without their tasks.
+type Source interface {
+	// Node is a node as it is now; migrator.ErrLost where there is none.
+	Node(ctx context.Context, id signaling.NodeID) (migrator.Node, error)
+	// Tasks are those that run on a node; migrator.ErrLost where there is none.
+	Tasks(ctx context.Context, id signaling.NodeID) ([]signaling.TaskID, error)
+}
+
 // Monitor follows nodes. One goroutine owns it.
 type Monitor struct {
+	Source Source // nil: nodes are as they were noted
 	window time.Duration
 	nodes  map[signaling.NodeID]*followed
 	told   func(migrator.Report)
@@ -44,7 +53,7 @@ func New(window time.Duration, told func(migrator.Report)) (*Monitor, error) {
 	if window <= 0 {
 		return nil, fmt.Errorf("node monitor: the window W2 is %v: more than 0", window)
 	}
-	return &Monitor{window, map[signaling.NodeID]*followed{}, told}, nil
+	return &Monitor{window: window, nodes: map[signaling.NodeID]*followed{}, told: told}, nil
 }
 
 // Note takes a node as it is. What cannot be is refused, and the node stays as it was known.
@@ -73,7 +82,10 @@ func (m *Monitor) Note(s State, at time.Time) error {
 func (m *Monitor) Forget(id signaling.NodeID) { delete(m.nodes, id) }
 
 // Node is a node as it is known; migrator.ErrLost where there is none.
-func (m *Monitor) Node(_ context.Context, id signaling.NodeID) (migrator.Node, error) {
+func (m *Monitor) Node(ctx context.Context, id signaling.NodeID) (migrator.Node, error) {
+	if m.Source != nil {
+		return m.Source.Node(ctx, id)
+	}
 	f := m.nodes[id]
 	if f == nil {
 		return migrator.Node{}, fmt.Errorf("%s: %w", id, migrator.ErrLost)
@@ -81,6 +93,15 @@ func (m *Monitor) Node(_ context.Context, id signaling.NodeID) (migrator.Node, e
 	n := f.State.Node
 	n.Tasks = slices.Clone(n.Tasks)
 	return n, nil
+}
+
+// Tasks are those that run on a node; migrator.ErrLost where there is none.
+func (m *Monitor) Tasks(ctx context.Context, id signaling.NodeID) ([]signaling.TaskID, error) {
+	if m.Source != nil {
+		return m.Source.Tasks(ctx, id)
+	}
+	n, err := m.Node(ctx, id)
+	return n.Tasks, err
 }
 
 // Nodes are all nodes with their average use over W2, which is that of the moment where none was measured yet; by name.
