@@ -1,7 +1,8 @@
 // The part of the broker's HTTP API for operators: the pool, its nodes, the queue.
 import type { BrokerHTTP } from "../client/http.js";
+import { ProblemError } from "../client/problem.js";
 import { type ServerEvent, serverEvents } from "../client/server-events.js";
-import type { Attempt, Node, Override, Queue, Resources, Task, TaskRequest, Term, Usage } from "../contract.js";
+import type { Attempt, Moving, Node, NodeTime, Override, Queue, Resources, Schedule, Task, TaskRequest, Term, Usage } from "../contract.js";
 
 export type NodeState = Node["state"];
 export type TaskType = TaskRequest["type"];
@@ -24,6 +25,19 @@ export interface Overview {
 export interface NodeStatus extends Node {
   load: { gpuMilli: number; cpuMilli: number; memoryMB: number; sessions: number };
   volumes: number;
+  /** time is absent where the node stays, always open. */
+  time?: TimeStatus;
+}
+
+/** TimeStatus is a node's time at a glance. */
+export interface TimeStatus {
+  open: boolean;
+  /** totalS is T, freeS is t of the scarcest resource, seconds; absent where they have no end. */
+  totalS?: number;
+  freeS?: number;
+  /** closesAt or opensAt is when it closes or opens next, where it does. */
+  closesAt?: string;
+  opensAt?: string;
 }
 
 /** NodePage is a part of the list of nodes, in the order of their ids. */
@@ -40,7 +54,9 @@ export interface NodeTask {
   operation?: string;
   state: Task["state"];
   attempt: Attempt;
+  /** resources is what it holds now; requested what it was asked for with, where that is told. */
   resources: Resources;
+  requested?: Resources;
   createdAt: string;
   shadow?: boolean;
 }
@@ -105,6 +121,42 @@ export interface Explained {
   verdicts: Verdict[];
 }
 
+/** Order makes one amount of a running task smaller or larger. */
+export interface Order {
+  task: string;
+  node: string;
+  kind: string;
+  direction: "shrink" | "expand";
+  from: number;
+  to: number;
+  createdAt: string;
+}
+
+/** OrderReport is how an order ended. */
+export interface OrderReport extends Order {
+  outcome: "done" | "given-up" | "failed" | "void";
+  reason?: string;
+  at: string;
+}
+
+/** Scaling is what is being scaled, and the last that was. */
+export interface Scaling {
+  orders: Order[];
+  reports: OrderReport[];
+}
+
+/** Score is how good predictions of run times were lately, for tasks of one type. */
+export interface Score {
+  type: TaskType;
+  /** tasks is how many have ended that a prediction had been made for. */
+  tasks: number;
+  /** error is the median of |ln(predicted/real)|. */
+  error: number;
+  /** within2 is the share within a factor of 2, covered90 that which took no longer than its 90 % quantile; 0 to 1. */
+  within2: number;
+  covered90: number;
+}
+
 /** NodeFilters narrow the list at the broker; empty fields do not count. */
 export interface NodeFilters {
   search: string;
@@ -159,6 +211,47 @@ export class OpsAPI {
   async override(id: string, override: Override | undefined): Promise<void> {
     if (override === undefined) await this.#http.ask("DELETE", `${path(id)}/override`);
     else await this.#http.ask("PUT", `${path(id)}/override`, { body: override });
+  }
+
+  /** time is a node's time line for some hours from now on. */
+  async time(id: string, hours: number, stop?: AbortSignal): Promise<NodeTime> {
+    return (await this.#http.ask("GET", `${path(id)}/time?hours=${hours}`, { signal: stop })) as NodeTime;
+  }
+
+  /** schedule is when a node is open; undefined where nobody has said. */
+  async schedule(id: string, stop?: AbortSignal): Promise<Schedule | undefined> {
+    try {
+      return (await this.#http.ask("GET", `${path(id)}/schedule`, { signal: stop })) as Schedule;
+    } catch (error) {
+      if (error instanceof ProblemError && error.code === "not-found") return undefined;
+      throw error;
+    }
+  }
+
+  /** setSchedule says when a node is open; nothing takes back what was said here. */
+  async setSchedule(id: string, schedule: Schedule | undefined): Promise<void> {
+    if (schedule === undefined) await this.#http.ask("DELETE", `${path(id)}/schedule`);
+    else await this.#http.ask("PUT", `${path(id)}/schedule`, { body: schedule });
+  }
+
+  /** move has a task go to a node, or to the best one where none is named. */
+  async move(task: string, to: string): Promise<Moving> {
+    return (await this.#http.ask("POST", `/tasks/${encodeURIComponent(task)}/move`, { body: to === "" ? {} : { to } })) as Moving;
+  }
+
+  /** moves are those under way and the last that ended. */
+  async moves(stop?: AbortSignal): Promise<Moving[]> {
+    return ((await this.#http.ask("GET", "/moves", { signal: stop })) as { moves: Moving[] }).moves;
+  }
+
+  /** scaling are the orders that wait, and how the last ones ended. */
+  async scaling(stop?: AbortSignal): Promise<Scaling> {
+    return (await this.#http.ask("GET", "/scaling", { signal: stop })) as Scaling;
+  }
+
+  /** predictions are how good predictions were lately, by type. */
+  async predictions(stop?: AbortSignal): Promise<Score[]> {
+    return ((await this.#http.ask("GET", "/predictions", { signal: stop })) as { scores: Score[] }).scores;
   }
 
   /** explain tries where a request would be placed; nothing is claimed. */

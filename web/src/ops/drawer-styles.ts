@@ -3,7 +3,7 @@ import { css } from "lit";
 /** drawerStyles are those of a node, which slides over the page from the right. */
 export const drawerStyles = css`
   dialog {
-    width: min(520px, 100vw);
+    width: min(600px, 100vw);
     max-width: 100vw;
     height: 100dvh;
     max-height: 100dvh;

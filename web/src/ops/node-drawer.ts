@@ -1,14 +1,16 @@
-// One node: what it has, what runs there, what an operator says of it, and what can be done with it.
+// One node: what it has and for how long, what runs there, what an operator says of it, and what can be done with it.
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { asProblem } from "../client/problem.js";
 import { dialogOf, dialogStyles, showDialog } from "../parts/dialog.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural, sentence } from "../text/amount.js";
-import type { Ended, NodeDetail, NodeTask, OpsAPI } from "./api.js";
+import type { Moving } from "../contract.js";
+import type { Ended, NodeDetail, OpsAPI } from "./api.js";
 import { drawerStyles } from "./drawer-styles.js";
 import { overrideForm, overrideOf } from "./override-form.js";
 import { amount, type Kind, kinds, lasted, needsWords, shareOf, since, stateWords, typeName, typesOf, usedOf } from "./rows.js";
+import { runningStyles, runningTasks } from "./running-tasks.js";
 import { tableStyles } from "./table-styles.js";
 import { barOf, tileStyles } from "./tiles.js";
 
@@ -16,18 +18,22 @@ type Question = "" | "cordon" | "uncordon" | "drain" | "forget";
 const againMs = 2_000;
 const historyRead = 1000;
 const historyShown = 20;
-const deadlines: [number, string][] = [[0, "Whenever they are done"], [5, "Within 5 minutes"], [10, "Within 10 minutes"], [30, "Within half an hour"], [120, "Within 2 hours"]];
+const deadlines: [number, string][] = [[0, "Whenever it is done"], [5, "Within 5 minutes"], [10, "Within 10 minutes"], [30, "Within half an hour"], [120, "Within 2 hours"]];
 
-/** NodeDrawer tells "close". It reads its node again while it is open. */
+/** NodeDrawer tells "close", and "moving" when a move has begun. It reads its node again while it is open. */
 export class NodeDrawer extends LitElement {
-  static override readonly styles = [theme, buttons, dialogStyles, tileStyles, tableStyles, drawerStyles];
+  static override readonly styles = [theme, buttons, dialogStyles, tileStyles, tableStyles, drawerStyles, runningStyles];
   static override readonly properties = {
-    api: { attribute: false }, node: { type: String }, detail: { state: true }, history: { state: true }, problem: { state: true },
+    api: { attribute: false }, node: { type: String }, moves: { attribute: false }, moving: { state: true }, detail: { state: true }, history: { state: true }, problem: { state: true },
     asking: { state: true }, within: { state: true }, busy: { state: true }, failure: { state: true }, overriding: { state: true },
   };
 
   declare api: OpsAPI;
   declare node: string;
+  /** moves are those under way. */
+  declare moves: readonly Moving[];
+  /** moving is the task of which it is asked where it is to go. */
+  declare private moving: string;
   declare private detail: NodeDetail | undefined;
   declare private history: Ended[] | undefined;
   /** problem is why the node cannot be read. */
@@ -45,6 +51,8 @@ export class NodeDrawer extends LitElement {
   constructor() {
     super();
     this.node = "";
+    this.moves = [];
+    this.moving = "";
     this.problem = "";
     this.asking = "";
     this.within = 0;
@@ -98,10 +106,15 @@ export class NodeDrawer extends LitElement {
         <dt>Loaded</dt><dd>${plural(node.volumes, "series", "series")}</dd>
         <dt>Seen</dt><dd>${since(node.seenAt, Date.now())}</dd>
       </dl>
+      <section><h3>Time</h3><tc-ops-time .api=${this.api} node=${this.node} .capacity=${node.capacity}></tc-ops-time></section>
       <section><h3>Resources held</h3><dl class="loads">${kinds.map(([kind, name]) => amounts(node, kind, name))}</dl>
         ${this.#gpus(node)}
         <p class="quiet">Measured: ${Math.round(node.load.gpuMilli / 10)} % of a GPU, ${amount(node.load.cpuMilli, "cpuMilli")}, ${amount(node.load.memoryMB, "memoryMB")}.</p></section>
-      <section><h3>Runs there</h3>${node.tasks.length === 0 ? html`<p class="quiet">Nothing.</p>` : html`<ul class="tasks">${node.tasks.map(running)}</ul>`}</section>
+      <section><h3>Runs there</h3>${runningTasks({
+        api: this.api, node: this.node, tasks: node.tasks, moves: this.moves, moving: this.moving,
+        choose: (task) => { this.moving = task; }, began: () => { this.dispatchEvent(new CustomEvent("moving")); },
+      })}</section>
+      <section><h3>When it is open</h3><tc-ops-schedule .api=${this.api} node=${this.node}></tc-ops-schedule></section>
       <section><h3>What an operator says</h3>${this.#override(node)}</section>
       <section><h3>Ended last</h3>${this.#ended()}</section>`;
   }
@@ -131,12 +144,12 @@ export class NodeDrawer extends LitElement {
     const asked = {
       cordon: { title: `Cordon ${node.id}?`, text: `No new task comes to it. ${runs} What runs goes on.`, yes: "Cordon" },
       uncordon: { title: `Let ${node.id} take tasks again?`, text: "New tasks come to it as to any other node.", yes: "Take tasks again" },
-      drain: { title: `Drain ${node.id}?`, text: `No new task comes to it, and what runs there goes on, or until the deadline. It stays so until tasks are let in again. ${runs}`, yes: "Drain" },
+      drain: { title: `Drain ${node.id}?`, text: `No new task comes to it, and what runs there moves to other nodes; who works there goes on meanwhile. What finds no other place goes on here. It stays so until tasks are let in again. ${runs}`, yes: "Drain" },
       forget: { title: `Forget ${node.id}?`, text: `It is taken out of the pool. ${running === 0 ? "" : `${plural(running, "task", "tasks")} there ${running === 1 ? "fails" : "fail"} or go on elsewhere. `}A node that lives registers again.`, yes: "Forget" },
     }[this.asking as Exclude<Question, "">];
     return html`<div class="question" role="group" aria-label=${asked.title}>
       <b>${asked.title}</b><p>${asked.text}</p>
-      ${this.asking === "drain" ? html`<label>Sessions there end
+      ${this.asking === "drain" ? html`<label>What has not moved ends
         <select .value=${String(this.within)} @change=${(event: Event) => { this.within = Number((event.target as HTMLSelectElement).value); }}>
           ${deadlines.map(([minutes, words]) => html`<option value=${minutes} ?selected=${minutes === this.within}>${words}</option>`)}</select></label>
         ${this.within > 0 && running > 0 ? html`<p class="warned">Who still works there then is told, and can go on at another edge.</p>` : nothing}` : nothing}
@@ -232,9 +245,4 @@ export class NodeDrawer extends LitElement {
 function amounts(node: NodeDetail, kind: Kind, name: string): TemplateResult | typeof nothing {
   const share = shareOf(node, kind);
   return share < 0 ? nothing : html`<dt>${name}</dt>${barOf(share, name)}<dd>${amount(usedOf(node, kind), kind)} of ${amount(node.capacity[kind] ?? 0, kind)}</dd>`;
-}
-
-function running({ task, type, operation = "", state, attempt, createdAt, shadow = false }: NodeTask): TemplateResult {
-  return html`<li><b>${typeName(type)}${operation === "" ? "" : `, ${operation}`}</b> <span class="quiet">${shadow ? "kept ready to take over" : state}</span>
-    <span class="quiet number">since ${lasted(Date.now() - Date.parse(createdAt))}</span><small>${task} · ${attempt.id} · fencing ${attempt.fencing}${attempt.gpu === undefined ? "" : ` · GPU ${attempt.gpu}`}</small></li>`;
 }

@@ -1,4 +1,5 @@
-// The operators' page: the pool at a glance, its nodes, its queue, and where a task would go, live.
+// The operators' page: the pool at a glance, its nodes and their time, its queue, what moves and is scaled, and where a task
+// would go, live.
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { BrokerHTTP } from "../client/http.js";
 import { explain } from "../client/problem.js";
@@ -6,22 +7,31 @@ import { framed, frameStyles, stranded } from "../parts/frame.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { sentence } from "../text/amount.js";
-import { everyNode, type NodeFilters, OpsAPI } from "./api.js";
+import type { Moving } from "../contract.js";
+import { everyNode, type NodeFilters, OpsAPI, type Score } from "./api.js";
+import { movesTables, underWay } from "./moves-table.js";
 import type { NodeTable } from "./node-table.js";
+import { panelOf } from "./panel.js";
+import { panelStyles } from "./panel-styles.js";
+import type { PoolTimes } from "./pool-times.js";
 import { queueTable } from "./queue-table.js";
+import { Reading } from "./reading.js";
 import { tableStyles } from "./table-styles.js";
 import { tileStyles, tilesOf } from "./tiles.js";
 import { type Contact, PoolWatch } from "./watch.js";
 
-const tabs = [["nodes", "Nodes"], ["queue", "Queue"], ["explain", "Explain"]] as const;
+const tabs = [["nodes", "Nodes"], ["time", "Time"], ["queue", "Queue"], ["moves", "Moves"], ["scaling", "Scaling"], ["explain", "Explain"]] as const;
 type Tab = (typeof tabs)[number][0];
 /** Times on the page are written anew this often. */
 const tickMs = 5_000;
+/** Moves and how good predictions are, are read this often. */
+const movesMs = 3_000;
+const scoresMs = 30_000;
 
 /** OpsPage is for operators; who is none is told so. */
 export class OpsPage extends LitElement {
   static override readonly styles = [
-    theme, buttons, frameStyles, tileStyles, tableStyles,
+    theme, buttons, frameStyles, tileStyles, tableStyles, panelStyles,
     css`
       :host {
         display: block;
@@ -83,11 +93,13 @@ export class OpsPage extends LitElement {
         display: flex;
         gap: 4px;
         margin: 28px 0 16px;
+        overflow: auto hidden;
+        scrollbar-width: none;
         border-bottom: 1px solid var(--tc-line);
       }
       [role="tab"] {
+        flex: none;
         min-height: 44px;
-        margin-bottom: -1px;
         padding: 0 14px;
         border: 0;
         border-bottom: 2px solid transparent;
@@ -127,8 +139,7 @@ export class OpsPage extends LitElement {
           margin: 20px 0 12px;
         }
         [role="tab"] {
-          flex: 1;
-          padding: 0 6px;
+          padding: 0 10px;
         }
       }
     `,
@@ -142,6 +153,8 @@ export class OpsPage extends LitElement {
   declare private now: number;
   readonly #api = new OpsAPI(new BrokerHTTP(""));
   readonly #watch = new PoolWatch(this.#api, () => { this.now = Date.now(); this.requestUpdate(); });
+  readonly #moves = new Reading<Moving[]>(this, (stop) => this.#api.moves(stop), movesMs);
+  readonly #scores = new Reading<Score[]>(this, (stop) => this.#api.predictions(stop), scoresMs);
   #tick: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
@@ -172,17 +185,19 @@ export class OpsPage extends LitElement {
       return stranded(problem?.code === "forbidden" ? "This page is for operators" : title, detail);
     }
     const counts: Partial<Record<Tab, number>> = overview === undefined ? {} : { nodes: overview.edges + overview.cloud, queue: overview.queue };
+    const going = underWay(this.#moves.value ?? []);
+    if (going.length > 0) counts.moves = going.length;
     return html`${framed(html`
       <div class="top"><h1>Operations</h1>
         <p class="contact ${contact}" role="status">${contactWords[contact]}</p></div>
       ${problem === undefined ? nothing : html`<div class="banner" role="alert">${icons.warning}<span><b>${sentence(explain(problem).title)}</b>
         ${contact === "lost" ? (overview === undefined ? "It is being tried again." : "What is shown is as it was. It is being tried again.") : explain(problem).detail}</span></div>`}
-      <div class=${contact === "lost" ? "stale" : ""}>${tilesOf(overview)}</div>
+      <div class=${contact === "lost" ? "stale" : ""}>${tilesOf(overview, this.#scores.value)}</div>
       <div role="tablist" aria-label="Parts of the pool" @keydown=${this.#keyed}>${tabs.map(([name, words]) => html`<button role="tab" id="tab-${name}"
         aria-selected=${this.tab === name} aria-controls="panel" tabindex=${this.tab === name ? 0 : -1} @click=${() => { this.tab = name; }}>${words}${counts[name] === undefined ? nothing : html`<b>${counts[name].toLocaleString("en-GB")}</b>`}</button>`)}</div>
       <div role="tabpanel" id="panel" aria-labelledby="tab-${this.tab}">${this.#panel(queue)}</div>
     `, html`<a class="button plain" href="/">Studies</a>`)}
-    ${this.open === "" ? nothing : html`<tc-ops-node .api=${this.#api} node=${this.open} @close=${this.#closed}></tc-ops-node>`}`;
+    ${this.open === "" ? nothing : html`<tc-ops-node .api=${this.#api} node=${this.open} .moves=${going} @moving=${() => { this.#moves.again(); }} @close=${this.#closed}></tc-ops-node>`}`;
   }
 
   #panel(queue: PoolWatch["queue"]): TemplateResult {
@@ -191,6 +206,13 @@ export class OpsPage extends LitElement {
         return html`<tc-ops-nodes .nodes=${this.#watch.nodes} ?known=${this.#watch.known} ?more=${this.#watch.more} .now=${this.now} .filters=${this.filters}
           @filters=${(event: CustomEvent<NodeFilters>) => { this.filters = event.detail; this.#watch.show(event.detail); }}
           @open=${(event: CustomEvent<string>) => { this.open = event.detail; }}></tc-ops-nodes>`;
+      case "time":
+        return html`<tc-ops-times .api=${this.#api} .nodes=${this.#watch.nodes} ?known=${this.#watch.known} ?more=${this.#watch.more} .now=${this.now}
+          .scores=${this.#scores.value} @open=${(event: CustomEvent<string>) => { this.open = event.detail; }}></tc-ops-times>`;
+      case "moves":
+        return panelOf(this.#moves, (moves) => movesTables(moves, this.now));
+      case "scaling":
+        return html`<tc-ops-scaling .api=${this.#api} .now=${this.now}></tc-ops-scaling>`;
       case "queue":
         return queueTable(queue, this.#watch.overview !== undefined, this.now);
       case "explain":
@@ -202,7 +224,7 @@ export class OpsPage extends LitElement {
   readonly #closed = (): void => {
     const id = this.open;
     this.open = "";
-    this.renderRoot.querySelector<NodeTable>("tc-ops-nodes")?.reach(id);
+    this.renderRoot.querySelector<NodeTable | PoolTimes>("tc-ops-nodes, tc-ops-times")?.reach(id);
   };
 
   /** keyed moves between the tabs (WAI-ARIA, tabs pattern). */

@@ -1,13 +1,14 @@
 // The pool at a glance, as tiles.
 import { css, html, nothing, type TemplateResult } from "lit";
 import { plural } from "../text/amount.js";
-import type { Overview } from "./api.js";
+import type { Overview, Score } from "./api.js";
 import { amount, desiredWords, kinds, shareOf, stateWords, statesOf, usedOf } from "./rows.js";
+import { scoresTile } from "./scores.js";
 
 export const tileStyles = css`
   .tiles {
     display: grid;
-    grid-template-columns: repeat(4, minmax(0, 1fr)) minmax(0, 1.5fr);
+    grid-template-columns: repeat(5, minmax(0, 1fr)) minmax(0, 1.5fr);
     gap: 12px;
   }
   .tile {
@@ -150,17 +151,18 @@ export const tileStyles = css`
       opacity: 0.45;
     }
   }
-  @media (max-width: 1100px) {
+  @media (max-width: 1200px) {
     .tiles {
-      grid-template-columns: repeat(2, minmax(0, 1fr));
-    }
-    .tile.load {
-      grid-column: 1 / -1;
+      grid-template-columns: repeat(3, minmax(0, 1fr));
     }
   }
   @media (max-width: 600px) {
     .tiles {
+      grid-template-columns: repeat(2, minmax(0, 1fr));
       gap: 8px;
+    }
+    .tile.load {
+      grid-column: 1 / -1;
     }
     .tile {
       min-height: 104px;
@@ -173,9 +175,9 @@ export const tileStyles = css`
 `;
 
 /** tilesOf are the tiles; grey ones while nothing is known. */
-export function tilesOf(overview: Overview | undefined): TemplateResult {
+export function tilesOf(overview: Overview | undefined, scores?: readonly Score[]): TemplateResult {
   if (overview === undefined) {
-    return html`<div class="tiles" aria-busy="true">${["", "", "", "", "load"].map((kind) => html`<div class="tile ghost ${kind}"><i></i><i></i></div>`)}</div>`;
+    return html`<div class="tiles" aria-busy="true">${["", "", "", "", "", "load"].map((kind) => html`<div class="tile ghost ${kind}"><i></i><i></i></div>`)}</div>`;
   }
   const { nodes, edges, cloud, capacity, sessions, queue, desired } = overview;
   const found = statesOf(overview);
@@ -203,6 +205,7 @@ export function tilesOf(overview: Overview | undefined): TemplateResult {
       <p class="figure">${desired.toLocaleString("en-GB")}</p>
       <p class="note">${desiredWords(overview)}</p>
     </section>
+    ${scoresTile(scores)}
     <section class="tile load">
       <h2>Not free</h2>
       <dl class="loads">${kinds.map(([kind, name]) => {

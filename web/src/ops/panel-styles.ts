@@ -1,0 +1,62 @@
+import { css } from "lit";
+
+/** panelStyles are those of the parts of the page beside the nodes. */
+export const panelStyles = css`
+  h2 {
+    margin: 28px 0 4px;
+    font-size: 16px;
+    font-weight: 600;
+  }
+  h2:first-child {
+    margin-top: 0;
+  }
+  h2 + p {
+    margin: 0 0 12px;
+    color: var(--tc-soft);
+    font-size: 13px;
+  }
+  .scroll {
+    margin-top: 12px;
+  }
+  h2 + p + .scroll {
+    margin-top: 0;
+  }
+  .problem {
+    display: flex;
+    align-items: center;
+    gap: 10px;
+    margin: 0 0 12px;
+    color: var(--tc-bad);
+    overflow-wrap: anywhere;
+  }
+  .problem svg {
+    flex: none;
+  }
+  .chip.good {
+    --state: var(--tc-good);
+  }
+  .chip.going {
+    --state: var(--tc-accent);
+  }
+  .chip.waits {
+    --state: var(--tc-warn);
+  }
+  .chip.bad {
+    --state: var(--tc-bad);
+  }
+  .arrow {
+    color: var(--tc-faint);
+    padding: 0 4px;
+  }
+  @media (max-width: 900px) {
+    tbody td[data-label="How it is"],
+    tbody td[data-label="Outcome"] {
+      justify-self: end;
+      order: -1;
+    }
+    tbody td[data-label="How it is"]::before,
+    tbody td[data-label="Outcome"]::before {
+      display: none !important;
+    }
+  }
+`;

@@ -1,0 +1,45 @@
+// How good the predictions of run times were (B2): as a tile, and by type.
+import { html, nothing, type TemplateResult } from "lit";
+import { plural } from "../text/amount.js";
+import type { Score } from "./api.js";
+import { typeName } from "./rows.js";
+
+/** factorOf is the factor by which half of the predictions were off at most. */
+export function factorOf({ error }: Pick<Score, "error">): string {
+  return `${Math.exp(Math.max(0, error)).toFixed(Math.exp(error) < 10 ? 2 : 0)}×`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** overall puts the scores of all types together, each by how many tasks it is of; undefined where nothing has ended yet. */
+export function overall(scores: readonly Score[]): Omit<Score, "type"> | undefined {
+  const tasks = scores.reduce((sum, score) => sum + score.tasks, 0);
+  if (tasks === 0) return undefined;
+  const mean = (of: (score: Score) => number): number => scores.reduce((sum, score) => sum + of(score) * score.tasks, 0) / tasks;
+  return { tasks, error: mean(({ error }) => error), within2: mean(({ within2 }) => within2), covered90: mean(({ covered90 }) => covered90) };
+}
+
+/** scoresTile is the tile; unknown while nothing has been read. */
+export function scoresTile(scores: readonly Score[] | undefined): TemplateResult {
+  const all = overall(scores ?? []);
+  return html`<section class="tile"><h2>Run times predicted</h2>
+    <p class="figure">${all === undefined ? "–" : html`${factorOf(all)}<small>off</small>`}</p>
+    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `${percent(all.within2)} within twice or half`}</p></section>`;
+}
+
+/** scoresTable are the scores by type. */
+export function scoresTable(scores: readonly Score[]): TemplateResult {
+  const known = scores.filter(({ tasks }) => tasks > 0);
+  if (known.length === 0) {
+    return html`<p class="quiet">Nothing has run yet, so no run time can be predicted. Tasks whose end nobody knows are shown as such, and placement goes by distance and amounts alone.</p>`;
+  }
+  return html`<div class="scroll"><table aria-label="How well run times are predicted">
+    <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within twice or half</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>
+    <tbody>${known.map((score) => html`<tr><th scope="row">${typeName(score.type)}</th>
+      <td data-label="Ended" class="right number">${plural(score.tasks, "task")}</td>
+      <td data-label="Off by at most" class="right number">${factorOf(score)}</td>
+      <td data-label="Within twice" class="right number">${percent(score.within2)}</td>
+      <td data-label="Below 90 % mark" class="right number">${percent(score.covered90)}${Math.abs(score.covered90 - 0.9) > 0.05 && score.tasks >= 50 ? html`<small>should be 90 %</small>` : nothing}</td></tr>`)}</tbody></table></div>`;
+}
