@@ -14,12 +14,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tomocast/tomocast/cloud-broker/api"
-	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/cloud-broker/foresight"
 	"github.com/tomocast/tomocast/cloud-broker/library"
+	"github.com/tomocast/tomocast/cloud-broker/nodetimes"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/cloud-broker/scaling"
 	"github.com/tomocast/tomocast/cloud-broker/thumbnail"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/service"
@@ -154,26 +156,38 @@ func (b *broker) serve(ctx context.Context) error {
 		Pool: p, Snapshot: b.nodes, Edges: b.edges, Keys: b.keys, Heartbeat: heartbeat, Log: b.log,
 		Prepare:   func(ctx context.Context) error { return b.keys.Adopt(ctx, rdb) },
 		Refuse:    func(w http.ResponseWriter, _ *http.Request, p *signaling.Problem) { api.Refuse(w, p) },
-		Overrides: b.overrides(),
+		Overrides: b.sites.Nodes,
 	})
 	if err != nil {
 		return err
 	}
 	defer hub.Close()
 	defer b.answer(b.starting())
+	expect := foresight.New(foresight.Config{Pool: p, Log: b.log, Metrics: b.metrics})
+	times := nodetimes.New(nodetimes.Config{Pool: p, Nodes: b.nodes, Schedules: b.sites.Schedules, Forecast: expect, Changed: b.changed.Ring, Log: b.log})
+	scaler, err := scaling.New(scaling.Config{Pool: p, Nodes: b.nodes, Edges: hub, Foresee: expect, Scale: b.sites.Scaling.ByType(),
+		Off: b.sites.Scaling.Off, Log: b.log, Metrics: b.metrics})
+	if err != nil {
+		return err
+	}
 	d := dispatch.New(dispatch.Config{
 		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Library: b.library, Relays: b.relays,
-		Sites: b.sites, Buffer: b.buffer(), Changed: b.changed, Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
+		Sites: b.sites, Buffer: b.sites.Buffer, Changed: b.changed, Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
+		Scaler: scaler,
 	})
 	hub.Attach(d)
 	thumbnails := thumbnail.NewCache()
 	defer thumbnails.Close()
 	b.answer(api.New(api.Config{
-		Dispatcher: d, Hub: hub, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
+		Dispatcher: d, Hub: hub, Times: times, Foresight: expect, Scaler: scaler, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
 		Proxies: b.proxies, MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
 	}))
 	b.pooled.Store(p)
-	return d.Run(ctx)
+	return service.Run(ctx,
+		service.Part{Name: "dispatch", Run: d.Run},
+		service.Part{Name: "foresight", Run: expect.Run},
+		service.Part{Name: "scaling", Run: scaler.Run},
+		service.Part{Name: "times of nodes", Run: times.Run})
 }
 
 // connect makes a client for Redis, or starts the embedded one.
@@ -205,22 +219,6 @@ func (b *broker) open(ctx context.Context, rdb redis.UniversalClient) (*pool.Poo
 		case <-time.After(retry):
 		}
 	}
-}
-
-// overrides are what the configuration of sites says of nodes.
-func (b *broker) overrides() map[signaling.NodeID]signaling.Override {
-	if b.sites == nil {
-		return nil
-	}
-	return b.sites.Nodes
-}
-
-// buffer is how many nodes are to be kept free.
-func (b *broker) buffer() capacity.Policy {
-	if b.sites == nil {
-		return capacity.Default
-	}
-	return capacity.Policy{Min: b.sites.Buffer.Min, Share: b.sites.Buffer.Share}
 }
 
 // viewer serves the viewer's files, or says that they were not built.

@@ -35,7 +35,7 @@ type config struct {
 	demo                          bool
 
 	redis, pool, tokenKeyFile string
-	sites                     *sites.Config // nil where none is given
+	sites                     *sites.Config
 
 	oidcIssuer, oidcAudience  string
 	oidcOperators, oidcUrgent []string
@@ -98,7 +98,8 @@ func parse(args []string) (*config, error) {
 	pool := f.String("pool", "tomocast", "`name` of the pool; brokers of the same Redis and pool work as one")
 
 	places := f.String("sites", "", "YAML `file` that says where terminals and nodes are: sites with their zones, networks, limits of distance and whether "+
-		"their data stays, the distances between zones, what nodes offer in place of what they say, and how many are kept free")
+		"their data stays, the distances between zones, what nodes offer in place of what they say and when they are open, how many are kept free, "+
+		"how nodes are chosen, users' quotas, and how running tasks are scaled and moved (scaling: off and defragment: off leave them as they are)")
 
 	f.Group("Sessions")
 	wait := f.Duration("session-wait", 30*time.Second, "how long a terminal may take to arrive at its edge")
@@ -115,7 +116,7 @@ func parse(args []string) (*config, error) {
 	*c = config{
 		version: *version, listen: *listen, certFile: *cert, keyFile: *key, metricsSecret: *metricsSecret,
 		studies: *studies, sourceName: *name, sourcesFile: *sources, cacheDir: *cache, rescan: *rescan, demo: *demo,
-		redis: *redis, pool: *pool, tokenKeyFile: *tokenKey,
+		redis: *redis, pool: *pool, tokenKeyFile: *tokenKey, sites: sites.Default(),
 		oidcIssuer: *issuer, oidcAudience: *audience, oidcOperators: *operators, oidcUrgent: *urgent, localToken: *localToken,
 		edgeSecret: *edgeSecret, edgeSecrets: *edgeSecrets,
 		relays: identity.Relays{STUN: *stun, TURN: *turn, Secret: *turnSecret, TTL: turnTTL},
@@ -223,7 +224,7 @@ func (c *config) checkSites() error {
 		if s.Site == "" {
 			continue
 		}
-		if c.sites == nil || !slices.ContainsFunc(c.sites.Sites, func(p sites.Site) bool { return p.Name == s.Site }) {
+		if !slices.ContainsFunc(c.sites.Sites, func(p sites.Site) bool { return p.Name == s.Site }) {
 			return usage("--sources: source %s is of the site %s, which --sites does not have", s.Name, s.Site)
 		}
 	}

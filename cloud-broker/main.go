@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"time"
+	_ "time/tzdata" // opening hours are told in time zones, which small container images lack
 
 	"github.com/redis/go-redis/v9"
 

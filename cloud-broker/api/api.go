@@ -13,7 +13,10 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/control"
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
+	"github.com/tomocast/tomocast/cloud-broker/foresight"
 	"github.com/tomocast/tomocast/cloud-broker/library"
+	"github.com/tomocast/tomocast/cloud-broker/nodetimes"
+	"github.com/tomocast/tomocast/cloud-broker/scaling"
 	"github.com/tomocast/tomocast/cloud-broker/thumbnail"
 	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/internal/limit"
@@ -27,6 +30,9 @@ type Config struct {
 	Keys       *control.Keys
 	Library    *library.Library
 	Thumbnails *thumbnail.Cache
+	Times      *nodetimes.Times
+	Foresight  *foresight.Foresight
+	Scaler     *scaling.Scaler
 	// Identity recognises terminals and operators. Local, where it is set, is the same and gives the viewer's page
 	// its cookie.
 	Identity identity.Authenticator
@@ -118,6 +124,9 @@ func (s *server) operations(mux *http.ServeMux) {
 	s.edgeOperations(a)
 	s.nodeOperations(a)
 	s.poolOperations(a)
+	s.timeOperations(a)
+	s.predictOperations(a)
+	s.scalingOperation(a)
 	s.sessionOperation(a)
 }
 

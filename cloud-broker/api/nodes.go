@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tomocast/tomocast/cloud-broker/nodetimes"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
@@ -39,10 +40,16 @@ func (in *nodesInput) everyNode() bool {
 	return in.State == "" && in.Tier == "" && in.Type == "" && in.Zone == "" && in.Search == ""
 }
 
+// NodeStatus is a node as operators see it.
+type NodeStatus struct {
+	pool.NodeStatus
+	Time *nodetimes.Status `json:"time,omitempty" doc:"When it is open, and for how long it can be used. Absent where it is always there."`
+}
+
 // nodePage is a part of the list of nodes.
 type nodePage struct {
-	Nodes []pool.NodeStatus `json:"nodes" nullable:"false" doc:"In the order of their ids."`
-	Next  signaling.NodeID  `json:"next,omitempty" doc:"Where the next page begins: the parameter after. Absent where there is none."`
+	Nodes []NodeStatus     `json:"nodes" nullable:"false" doc:"In the order of their ids."`
+	Next  signaling.NodeID `json:"next,omitempty" doc:"Where the next page begins: the parameter after. Absent where there is none."`
 }
 
 type nodesOutput struct{ Body nodePage }
@@ -56,7 +63,7 @@ func (in *nodeInput) node() signaling.NodeID { return in.Node }
 
 type nodeOutput struct {
 	Body struct {
-		pool.NodeStatus
+		NodeStatus
 		Tasks []nodeTask `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
 	}
 }
@@ -191,7 +198,7 @@ const (
 
 // nodes looks for the nodes that in asks for.
 func (s *server) nodes(ctx context.Context, in *nodesInput) (nodePage, error) {
-	page := nodePage{Nodes: []pool.NodeStatus{}}
+	page := nodePage{Nodes: []NodeStatus{}}
 	after, once := signaling.NodeID(in.After), nodesAtOnce
 	if in.everyNode() {
 		once = in.Limit + 1
@@ -210,7 +217,7 @@ func (s *server) nodes(ctx context.Context, in *nodesInput) (nodePage, error) {
 				page.Next = page.Nodes[in.Limit-1].ID
 				return page, nil
 			}
-			page.Nodes = append(page.Nodes, *n)
+			page.Nodes = append(page.Nodes, s.withTime(*n))
 		}
 		if len(some) < once {
 			return page, nil
@@ -220,6 +227,15 @@ func (s *server) nodes(ctx context.Context, in *nodesInput) (nodePage, error) {
 	}
 	page.Next = after
 	return page, nil
+}
+
+// withTime is a node with its time.
+func (s *server) withTime(n pool.NodeStatus) NodeStatus {
+	out := NodeStatus{NodeStatus: n}
+	if t, own := s.Times.Status(n.ID); own {
+		out.Time = &t
+	}
+	return out
 }
 
 // node reads a node with what runs there.
@@ -233,7 +249,7 @@ func (s *server) node(ctx context.Context, id signaling.NodeID) (*nodeOutput, er
 		return nil, problemOf(err)
 	}
 	out := &nodeOutput{}
-	out.Body.NodeStatus, out.Body.Tasks = n, []nodeTask{}
+	out.Body.NodeStatus, out.Body.Tasks = s.withTime(n), []nodeTask{}
 	for _, t := range tasks {
 		for _, at := range []*signaling.Attempt{t.Attempt, t.Shadow} {
 			if at == nil || at.Node != id || t.State.Ended() {

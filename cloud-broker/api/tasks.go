@@ -10,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
-	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -51,16 +50,6 @@ type renewInput struct {
 		Lost       bool            `json:"lost,omitempty" doc:"The terminal's own connection to the edge is gone too: seek a new place at once where the edge is out of reach."`
 		Parameters json.RawMessage `json:"parameters,omitempty" doc:"Take the place of the request's parameters where the task gets a new place, for example with the view as it is now."`
 	} `required:"false"`
-}
-
-type historyInput struct {
-	Limit int `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many are returned at most."`
-}
-
-type historyOutput struct {
-	Body struct {
-		Tasks []pool.HistoryEntry `json:"tasks" nullable:"false" doc:"The last ended first."`
-	}
 }
 
 func (s *server) taskOperations(a huma.API) {
@@ -104,17 +93,6 @@ func (s *server) taskOperations(a huma.API) {
 			}
 			g, err := s.Dispatcher.Resume(ctx, terminal(ctx, ""), signaling.TaskID(in.Task), n)
 			return answer(&grantOutput{Body: g}, err)
-		})
-	huma.Register(a, operation("list-history", http.MethodGet, "/history", "List what ended tasks asked for and used",
-		"For operators. Creators and studies are hashes.", http.StatusForbidden, http.StatusServiceUnavailable),
-		func(ctx context.Context, in *historyInput) (*historyOutput, error) {
-			if err := operatorsOnly(ctx); err != nil {
-				return nil, problemOf(err)
-			}
-			h, err := s.Dispatcher.History(ctx, in.Limit)
-			out := &historyOutput{}
-			out.Body.Tasks = h
-			return answer(out, err)
 		})
 }
 

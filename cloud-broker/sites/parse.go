@@ -48,6 +48,12 @@ func Read(file string) (*Config, error) {
 	return c, nil
 }
 
+// Default is the configuration where there is no file.
+func Default() *Config {
+	return &Config{Buffer: capacity.Default, Closing: DefaultClosing, Scaling: DefaultScaling(), Defragment: DefaultDefragment(),
+		zones: map[string]int{}, networks: map[netip.Prefix]place{}}
+}
+
 // Parse reads a configuration. Errors begin with the line that is wrong.
 func Parse(data []byte) (*Config, error) {
 	if len(data) > maxConfig {
@@ -58,8 +64,7 @@ func Parse(data []byte) (*Config, error) {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
-	p := parser{&Config{Buffer: capacity.Default, Closing: DefaultClosing, Scaling: DefaultScaling(), Defragment: DefaultDefragment(),
-		zones: map[string]int{}, networks: map[netip.Prefix]place{}}, map[[2]string]bool{}}
+	p := parser{Default(), map[[2]string]bool{}}
 	parts := map[string]strictyaml.Reader{"sites": p.sites, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer, "policy": p.policy,
 		"quotas": p.quotas, "scaling": p.scaling, "defragment": p.defragment, "move-before-closing": p.closing}
 	for _, first := range []bool{true, false} {

@@ -1,0 +1,32 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tomocast/tomocast/cloud-broker/scaling"
+)
+
+type scalingOutput struct {
+	Body struct {
+		Orders []scaling.Order `json:"orders" nullable:"false" doc:"Those that wait, in the order of their age, then the last that ended, the newest first."`
+	}
+}
+
+// scalingOperation is about what running tasks are given and what is taken from them (B5).
+func (s *server) scalingOperation(a huma.API) {
+	huma.Register(a, operation("list-scaling", http.MethodGet, "/scaling", "List orders to scale tasks",
+		"Of the tasks on the edges that have their link at this broker. For operators.", http.StatusForbidden),
+		func(ctx context.Context, _ *struct{}) (*scalingOutput, error) {
+			if err := operatorsOnly(ctx); err != nil {
+				return nil, problemOf(err)
+			}
+			out := &scalingOutput{}
+			if out.Body.Orders = s.Scaler.Orders(); out.Body.Orders == nil {
+				out.Body.Orders = []scaling.Order{}
+			}
+			return out, nil
+		})
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
+	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+type scheduleInput struct {
+	Node signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
+	Body signaling.Schedule
+}
+
+func (in *scheduleInput) node() signaling.NodeID { return in.Node }
+
+type scheduleOutput struct {
+	Body struct {
+		signaling.Schedule
+		From string `json:"from" enum:"operator,configuration" doc:"Who has set it. An operator's counts in place of the configuration's."`
+	}
+}
+
+type timeInput struct {
+	Node  signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
+	Hours int              `query:"hours" minimum:"1" maximum:"336" default:"24" doc:"How far the time line reaches ahead."`
+}
+
+type timeOutput struct{ Body signaling.NodeTime }
+
+// timeOperations are about when nodes are open, and what is free on them when (B3).
+func (s *server) timeOperations(a huma.API) {
+	huma.Register(a, operation("get-schedule", http.MethodGet, "/nodes/{node}/schedule", "See when a node is open",
+		"As an operator has set it, else as the configuration of sites has it. For operators.",
+		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable),
+		func(ctx context.Context, in *nodeInput) (*scheduleOutput, error) {
+			if err := operatorsOnly(ctx); err != nil {
+				return nil, problemOf(err)
+			}
+			return s.schedule(ctx, in.Node)
+		})
+	change(a, "schedule-node", http.MethodPut, "/schedule", "Say when a node is open",
+		"In place of what the configuration of sites says, until it is taken back. Nothing new comes to a node while it is closed, and what runs there "+
+			"when it closes is moved away before. The node need not be known yet.",
+		func(ctx context.Context, in *scheduleInput) error {
+			if _, err := nodetime.FromContract(in.Body); err != nil {
+				return invalid("The schedule cannot be used.", err)
+			}
+			return s.timeProblem(in.Node, s.Times.Set(ctx, in.Node, &in.Body))
+		})
+	change(a, "unschedule-node", http.MethodDelete, "/schedule", "Take back when a node is open",
+		"What the configuration of sites says counts again.",
+		func(ctx context.Context, in *nodeInput) error {
+			return s.timeProblem(in.Node, s.Times.Set(ctx, in.Node, nil))
+		})
+	huma.Register(a, operation("get-node-time", http.MethodGet, "/nodes/{node}/time", "See a node's time",
+		"For how long it and what is free on it can be used, what runs there, and what will be free when, by the predicted ends. For operators.",
+		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable),
+		func(ctx context.Context, in *timeInput) (*timeOutput, error) {
+			if err := operatorsOnly(ctx); err != nil {
+				return nil, problemOf(err)
+			}
+			t, err := s.Times.Of(ctx, in.Node, time.Now().Add(time.Duration(in.Hours)*time.Hour))
+			return answer(&timeOutput{Body: t}, s.timeProblem(in.Node, err))
+		})
+}
+
+func (s *server) schedule(ctx context.Context, id signaling.NodeID) (*scheduleOutput, error) {
+	if !signaling.ValidName(string(id)) {
+		return nil, problemOf(s.timeProblem(id, pool.ErrUnknownNode))
+	}
+	set, operator, ok, err := s.Times.Schedule(ctx, id)
+	switch {
+	case err != nil:
+		return nil, problemOf(s.timeProblem(id, err))
+	case !ok:
+		return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "The node has no schedule.",
+			Detail: fmt.Sprintf("Neither an operator nor the configuration of sites says when node %.63s is open: it always is.", id)})
+	}
+	out := &scheduleOutput{}
+	out.Body.Schedule, out.Body.From = set, "configuration"
+	if operator {
+		out.Body.From = "operator"
+	}
+	return out, nil
+}
+
+// timeProblem is what an error about a node's time means to the one who asked.
+func (s *server) timeProblem(id signaling.NodeID, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pool.ErrUnknownNode):
+		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such node.",
+			Detail: fmt.Sprintf("No node %.70q has registered, or it was lost long ago.", string(id))}
+	case errors.Is(err, pool.ErrFull):
+		return &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "Too many nodes have a schedule of their own.",
+			Detail: "Take back those that are not needed any more, or write schedules into the configuration of sites."}
+	}
+	s.Log.Warn("the pool did not answer", "what", "time of a node", "error", err)
+	return &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The broker cannot reach Redis.",
+		Detail: "What runs goes on. Try again in a few seconds."}
+}
