@@ -20,9 +20,9 @@ func (s *steps) candidates(without func(signaling.NodeID) bool) (ids []signaling
 }
 
 // first is the first of some nodes that has room and will do.
-func (s *steps) first(ids []signaling.NodeID, not func(signaling.NodeID) bool) signaling.NodeID {
+func (s *steps) first(ids []signaling.NodeID, wanted signaling.Resources, not func(signaling.NodeID) bool) signaling.NodeID {
 	for _, id := range ids {
-		if s.nodes[id].takes() && !s.full(id) && !not(id) {
+		if s.nodes[id].takes() && !s.full(id, wanted) && !not(id) {
 			return id
 		}
 	}
@@ -41,7 +41,7 @@ func (s *steps) reserve(got signaling.Reservation, confirmed bool) {
 func (s *steps) claim() {
 	task, known := s.task()
 	ids := s.candidates(func(signaling.NodeID) bool { return false })
-	want := s.first(ids, func(id signaling.NodeID) bool { return known != nil && s.at(known.standby) == id })
+	want := s.first(ids, needs, func(id signaling.NodeID) bool { return known != nil && s.at(known.standby) == id })
 	c := claim(string(task))
 	c.Candidates, c.Lease = ids, modelLease
 	got, err := s.Claim(s.ctx, c)
@@ -89,7 +89,7 @@ func (s *steps) adopt() {
 		if !errors.Is(err, pool.ErrElsewhere) || got.Attempt.ID != known.attempt {
 			s.fail("adopted task %s, which is elsewhere: %+v, %v", task, got, err)
 		}
-	case !n.takes() || s.full(id) || known != nil && s.at(known.standby) == id:
+	case !n.takes() || s.full(id, needs) || known != nil && s.at(known.standby) == id:
 		if !errors.Is(err, pool.ErrNoneFits) {
 			s.fail("adopted task %s at %s, which is full: %v", task, id, err)
 		}
@@ -186,7 +186,11 @@ func (s *steps) release() {
 func (s *steps) claimShadow() {
 	task, t := s.live()
 	ids := s.candidates(func(id signaling.NodeID) bool { return s.nodes[id].knows(task) })
-	want := s.first(ids, func(id signaling.NodeID) bool { return t != nil && s.at(t.attempt) == id })
+	wanted := needs
+	if asked, err := s.Task(s.ctx, task); err == nil { // what a ledger told after a loss of Redis is what the task had then
+		wanted = asked.Request.Needs()
+	}
+	want := s.first(ids, wanted, func(id signaling.NodeID) bool { return t != nil && s.at(t.attempt) == id })
 	got, err := s.ClaimShadow(s.ctx, task, ids, signaling.Resources{}, modelLease)
 	s.say("standby of %s among %v: %s %s, %v", task, ids, got.Attempt.Node, got.Attempt.ID, err)
 	switch {
@@ -408,7 +412,9 @@ func (s *steps) keeps(e signaling.LedgerEntry) bool {
 func (s *steps) hold(e signaling.LedgerEntry, t *modelTask) {
 	s.tasks[e.Task] = t
 	a := s.held[e.Attempt.ID]
-	if a == nil {
+	if a != nil { // what was taken from it is not counted again
+		a.r.Resources = least(a.r.Resources, e.Resources)
+	} else {
 		a = &modelAttempt{r: signaling.Reservation{Attempt: e.Attempt, Task: e.Task, Resources: e.Resources}}
 		s.held[e.Attempt.ID] = a
 	}

@@ -153,7 +153,7 @@ func (s *steps) step() {
 		do     func()
 	}{
 		{12, s.claim}, {4, s.adopt}, {10, s.confirm}, {6, s.update}, {4, s.release}, {8, s.register}, {8, s.heartbeat}, {4, s.sweep},
-		{12, s.claimShadow}, {6, s.promote}, {2, s.dropShadow}, {4, s.enqueue}, {3, s.operate}, {1, s.rare},
+		{12, s.claimShadow}, {6, s.promote}, {2, s.dropShadow}, {10, s.resize}, {4, s.enqueue}, {3, s.operate}, {1, s.rare},
 	}
 	total := 0
 	for _, op := range ops {
@@ -209,15 +209,18 @@ func (s *steps) lose(a *modelAttempt) {
 	t.state, t.attempt = signaling.TaskPlacing, ""
 }
 
-func (s *steps) full(id signaling.NodeID) bool {
-	n := 0
+// free is what a node has left of its capacity.
+func (s *steps) free(id signaling.NodeID) signaling.Resources {
+	free := capacity
 	for _, a := range s.held {
 		if a.r.Attempt.Node == id {
-			n++
+			free = free.Sub(a.r.Resources)
 		}
 	}
-	return n >= 4 // capacity is four times needs
+	return free
 }
+
+func (s *steps) full(id signaling.NodeID, wanted signaling.Resources) bool { return !wanted.Fits(s.free(id)) }
 
 // at is the node of an attempt that is held, or empty.
 func (s *steps) at(id signaling.AttemptID) signaling.NodeID {
@@ -252,10 +255,9 @@ func (s *steps) check() {
 		s.fail("%d nodes, want %d", len(nodes), known)
 	}
 	for _, n := range nodes {
-		want, reservations := capacity, 0
+		want, reservations := s.free(n.ID), 0
 		for _, a := range s.held {
 			if a.r.Attempt.Node == n.ID {
-				want = want.Sub(a.r.Resources)
 				reservations++
 			}
 		}
@@ -274,6 +276,9 @@ func (s *steps) check() {
 		}
 		if a := s.held[want.attempt]; a != nil && *got.Attempt != a.r.Attempt {
 			s.fail("task %s has attempt %+v, want %+v", id, got.Attempt, a.r.Attempt)
+		}
+		if a := s.held[want.attempt]; a != nil && !want.state.Ended() && (got.Resources == nil || *got.Resources != a.r.Resources) {
+			s.fail("task %s holds %+v, want %+v", id, got.Resources, a.r.Resources)
 		}
 		if (want.standby != "") != (got.Shadow != nil) || got.Shadow != nil && got.Shadow.ID != want.standby {
 			s.fail("task %s has standby %+v, want %s", id, got.Shadow, want.standby)
