@@ -140,12 +140,13 @@ describe("InputSender", () => {
     expect(sent[0]?.seq).toBeGreaterThan(1);
   });
 
-  it("is silent once closed", () => {
+  it("repeats nothing that was for an edge which is gone", () => {
     sender.change(camera(1), true);
-    sender.close();
     sender.change(camera(2), true);
+    sender.forget();
     hands.draw();
     hands.pass(1000);
     expect(sent).toHaveLength(1);
+    expect(sender.uncovered).toBe(false);
   });
 });

@@ -4,6 +4,7 @@ import { Measurements, MotionToPhoton, quantile } from "../src/client/latency.js
 import { type Picture, Pictures } from "../src/client/pictures.js";
 import { after, StampMatcher } from "../src/client/stamps.js";
 import type { Still } from "../src/client/still.js";
+import { Track } from "../src/client/track.js";
 import type { Stamp, StillHeader } from "../src/contract.js";
 
 const stamp = (rtp: number, rev = 1, seq = 0): Stamp => ({
@@ -92,8 +93,10 @@ const settled = async (check: () => boolean): Promise<void> => {
 };
 
 describe("Pictures", () => {
-  const follow = (): { pictures: Pictures; stills: Still[]; told: string[]; seen: Picture[] } => {
+  const follow = (): { pictures: Pictures; track: Track; stills: Still[]; told: string[]; seen: Picture[] } => {
     const pictures = new Pictures();
+    const track = new Track();
+    pictures.follow(track);
     const stills: Still[] = [];
     const told: string[] = [];
     const seen: Picture[] = [];
@@ -101,23 +104,23 @@ describe("Pictures", () => {
     pictures.on("moved", () => told.push("moved"));
     pictures.on("damaged", ({ reason, again }) => told.push(`${reason}, again: ${String(again)}`));
     pictures.on("picture", (picture) => seen.push(picture));
-    return { pictures, stills, told, seen };
+    return { pictures, track, stills, told, seen };
   };
 
   it("puts a still together and checks its hash", async () => {
-    const { pictures, stills } = follow();
-    pictures.stillMessage(header(1, 0, [1, 2, 3, 4, 5]));
-    pictures.stillMessage(bytes(1, 2));
-    pictures.stillMessage(bytes(3, 4, 5));
+    const { track, stills } = follow();
+    track.stillMessage(header(1, 0, [1, 2, 3, 4, 5]));
+    track.stillMessage(bytes(1, 2));
+    track.stillMessage(bytes(3, 4, 5));
     await settled(() => stills.length > 0);
     expect([...(stills[0]?.bytes ?? [])]).toEqual([1, 2, 3, 4, 5]);
   });
 
   it("throws away a still whose hash is wrong, and asks for it again once", async () => {
-    const { pictures, stills, told } = follow();
+    const { track, stills, told } = follow();
     for (let i = 0; i < 2; i++) {
-      pictures.stillMessage(header(3, 0, [1, 2], "00".repeat(32)));
-      pictures.stillMessage(bytes(1, 2));
+      track.stillMessage(header(3, 0, [1, 2], "00".repeat(32)));
+      track.stillMessage(bytes(1, 2));
       await settled(() => told.length > i);
     }
     expect(stills).toEqual([]);
@@ -126,54 +129,54 @@ describe("Pictures", () => {
   });
 
   it("abandons a still when the next header comes, and refuses surplus bytes", async () => {
-    const { pictures, stills, told } = follow();
-    pictures.stillMessage(header(1, 0, [9, 9, 9]));
-    pictures.stillMessage(bytes(9));
-    pictures.stillMessage(header(2, 0, [7]));
-    pictures.stillMessage(bytes(7));
+    const { track, stills, told } = follow();
+    track.stillMessage(header(1, 0, [9, 9, 9]));
+    track.stillMessage(bytes(9));
+    track.stillMessage(header(2, 0, [7]));
+    track.stillMessage(bytes(7));
     await settled(() => stills.length > 0);
     expect(stills.map((still) => still.header.rev)).toEqual([2]);
-    pictures.stillMessage(header(3, 0, [7]));
-    pictures.stillMessage(bytes(7, 8));
+    track.stillMessage(header(3, 0, [7]));
+    track.stillMessage(bytes(7, 8));
     await settled(() => told.length > 0);
     expect(told[0]).toMatch(/more bytes came/);
   });
 
   it("does not show a still of a view that the hand has left", async () => {
-    const { pictures, stills } = follow();
+    const { pictures, track, stills } = follow();
     const covered: number[] = [];
     pictures.on("covered", (seq) => covered.push(seq));
     pictures.input(5, 0);
-    pictures.stillMessage(header(1, 4, [1]));
-    pictures.stillMessage(bytes(1));
+    track.stillMessage(header(1, 4, [1]));
+    track.stillMessage(bytes(1));
     await settled(() => covered.length > 0);
     expect(stills).toEqual([]);
   });
 
   it("drops the still with the first picture after another size was asked for", async () => {
-    const { pictures, stills, told } = follow();
-    pictures.stillMessage(header(4, 2, [1]));
-    pictures.stillMessage(bytes(1));
+    const { pictures, track, stills, told } = follow();
+    track.stillMessage(header(4, 2, [1]));
+    track.stillMessage(bytes(1));
     await settled(() => stills.length > 0);
     pictures.resized();
     expect(told).toEqual([]);
-    pictures.stamp(stamp(2000, 4, 2));
+    track.stamp(stamp(2000, 4, 2));
     pictures.shown(shown(2000));
     expect(told).toEqual(["moved"]);
   });
 
   it("keeps the still under repeated pictures and drops it with the first newer one", async () => {
-    const { pictures, stills, told, seen } = follow();
-    pictures.stamp(stamp(1000, 4, 2));
+    const { pictures, track, stills, told, seen } = follow();
+    track.stamp(stamp(1000, 4, 2));
     pictures.shown(shown(1000));
-    pictures.stillMessage(header(4, 2, [1]));
-    pictures.stillMessage(bytes(1));
+    track.stillMessage(header(4, 2, [1]));
+    track.stillMessage(bytes(1));
     await settled(() => stills.length > 0);
-    pictures.stamp(stamp(2000, 4, 2));
+    track.stamp(stamp(2000, 4, 2));
     pictures.shown(shown(2000));
     expect(told).toEqual([]);
     pictures.input(3, 10);
-    pictures.stamp(stamp(3000, 5, 3));
+    track.stamp(stamp(3000, 5, 3));
     pictures.shown(shown(3000, 45));
     expect(told).toEqual(["moved"]);
     expect(pictures.still).toBeUndefined();

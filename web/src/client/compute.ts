@@ -55,6 +55,11 @@ export class Computations {
     this.#control = control;
   }
 
+  /** busy says that something is computed, or waits for its turn. */
+  get busy(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** submit starts a task; progress is told the share done, 0 to 1. */
   submit(task: TaskRequest, progress: (share: number) => void, handled: Handled = {}): Computation {
     const id = `c-${crypto.randomUUID()}`;

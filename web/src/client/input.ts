@@ -62,7 +62,6 @@ export class InputSender {
   #frameAsked = false;
   #stopRepeat: (() => void) | undefined;
   #repeats = 0;
-  #closed = false;
 
   constructor(options: InputOptions) {
     this.#options = options;
@@ -80,7 +79,6 @@ export class InputSender {
 
   /** change takes new values; active says that the hand is still on the picture. */
   change(change: ViewportChange, active: boolean): void {
-    if (this.#closed) return;
     const { id, ...fields } = change;
     const pending = this.#pending.get(id) ?? { fields: new Map(), seq: 0, active, at: 0, dirty: true };
     for (const [name, value] of Object.entries(fields)) pending.fields.set(name, value);
@@ -112,14 +110,14 @@ export class InputSender {
 
   /** resume repeats what is not covered, after the channel was interrupted. */
   resume(): void {
-    if (this.#closed || this.#pending.size === 0) return;
+    if (this.#pending.size === 0) return;
     this.#repeats = 0;
     this.#repeat();
     this.#armRepeat();
   }
 
-  close(): void {
-    this.#closed = true;
+  /** forget lets go of what is not covered: the edge that it was for is gone. */
+  forget(): void {
     this.#pending.clear();
     this.#endRepeat();
   }
@@ -142,7 +140,7 @@ export class InputSender {
     this.#frameAsked = true;
     this.#options.scheduler.frame(() => {
       this.#frameAsked = false;
-      if (!this.#closed && [...this.#pending.values()].some((pending) => pending.dirty)) this.#flush();
+      if ([...this.#pending.values()].some((pending) => pending.dirty)) this.#flush();
     });
   }
 

@@ -1,59 +1,67 @@
 // What leads to the edge of one attempt: its connection, and who speaks over the channels.
-import type { Event as EdgeEvent, Request, Stamp } from "../contract.js";
+import type { Event as EdgeEvent, Grant, Request, Stamp } from "../contract.js";
 import { Computations } from "./compute.js";
 import type { Connection } from "./connection.js";
 import { Control } from "./control.js";
-import { InputSender, pageScheduler, type Sequence } from "./input.js";
-import type { Pictures } from "./pictures.js";
 import { Pulse } from "./pulse.js";
+import { Track } from "./track.js";
 
-/** Ends are what a line begins and ends with on the page's side. */
+/** Wire is a connection as the line uses it. */
+export type Wire = Pick<Connection, keyof Connection>;
+
+/** Ends are what a line ends with on the page's side. */
 export interface Ends {
-  pictures: Pictures;
-  sequence: Sequence;
   /** display is what the edge is told about the display. */
   display(): NonNullable<Request["display"]>;
-  /** sent is told which input has gone out, and when. */
-  sent(seq: number, at: number): void;
   /** event takes what the edge says on "control". */
-  event(event: EdgeEvent): void;
+  event(line: Line, event: EdgeEvent): void;
 }
 
-/** Line is there from the grant of a place until the place is lost. */
+/** Line is there from the grant of a place until the place is lost or left. */
 export class Line {
-  readonly connection: Connection;
+  readonly grant: Grant;
+  readonly connection: Wire;
   readonly control: Control;
   readonly computations: Computations;
-  readonly input: InputSender;
   readonly pulse: Pulse;
+  readonly track = new Track();
 
-  constructor(connection: Connection, ends: Ends) {
+  constructor(grant: Grant, connection: Wire, ends: Ends) {
+    this.grant = grant;
     this.connection = connection;
     this.control = new Control((message) => connection.send("control", message));
     this.computations = new Computations(this.control);
     this.pulse = new Pulse(connection, this.control, () => ends.display());
-    this.input = new InputSender({
-      sequence: ends.sequence,
-      scheduler: pageScheduler,
-      // What waits in the buffer is old before it is sent.
-      send: (message) => connection.send("input", JSON.stringify(message), 16 << 10),
-      sent: (seq, at) => { ends.sent(seq, at); },
-    });
     connection.on("suspect", () => { this.pulse.doubt(); });
     connection.on("message", ({ channel, data }) => {
-      if (channel === "still") ends.pictures.stillMessage(data);
+      if (channel === "still") this.track.stillMessage(data);
       else if (channel === "bulk") void this.computations.message(data);
       else if (typeof data !== "string") return; // binary messages are for those two only
-      else if (channel === "stamps") ends.pictures.stamp(JSON.parse(data) as Stamp);
-      else if (channel === "control") ends.event(JSON.parse(data) as EdgeEvent);
+      else if (channel === "stamps") this.track.stamp(JSON.parse(data) as Stamp);
+      else if (channel === "control") this.#event(ends, JSON.parse(data) as EdgeEvent);
     });
+  }
+
+  /** input sends what the hand moves, and says false where that cannot go now. What waits in the buffer is old before it is sent. */
+  input(message: string): boolean {
+    return this.connection.send("input", message, 16 << 10);
+  }
+
+  /** send is for requests whose refusal the user need not hear of. */
+  send(request: Omit<Request, "id">): void {
+    this.control.request(request).catch(() => undefined);
   }
 
   close(reason?: string): void {
     this.pulse.stop();
-    this.input.close();
     this.computations.close();
     this.control.close();
     this.connection.close(reason);
+    this.track.taker = undefined;
+  }
+
+  #event(ends: Ends, event: EdgeEvent): void {
+    if (event.type === "reply") this.control.reply(event);
+    ends.event(this, event);
   }
 }

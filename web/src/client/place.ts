@@ -118,6 +118,16 @@ export class Place {
     return this.#grant;
   }
 
+  /** take goes on with the grant of another place of the same task. */
+  take(grant: Grant): void {
+    this.#grant = grant;
+  }
+
+  /** credentialsOf are those of a grant as it is. */
+  credentialsOf(grant: Grant): Credentials {
+    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
+  }
+
   /** credentials are those of the grant, or of a new one where its token is about to expire. */
   async credentials(stop: AbortSignal): Promise<Credentials> {
     let grant = this.#grant;
@@ -126,7 +136,7 @@ export class Place {
       grant = await this.#api.grant(grant.task, {}, stop);
       this.#grant = grant;
     }
-    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
+    return this.credentialsOf(grant);
   }
 
   /** leave forgets the grant: the next one is of another task. One that waits leaves the queue. */

@@ -10,15 +10,18 @@ const withinMs = 4_000;
 /** Where there is a reason to doubt, it has to answer sooner. */
 const doubtWithinMs = 1_500;
 
+/** Beating is what a pulse needs of its connection. */
+type Beating = Pick<Connection, "connected" | "alive" | "restart">;
+
 /** Pulse watches one connection until it is stopped. */
 export class Pulse {
-  readonly #connection: Connection;
+  readonly #connection: Beating;
   readonly #control: Control;
   readonly #display: () => NonNullable<Request["display"]>;
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
 
-  constructor(connection: Connection, control: Control, display: () => NonNullable<Request["display"]>) {
+  constructor(connection: Beating, control: Control, display: () => NonNullable<Request["display"]>) {
     this.#connection = connection;
     this.#control = control;
     this.#display = display;

@@ -1,5 +1,5 @@
 // What a session tells.
-import type { Loading, Pending, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
+import type { Grant, Loading, Pending, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
 import type { ProblemError } from "./problem.js";
 import type { Sent, UploadFile } from "./upload.js";
 
@@ -28,6 +28,12 @@ export interface SessionEvents {
   sending: Sent;
   received: Received;
   stream: MediaStream;
+  /** coming are pictures of an edge that the session is on its way to; undefined where it stays after all. */
+  coming: MediaStream | undefined;
+  /** hold has the picture on the screen stand still for a moment, or go on. */
+  hold: boolean;
+  /** arrived says that the pictures of that edge take the place of those before. */
+  arrived: Grant;
   notice: ProblemError;
 }
 

@@ -2,6 +2,7 @@
 import type {
   Event as EdgeEvent,
   Grant,
+  ICEServer,
   Pending,
   Request,
   SeriesRef,
@@ -13,19 +14,24 @@ import type { BrokerAPI } from "./api.js";
 import { backoffMs, wait } from "./backoff.js";
 import type { Computation, Handled } from "./compute.js";
 import { Connection } from "./connection.js";
+import { Content } from "./content.js";
 import { Emitter } from "./emitter.js";
-import { Sequence, type ViewportChange } from "./input.js";
-import { Line } from "./line.js";
+import { pageScheduler, Sequence, type ViewportChange } from "./input.js";
+import type { Wire } from "./line.js";
+import { type Arrival, Lines } from "./lines.js";
 import { Pictures } from "./pictures.js";
 import { isFinal, lossOf } from "./loss.js";
-import { cancelled, isAsked, Opening } from "./opening.js";
+import { cancelled } from "./opening.js";
 import { asProblem, ProblemError } from "./problem.js";
 import { Place, type Whom } from "./place.js";
 import type { Orientation, SessionEvents, State, Subject } from "./session-types.js";
 import { ShownViews } from "./shown-view.js";
+import type { Credentials } from "./signal.js";
 import { Told } from "./told.js";
-import { Uploader } from "./uploader.js";
 import { patched } from "./view.js";
+
+/** Connect makes the connection of a grant. */
+export type Connect = (credentials: () => Promise<Credentials>, iceServers: ICEServer[], resume: string) => Wire;
 
 /** Session is one rendering task. */
 export class Session extends Emitter<SessionEvents> {
@@ -34,41 +40,74 @@ export class Session extends Emitter<SessionEvents> {
   readonly views = new ShownViews();
   readonly told = new Told(this);
   readonly #place: Place;
-  /** series is what to ask for; without one, files are sent. */
-  #series: SeriesRef | undefined;
-  readonly #uploader: Uploader | undefined;
+  readonly #content: Content;
   /** stop ends what is being tried; another try has another one. */
   #stop = new AbortController();
   #finished = false;
   readonly #sequence = new Sequence();
   #state: State = "asking";
   #problem: ProblemError | undefined;
-  #line: Line | undefined;
+  readonly #lines: Lines;
+  /** Changes of the view by request that have not been answered yet. */
+  #writing = 0;
   #view: ViewState | undefined;
   #size: { width: number; height: number } | undefined;
   #hidden = false;
   #attempt = 0;
-  #opening: Opening | undefined;
-  /** again is what was on the screen when the edge was lost. */
-  #again: SeriesRef | undefined;
   #pending: Pending | undefined;
   readonly #wants: () => Partial<TaskRequest>;
   #display: () => NonNullable<Request["display"]> = () => ({ picturesPerSecond: 0 });
 
   /** view is what the session opens with; without one the edge chooses. wants is asked how a request is to be placed. */
-  constructor(api: BrokerAPI, subject: Subject, view?: ViewState, whom?: Whom, wants: () => Partial<TaskRequest> = () => ({})) {
+  constructor(
+    api: BrokerAPI, subject: Subject, view?: ViewState, whom?: Whom, wants: () => Partial<TaskRequest> = () => ({}),
+    connect: Connect = (credentials, iceServers, resume) => new Connection(credentials, iceServers, resume),
+  ) {
     super();
     this.#wants = wants;
     this.#place = new Place(api, whom, {
       pending: (pending) => { this.#waits(pending, undefined); },
       cut: (problem) => { this.#waits(this.#pending, problem); },
     });
-    if ("series" in subject) this.#series = subject.series;
-    else this.#uploader = new Uploader(subject.files, (sent) => { this.told.send(sent); });
+    const session = (): Session => this;
+    this.#content = new Content(subject, {
+      told: this.told,
+      get line() { return session().#lines.line; },
+      get loading() { return session().#state === "loading"; },
+      request: (request) => this.#request(request),
+      loaded: (series) => { this.emit("loaded", series); },
+      notice: (problem) => { this.emit("notice", problem); },
+      fail: (error) => { this.#fail(error); },
+      changed: () => { this.#lines.changed(); },
+    });
     this.#view = view;
+    this.#lines = new Lines({
+      connect: (grant, resume) => connect(
+        () => (this.#lines.moving === grant ? Promise.resolve(this.#place.credentialsOf(grant)) : this.#place.credentials(this.#stop.signal)),
+        grant.iceServers, resume,
+      ),
+      scheduler: pageScheduler,
+      sequence: this.#sequence,
+      leaving: {
+        get view() { return session().#view; },
+        get number() { return session().#sequence.last; },
+        get steady() { return session().#writing === 0 && !session().#content.opening && session().#state === "running"; },
+        get computing() { return session().#lines.line?.computations.busy === true; },
+        get hidden() { return session().#hidden; },
+        get size() { return session().#size; },
+        get shown() { return session().pictures.newest; },
+      },
+      display: () => this.#display(),
+      sent: (seq, at) => {
+        this.pictures.input(seq, at);
+        if (this.#view !== undefined) this.views.asked(seq, this.#view);
+      },
+      uploader: (progress) => this.#content.uploader(progress),
+    });
+    this.#listen();
     this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });
     this.pictures.on("still", ({ header }) => { this.views.picture(header.rev, header.seq); });
-    this.pictures.on("covered", (seq) => this.#line?.input.covered(seq));
+    this.pictures.on("covered", (seq) => { this.#lines.covered(seq); });
     this.pictures.on("damaged", ({ reason, again }) => {
       this.emit("notice", new ProblemError("unreadable", "A lossless picture was thrown away", `${reason}.`));
       if (again) this.requestStill().catch(() => undefined);
@@ -117,32 +156,33 @@ export class Session extends Emitter<SessionEvents> {
     this.#display = display;
   }
 
-  /** newestTimestamp is the RTP timestamp of the newest frame, for browsers that do not tell it with the frame. */
-  newestTimestamp(): number | undefined {
-    return this.#line?.connection.newestTimestamp();
+  /** connection is that to the edge of the session. */
+  get connection(): Pick<Connection, "getStats" | "newestTimestamp"> | undefined {
+    return this.#lines.line?.connection;
   }
 
-  getStats(): Promise<RTCStatsReport> | undefined {
-    return this.#line?.connection.getStats();
+  /** lines lead to the edge, and to the next one while the session moves. */
+  get lines(): Pick<Lines, "comes" | "comingTimestamp"> {
+    return this.#lines;
   }
 
   /** change moves a viewport; active says that the hand is still on the picture. */
   change(change: ViewportChange, active: boolean): void {
     if (this.#view === undefined) return;
     this.#view = patched(this.#view, { viewports: [change] });
-    this.#line?.input.change(change, active);
+    this.#lines.input.change(change, active);
     this.emit("view", this.#view);
   }
 
   /** setView changes parts of the view and resolves when the edge has taken it in. */
   async setView(patch: ViewPatch): Promise<void> {
-    for (const { id, ...fields } of patch.viewports as ViewportChange[]) this.#line?.input.overrule(id, Object.keys(fields));
+    for (const { id, ...fields } of patch.viewports as ViewportChange[]) this.#lines.input.overrule(id, Object.keys(fields));
     await this.#write({ type: "set-view", view: patch });
   }
 
   /** resetView looks from a standard side; without one, everything is as when the study was opened. */
   async resetView(viewport: string, orientation?: Orientation): Promise<void> {
-    this.#line?.input.overrule(viewport, orientation === undefined ? undefined : ["camera"]);
+    this.#lines.input.overrule(viewport, orientation === undefined ? undefined : ["camera"]);
     await this.#write({ type: "reset-view", viewport, ...(orientation === undefined ? {} : { orientation }) });
   }
 
@@ -150,20 +190,8 @@ export class Session extends Emitter<SessionEvents> {
    * openSeries shows another series or part of the study or the files in the same session. The one on the screen stays
    * until the other has come, also where it cannot come, which rejects.
    */
-  async openSeries(series: SeriesRef): Promise<void> {
-    this.#opening?.fail(cancelled);
-    const opening = new Opening(series);
-    this.#opening = opening;
-    this.told.open(series);
-    try {
-      await this.#request({ type: "open-series", series });
-      await opening.over;
-    } finally {
-      if (this.#opening === opening) {
-        this.#opening = undefined;
-        this.told.open(undefined);
-      }
-    }
+  openSeries(series: SeriesRef): Promise<void> {
+    return this.#content.open(series);
   }
 
   /** resize asks for pictures of a size in device pixels. */
@@ -171,20 +199,21 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#size?.width === width && this.#size.height === height) return;
     this.#size = { width, height };
     this.pictures.resized();
-    this.#send({ type: "resize", width, height });
+    this.#lines.send({ type: "resize", width, height });
   }
 
   /** setHidden says that nobody sees the page: no pictures come. */
   setHidden(hidden: boolean): void {
     this.#hidden = hidden;
-    this.#send({ type: "visibility", hidden });
+    this.#lines.send({ type: "visibility", hidden });
+    this.#lines.look();
     if (!hidden) this.check();
   }
 
   /** check looks whether the connection still stands, after sleep or a change of network. */
   check(): void {
-    this.#line?.connection.check();
-    this.#line?.pulse.doubt();
+    this.#lines.line?.connection.check();
+    this.#lines.line?.pulse.doubt();
   }
 
   requestStill(): Promise<void> {
@@ -193,8 +222,9 @@ export class Session extends Emitter<SessionEvents> {
 
   /** submit runs a compute task on this session's data. */
   submit(task: TaskRequest, progress: (share: number) => void, handled?: Handled): Computation {
-    if (this.#line === undefined) throw new ProblemError("unavailable", "The session is not open yet");
-    return this.#line.computations.submit(task, progress, handled);
+    const { line } = this.#lines;
+    if (line === undefined) throw new ProblemError("unavailable", "The session is not open yet");
+    return line.computations.submit(task, progress, handled);
   }
 
   /** retry opens the session again after it failed or ended, with the same view. */
@@ -226,7 +256,7 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#finished) return;
     this.#finished = true;
     this.#stop.abort(new ProblemError("cancelled", "Closed"));
-    this.#send({ type: "finish" });
+    this.#lines.send({ type: "finish" });
     this.#disconnect("finished");
     // The edge may be out of reach; the broker then ends the task.
     if (this.#state !== "failed") this.#place.finish();
@@ -238,7 +268,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#enter(this.#state === "restoring" ? "restoring" : "asking");
     const request: TaskRequest = { ...this.#wants(), type: "rendering", parameters: this.#parameters() };
     if (urgent) request.urgent = true;
-    if (this.#series !== undefined) request.series = this.#series;
+    if (this.#content.series !== undefined) request.series = this.#content.series;
     const stop = this.#stop.signal;
     const grant = await this.#place.ask(request, stop);
     if (stop.aborted) return;
@@ -258,47 +288,52 @@ export class Session extends Emitter<SessionEvents> {
 
   /** parameters are what the edge begins with: the view, and the size of pictures where it is known yet. */
   #parameters(): { view?: ViewState; width?: number; height?: number; upload?: boolean } {
-    const upload = this.#uploader === undefined ? {} : { upload: true };
+    const upload = this.#content.series === undefined ? { upload: true } : {};
     return { ...(this.#view === undefined ? {} : { view: this.#view }), ...this.#size, ...upload };
   }
 
   #connect(grant: Grant, resume = ""): void {
     this.#disconnect();
-    this.pictures.restart();
     this.views.restart();
     if (this.#state !== "restoring") this.#enter("connecting");
-    const connection = new Connection(() => this.#place.credentials(this.#stop.signal), grant.iceServers, resume);
-    this.#line = new Line(connection, {
-      pictures: this.pictures,
-      sequence: this.#sequence,
-      display: () => this.#display(),
-      sent: (seq, at) => {
-        this.pictures.input(seq, at);
-        if (this.#view !== undefined) this.views.asked(seq, this.#view);
-      },
-      event: (event) => { this.#event(event); },
+    this.pictures.follow(this.#lines.connect(grant, resume));
+  }
+
+  #listen(): void {
+    const lines = this.#lines;
+    lines.on("stream", (stream) => { this.emit("stream", stream); });
+    lines.on("coming", (stream) => { this.emit("coming", stream); });
+    lines.on("hold", (on) => { this.emit("hold", on); });
+    lines.on("event", (event) => { this.#event(event); });
+    lines.on("open", () => {
+      if (this.#size !== undefined) lines.send({ type: "resize", ...this.#size });
+      if (this.#hidden) lines.send({ type: "visibility", hidden: true });
     });
-    connection.on("stream", (stream) => {
-      this.emit("stream", stream);
-    });
-    connection.on("open", () => {
-      if (this.#size !== undefined) this.#send({ type: "resize", ...this.#size });
-      if (this.#hidden) this.#send({ type: "visibility", hidden: true });
-      this.#line?.pulse.start();
-    });
-    connection.on("interrupted", () => {
+    lines.on("interrupted", () => {
       this.#problem = new ProblemError("unavailable", "The connection is interrupted", "The same renderer is being tried again; where it does not answer, another one takes over.");
       this.#enter("restoring");
     });
-    connection.on("restored", () => {
+    lines.on("restored", () => {
       this.#settle();
-      this.#line?.input.resume();
-      this.#send({ type: "refresh" });
+      lines.input.resume();
+      lines.send({ type: "refresh" });
     });
-    connection.on("lost", (problem) => {
-      this.#lost(problem, connection.wasOpen);
-    });
-    connection.open();
+    lines.on("lost", ({ problem, wasOpen }) => { this.#lost(problem, wasOpen); });
+    lines.on("arrived", (arrival) => { this.#arrived(arrival); });
+  }
+
+  /** arrived goes on at another edge, which shows the same. */
+  #arrived({ handover, match }: Arrival): void {
+    const { line: { grant, track }, said, told, still, uploader } = handover;
+    this.#place.take(grant);
+    this.#content.moved(uploader);
+    if (said.view !== undefined) this.views.moved(said.view, told);
+    this.emit("arrived", grant);
+    this.told.event(said);
+    this.pictures.move(track, match);
+    if (still !== undefined) track.taker?.still(still);
+    if (this.#hidden) this.#lines.send({ type: "visibility", hidden: true });
+    if (this.#state !== "running") this.#settle();
   }
 
   #event(event: EdgeEvent): void {
@@ -308,12 +343,9 @@ export class Session extends Emitter<SessionEvents> {
       this.#takeView(event.view);
     }
     switch (event.type) {
-      case "reply":
-        this.#line?.control.reply(event);
-        break;
       case "ready":
         this.#settle();
-        this.#deliver();
+        this.#content.deliver();
         break;
       case "loaded":
         this.#loaded();
@@ -323,10 +355,11 @@ export class Session extends Emitter<SessionEvents> {
       case "task-waiting":
       case "task-started":
       case "choose":
-        this.#line?.computations.event(event);
+        this.#lines.line?.computations.event(event);
+        this.#lines.look();
         break;
       case "notice":
-        if (event.problem !== undefined) this.#noticed(ProblemError.from(event.problem));
+        if (event.problem !== undefined) this.#content.noticed(ProblemError.from(event.problem));
         break;
       case "ending":
         this.#ending(event.problem && ProblemError.from(event.problem));
@@ -340,46 +373,13 @@ export class Session extends Emitter<SessionEvents> {
     this.told.load(undefined);
     this.#settle();
     const series = this.told.patients[0];
-    if (series === undefined) return;
-    // A session that has to be placed anew asks for what it showed last.
-    if (this.#series !== undefined) this.#series = { ...this.#series, ...series.series };
-    const unrelated = this.#opening?.shows(series);
-    if (unrelated !== undefined) this.emit("notice", unrelated);
-    this.emit("loaded", series);
-    // Another edge shows what the task names, or the largest of the files; the user may have chosen another one since.
-    const again = this.#again;
-    this.#again = undefined;
-    if (again !== undefined && !isAsked(series.series, again)) {
-      this.openSeries({ ...this.#series, ...again }).catch((error: unknown) => { this.emit("notice", asProblem(error)); });
-    }
-  }
-
-  #noticed(problem: ProblemError): void {
-    // While files have shown nothing yet, what is said of a series leaves nothing on the screen, its preview neither.
-    const bare = this.#uploader !== undefined && this.#state === "loading" && (this.told.patients.length === 0 || isFinal(problem));
-    if (bare && this.told.received !== undefined) this.told.refuse(problem);
-    if (this.#opening !== undefined) {
-      if (bare) this.#opening.fail(problem);
-      else this.#opening.because(problem);
-      return;
-    }
-    if (bare && this.told.received === undefined) this.#fail(problem);
-    this.emit("notice", problem);
-  }
-
-  /** deliver sends the files to an edge that does not have them. */
-  #deliver(): void {
-    const [line, grant] = [this.#line, this.grant];
-    if (this.#uploader === undefined || this.told.patients.length > 0 || !line || !grant) return;
-    this.#uploader.deliver(grant.attempt.id, line.control, line.connection.bulk()).catch((error: unknown) => {
-      if (this.#line === line) this.#fail(error);
-    });
+    if (series !== undefined) this.#content.loaded(series);
   }
 
   /** takeView follows the edge, but keeps what the hand has moved since. */
   #takeView(view: ViewState): void {
-    const input = this.#line?.input;
-    if (input?.uncovered === true && this.#view !== undefined) {
+    const { input } = this.#lines;
+    if (input.uncovered && this.#view !== undefined) {
       this.#view = { ...patched(view, input.pendingPatch()) };
     } else {
       this.#view = view;
@@ -411,9 +411,9 @@ export class Session extends Emitter<SessionEvents> {
   /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
   async #restore(problem: ProblemError): Promise<void> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
-    const resume = this.#line?.connection.resume ?? "";
+    const resume = this.#lines.line?.connection.resume ?? "";
     this.#disconnect();
-    this.#again = this.told.patients[0]?.series ?? this.#again;
+    this.#content.lost();
     this.told.forget();
     if (isFinal(problem)) {
       this.#fail(problem);
@@ -445,17 +445,18 @@ export class Session extends Emitter<SessionEvents> {
   async #write(request: Omit<Request, "id" | "seq">): Promise<void> {
     const seq = this.#sequence.next();
     this.pictures.input(seq, performance.now());
-    await this.#request({ ...request, seq });
+    this.#writing++;
+    try {
+      await this.#request({ ...request, seq });
+    } finally {
+      this.#writing--;
+      this.#lines.changed();
+    }
   }
 
   #request(request: Omit<Request, "id">): Promise<void> {
-    if (this.#line === undefined) return Promise.reject(new ProblemError("unavailable", "The session is not open"));
-    return this.#line.control.request(request);
-  }
-
-  /** send is for requests whose refusal the user need not hear of. */
-  #send(request: Omit<Request, "id">): void {
-    this.#request(request).catch(() => undefined);
+    const { line } = this.#lines;
+    return line === undefined ? Promise.reject(new ProblemError("unavailable", "The session is not open")) : line.control.request(request);
   }
 
   #fail(error: unknown): void {
@@ -473,10 +474,8 @@ export class Session extends Emitter<SessionEvents> {
 
   #disconnect(reason?: string): void {
     this.#pending = undefined;
-    this.#uploader?.interrupt();
-    this.#opening?.fail(cancelled);
-    this.#line?.close(reason);
-    this.#line = undefined;
+    this.#content.interrupt();
+    this.#lines.close(reason);
   }
 
   #enter(state: State): void {

@@ -41,6 +41,15 @@ export class ShownViews {
     this.#coming = [];
   }
 
+  /**
+   * moved goes on with the pictures of another edge, which has told the view: with its own revision, and every change up to
+   * the number. What this page has asked for since is on its way to both.
+   */
+  moved(view: ViewState, seq: number): void {
+    const since = this.#coming.filter((known) => "seq" in known && known.seq > seq);
+    this.#coming = [{ revision: view.revision, view }, ...since];
+  }
+
   #add(known: Known): void {
     this.#coming.push(known);
     if (this.#coming.length > bound) this.#coming.shift();

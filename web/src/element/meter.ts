@@ -35,7 +35,7 @@ export class Meter {
     const now = performance.now();
     if (now - this.#asked >= everyMs) {
       this.#asked = now;
-      session.getStats()?.then((report) => { this.#video.take(report); }, () => undefined);
+      session.connection?.getStats().then((report) => { this.#video.take(report); }, () => undefined);
     }
     const { pictures, told: { info } } = session;
     const stamp = this.#stamp;

@@ -28,6 +28,7 @@ export const viewerStyles = css`
   }
   .picture {
     position: absolute;
+    isolation: isolate;
     top: 0;
     left: 0;
   }
@@ -42,6 +43,15 @@ export const viewerStyles = css`
     height: 100%;
     object-fit: contain;
     pointer-events: none;
+  }
+  /* Drawn, so that its frames are told, and seen by nobody. */
+  video.back {
+    z-index: 1;
+    opacity: 0.001;
+  }
+  .still,
+  .over {
+    z-index: 2;
   }
   .still {
     background: #000;

@@ -13,7 +13,6 @@ import { concernsOf } from "../text/warnings.js";
 import { concernStyles } from "./concern-styles.js";
 import { concernsButton, concernsList } from "./concerns.js";
 import { watchSize } from "./fit.js";
-import { watchFrames } from "./frames.js";
 import { Gestures, type Handled, type Tool } from "./gestures.js";
 import { Notices } from "./notices.js";
 import { footer, inViewport, placeOf, seriesOf, type Shown, shownOf } from "./overlay.js";
@@ -23,6 +22,7 @@ import { situation } from "./situation.js";
 import { StillLayer } from "./still-layer.js";
 import { viewerStyles } from "./styles.js";
 import type { Quality } from "./types.js";
+import { Videos } from "./videos.js";
 
 /**
  * TomocastViewer shows one series and lets a hand turn it. It draws whose series it is, which way it faces, what
@@ -65,6 +65,7 @@ export class TomocastViewer extends SessionElement {
   /** window is that of the picture on the screen. */
   #window: Window | undefined;
   #still: StillLayer | undefined;
+  #videos: Videos | undefined;
   #gestures: Gestures | undefined;
   #detach: (() => void)[] = [];
   readonly #notices = new Notices(() => { this.version++; });
@@ -121,6 +122,7 @@ export class TomocastViewer extends SessionElement {
         aria-label=${spokenLabel(this.flat, this.letters[0])}>
         <div class="picture ${this.refused === undefined ? "" : "gone"}" style=${size}>
           <video autoplay playsinline muted .muted=${true} disablepictureinpicture aria-hidden="true"></video>
+          <video autoplay playsinline muted .muted=${true} disablepictureinpicture aria-hidden="true" class="back"></video>
           <img class="still" alt="" hidden />
           <div class="over ${this.flat ? "flat" : ""}">
             ${view?.viewports.map((viewport, i) => inViewport(viewport.rect, seriesOf(viewport, session?.told.patients ?? []),
@@ -190,10 +192,17 @@ export class TomocastViewer extends SessionElement {
   #attach(): void {
     const root = this.renderRoot;
     const stage = root.querySelector<HTMLElement>(".stage");
-    const video = root.querySelector("video");
+    const [front, back] = root.querySelectorAll("video");
     const image = root.querySelector<HTMLImageElement>(".still");
-    if (stage === null || video === null || image === null) return;
+    if (stage === null || front === undefined || back === undefined || image === null) return;
     this.#still = new StillLayer(image);
+    const videos = new Videos(front, back, {
+      front: (frame) => { this.current?.pictures.shown(frame); },
+      back: (frame) => { this.current?.lines.comes(frame); },
+      frontTimestamp: () => this.current?.connection?.newestTimestamp(),
+      backTimestamp: () => this.current?.lines.comingTimestamp(),
+    }, (play) => { this.addEventListener("pointerdown", play, { once: true }); });
+    this.#videos = videos;
     const gestures = new Gestures(stage, this.#handled());
     this.#gestures = gestures;
     this.#detach.push(
@@ -202,11 +211,7 @@ export class TomocastViewer extends SessionElement {
         this.fit = fit;
         this.current?.resize(fit.width, fit.height);
       }),
-      watchFrames(
-        video,
-        (frame) => { this.current?.pictures.shown(frame); },
-        () => this.current?.newestTimestamp(),
-      ),
+      () => { videos.detach(); },
     );
   }
 
@@ -217,13 +222,10 @@ export class TomocastViewer extends SessionElement {
       // Who may go before others is of interest only to those who wait.
       if (state === "waiting") whoAmI(new BrokerHTTP(this.endpoint, this.getToken)).then(({ urgent }) => { this.mayUrge = urgent; }, () => undefined);
     });
-    session.on("stream", (stream) => {
-      const video = this.renderRoot.querySelector("video");
-      if (video === null) return;
-      video.srcObject = stream;
-      // Muted video may play by itself; where a browser refuses, the next touch of the page starts it.
-      video.play().catch(() => { this.addEventListener("pointerdown", () => void video.play(), { once: true }); });
-    });
+    session.on("stream", (stream) => { this.#videos?.show(stream); });
+    session.on("coming", (stream) => { this.#videos?.prepare(stream); });
+    session.on("hold", (on) => { this.#videos?.hold(on); });
+    session.on("arrived", () => { this.#videos?.swap(); });
     session.pictures.on("picture", (picture) => { this.#picture(picture); });
     session.pictures.on("still", (still) => { void this.#showStill(session, still); });
     session.pictures.on("moved", () => { this.#still?.hide(); });
@@ -268,8 +270,7 @@ export class TomocastViewer extends SessionElement {
     this.quality = undefined;
     this.letters = [];
     this.concerned = false;
-    const video = this.renderRoot.querySelector("video");
-    if (video !== null) video.srcObject = null;
+    this.#videos?.wipe();
   }
 
   protected override letGo(): void {
