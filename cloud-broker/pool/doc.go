@@ -21,7 +21,7 @@
 // A task may have a standby, a second reservation that can take over (standby.go), and an edge may take a task by itself
 // (Adopt). Tasks for which nothing is free wait in a queue that is fair by creator (queue.go).
 //
-// What an operator says of a node (Cordon, Drain, SetOverride) is kept beside what the node says of itself and counts
+// What an operator says of a node (Cordon, Drain, SetOverride, SetSchedule) is kept beside what the node says of itself and counts
 // more.
 //
 // Scripts that are called at the same time travel together (merge.go).
@@ -32,5 +32,5 @@
 // registers with its ledger and the highest fencing token that it has seen. Register raises the counter above it
 // and holds the ledger's attempts again, with their requests, and standbys as standbys. A Pool also remembers the
 // highest token that it has given out itself. What only Redis knew is gone: the history, the queue (who waits asks
-// again), view states (the edges report them again), cordons, drains and overrides of operators, experience and pings.
+// again), view states (the edges report them again), cordons, drains, overrides and schedules of operators, experience and pings.
 package pool

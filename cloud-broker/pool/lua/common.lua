@@ -13,6 +13,8 @@
 --   <prefix>:cordons          sorted set  node -> when it was cordoned, ms; outlives the node's own record
 --   <prefix>:drains           sorted set  node -> when what still runs there is released, ms
 --   <prefix>:overrides        hash        node -> signaling.Override as JSON
+--   <prefix>:schedules        hash        node -> signaling.Schedule as JSON
+--   <prefix>:scheduled        string      when schedules were changed last, and that of which node
 --   <prefix>:attempt:<id>     string      "task node fencing confirmed gpu r1 r2 r3 r4 r5": confirmed is 0 or 1, r is
 --                                         what it holds
 --   <prefix>:leases           sorted set  attempt -> when its lease ends, ms
