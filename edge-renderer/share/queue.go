@@ -192,11 +192,11 @@ func (q *Queue) find(c *Client) *flow {
 	return nil
 }
 
-// prune forgets who wants nothing and is owed nothing.
+// prune forgets who wants nothing and is not far ahead of its share.
 func (q *Queue) prune(but *flow) {
 	kept := q.flows[:0]
 	for _, f := range q.flows {
-		if f == but || f.active() || f.next > q.virtual {
+		if f == but || f.active() || f.next > q.virtual+float64(keeps)/float64(f.client.Weight()) {
 			kept = append(kept, f)
 		}
 	}
