@@ -24,6 +24,7 @@
 //	align       how much longer the node is in use because of the task
 //	match       by what factor the task's end and that of what runs on the node are apart
 //	wake        1 where nothing runs on the node
+//	uneven      by how much more stays free of the node's resources than the scarcest of them allows to use
 //	random      anything
 //	distance    what placement found: its terms in milliseconds
 //

@@ -14,8 +14,37 @@ const maxGPUs = 64
 
 // Amounts are resources of a task, or what a node has of those that are not counted one by one.
 type Amounts struct {
-	CPUMilli  int64 // thousandths of a core
-	MemoryMiB int64
+	CPUMilli     int64 // thousandths of a core
+	MemoryMiB    int64
+	GPUMemoryMiB int64 // of all GPUs together
+	Encoders     int64 // video encoders at a time
+}
+
+// add adds sign times o.
+func (a *Amounts) add(o Amounts, sign int64) {
+	a.CPUMilli += sign * o.CPUMilli
+	a.MemoryMiB += sign * o.MemoryMiB
+	a.GPUMemoryMiB += sign * o.GPUMemoryMiB
+	a.Encoders += sign * o.Encoders
+}
+
+// lacks is what is short where o is asked for, Fits where nothing is.
+func (a *Amounts) lacks(o *Amounts) Reason {
+	switch {
+	case o.CPUMilli > a.CPUMilli:
+		return NoCPU
+	case o.MemoryMiB > a.MemoryMiB:
+		return NoMemory
+	case o.GPUMemoryMiB > a.GPUMemoryMiB:
+		return NoGPUMemory
+	case o.Encoders > a.Encoders:
+		return NoEncoder
+	}
+	return Fits
+}
+
+func (a *Amounts) negative() bool {
+	return a.CPUMilli < 0 || a.MemoryMiB < 0 || a.GPUMemoryMiB < 0 || a.Encoders < 0
 }
 
 // Node is a node with its totals D and what is free of them, d (B3): 0 <= d <= D. NewNode makes one; Place and Release
@@ -34,7 +63,7 @@ type Node struct {
 
 // NewNode returns an empty node. Amounts that are negative, and more GPUs than 64, are errors.
 func NewNode(name string, total Amounts, gpus int, model string) (*Node, error) {
-	if total.CPUMilli < 0 || total.MemoryMiB < 0 || gpus < 0 || gpus > maxGPUs {
+	if total.negative() || gpus < 0 || gpus > maxGPUs {
 		return nil, fmt.Errorf("node %.40q: %d milli-cores, %d MiB and %d GPUs are impossible amounts", name, total.CPUMilli, total.MemoryMiB, gpus)
 	}
 	n := &Node{Name: name, Total: total, Free: total, Model: model, GPUs: make([]int64, gpus)}
@@ -99,7 +128,7 @@ func (e Exactly) Exceeds(v float64) float64 {
 
 // Check refuses amounts that no task can have.
 func (t *Task) Check() error {
-	if t.CPUMilli < 0 || t.MemoryMiB < 0 || t.GPUs < 0 || t.GPUs > maxGPUs || t.GPUs > 0 && (t.GPUMilli <= 0 || t.GPUMilli > GPU) {
+	if t.negative() || t.GPUs < 0 || t.GPUs > maxGPUs || t.GPUs > 0 && (t.GPUMilli <= 0 || t.GPUMilli > GPU) {
 		return fmt.Errorf("a task of %d milli-cores, %d MiB and %d GPUs with %d thousandths each is impossible; ask for amounts from 0 on, up to %d GPUs, and 1 to 1000 thousandths of each",
 			t.CPUMilli, t.MemoryMiB, t.GPUs, t.GPUMilli, maxGPUs)
 	}
@@ -128,13 +157,16 @@ const (
 	NoVolume
 	NoCPU
 	NoMemory
+	NoGPUMemory
+	NoEncoder
 	NoGPU
 	NoTime
 )
 
 var reasons = [...]string{
 	"it fits", "a label that the task asks for is missing", "no GPU model that the task asks for", "a volume of the task is missing",
-	"too little CPU free", "too little memory free", "too few GPUs with enough free", "it goes away before the task is expected to end",
+	"too little CPU free", "too little memory free", "too little GPU memory free", "too few video encoders free",
+	"too few GPUs with enough free", "it goes away before the task is expected to end",
 }
 
 // String says it in words, of one node.
@@ -155,12 +187,10 @@ func (n *Node) Filter(t *Task) Reason {
 			return NoVolume
 		}
 	}
-	switch {
-	case t.CPUMilli > n.Free.CPUMilli:
-		return NoCPU
-	case t.MemoryMiB > n.Free.MemoryMiB:
-		return NoMemory
-	case !enough(n.GPUs, t.GPUs, t.milli()):
+	if why := n.Free.lacks(&t.Amounts); why != Fits {
+		return why
+	}
+	if !enough(n.GPUs, t.GPUs, t.milli()) {
 		return NoGPU
 	}
 	return Fits
@@ -214,7 +244,7 @@ func (n *Node) Place(t *Task, gpus []int) error {
 			return fmt.Errorf("place a task on GPU %d of node %.40q: it has not %d thousandths free", g, n.Name, t.milli())
 		}
 	}
-	if t.CPUMilli > n.Free.CPUMilli || t.MemoryMiB > n.Free.MemoryMiB {
+	if n.Free.lacks(&t.Amounts) != Fits {
 		return fmt.Errorf("place a task of %d milli-cores and %d MiB on node %.40q: it has %d and %d free", t.CPUMilli, t.MemoryMiB, n.Name, n.Free.CPUMilli, n.Free.MemoryMiB)
 	}
 	n.add(t, gpus, -1)
@@ -226,7 +256,9 @@ func (n *Node) Release(t *Task, gpus []int) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	bad := len(gpus) != t.GPUs || n.Free.CPUMilli+t.CPUMilli > n.Total.CPUMilli || n.Free.MemoryMiB+t.MemoryMiB > n.Total.MemoryMiB
+	after := n.Free
+	after.add(t.Amounts, 1)
+	bad := len(gpus) != t.GPUs || n.Total.lacks(&after) != Fits
 	for i, g := range gpus {
 		bad = bad || g < 0 || g >= len(n.GPUs) || slices.Contains(gpus[:i], g) || n.GPUs[g]+t.milli() > GPU
 	}
@@ -238,8 +270,7 @@ func (n *Node) Release(t *Task, gpus []int) error {
 }
 
 func (n *Node) add(t *Task, gpus []int, sign int64) {
-	n.Free.CPUMilli += sign * t.CPUMilli
-	n.Free.MemoryMiB += sign * t.MemoryMiB
+	n.Free.add(t.Amounts, sign)
 	for _, g := range gpus {
 		n.GPUs[g] += sign * t.milli()
 	}

@@ -24,6 +24,7 @@ const (
 	Align    Term = "align"    // hours
 	Match    Term = "match"    // logarithm of a factor
 	Wake     Term = "wake"     // 0 or 1
+	Uneven   Term = "uneven"   // 0 to 1
 	Random   Term = "random"   // 0 to 1
 	Distance Term = "distance" // ms
 )
@@ -132,4 +133,52 @@ var policies = []Policy{
 	{Name: "fgd", Summary: "fragmentation gradient descent, integer score", Score: []Weight{{Term: FGD, Weight: 1}}, Baseline: true},
 	{Name: "longest-window", Summary: "the node that stays longest", Score: []Weight{{Term: Longest, Weight: 1}}, Baseline: true},
 	{Name: "filter", Summary: "the first node that stays longer than predicted", Time: TimeRule{Quantile: 0.5}, Baseline: true},
+}
+
+const (
+	// unevenMs is how many milliseconds of distance it is worth that what stays free of one resource can be used with what stays
+	// free of the others: all of it 10 ms.
+	unevenMs = 10
+	// livePatience is for how many times t1 a task waits for a node that stays so long where a broker follows a policy: where all
+	// nodes of a site close at the same time, a cap by what others stay for does not help.
+	livePatience = 1
+)
+
+// Live is the policy as a broker follows it. What rules nodes out for their time has patience, so that nothing waits for ever.
+// Terms of the ends of what runs on a node, which a broker's snapshot does not have, do not count; resources that stay free
+// unevenly do, a little. A policy that is only the document's rule, by left-over time, stays as it is.
+func (p Policy) Live() Policy {
+	unit, exact := 0.0, true
+	var score []Weight
+	for _, w := range p.Score {
+		exact = exact && w.Term == LeftOver
+		switch w.Term {
+		case Distance:
+			unit = w.Weight
+		case Align, Match:
+			continue
+		}
+		score = append(score, w)
+	}
+	if exact {
+		return p
+	}
+	if unit == 0 {
+		unit = farther
+	}
+	p.Score = append(score, Weight{Term: Uneven, Weight: unevenMs * unit})
+	if p.Time.Quantile > 0 && p.Time.Patience == 0 {
+		p.Time.Patience = livePatience
+	}
+	return p
+}
+
+// Unit is what a millisecond of distance counts in the policy's score.
+func (p *Policy) Unit() float64 {
+	for _, w := range p.Score {
+		if w.Term == Distance && w.Weight > 0 {
+			return w.Weight
+		}
+	}
+	return farther
 }

@@ -88,6 +88,9 @@ var terms = map[Term]*term{
 		}
 		return "the node is in use anyway"
 	}},
+	Uneven: {uneven, func(_ *view, x float64) string {
+		return fmt.Sprintf("%.0f %% of its resources stay free beyond what the scarcest allows", 100*x)
+	}},
 	Random:   {func(v *view) float64 { return v.chance }, func(*view, float64) string { return "by chance" }},
 	Distance: {func(v *view) float64 { return v.DistanceMs }, func(_ *view, x float64) string { return fmt.Sprintf("%.1f ms away", x) }},
 }
@@ -133,6 +136,27 @@ func allocated(v *view) float64 {
 		return 0
 	}
 	return total / kinds
+}
+
+// uneven is how much more stays free of the node's resources than of the scarcest of them, the mean of the shares.
+func uneven(v *view) float64 {
+	n, t := v.Node, v.task
+	sum, least, kinds := 0.0, 1.0, 0.0
+	add := func(free, taken, all int64) {
+		if all > 0 {
+			share := float64(free-taken) / float64(all)
+			sum, least, kinds = sum+share, min(least, share), kinds+1
+		}
+	}
+	add(n.Free.CPUMilli, t.CPUMilli, n.Total.CPUMilli)
+	add(n.Free.MemoryMiB, t.MemoryMiB, n.Total.MemoryMiB)
+	add(n.Free.GPUMemoryMiB, t.GPUMemoryMiB, n.Total.GPUMemoryMiB)
+	add(n.Free.Encoders, t.Encoders, n.Total.Encoders)
+	add(n.FreeGPU(), t.GPUTotal(), int64(len(n.GPUs))*GPU)
+	if kinds == 0 {
+		return 0
+	}
+	return max(sum/kinds-least, 0)
 }
 
 // leftOver is (t - t1)/T, what is to be small (B4.2); 0 on a node that stays, and where t1 is not known.

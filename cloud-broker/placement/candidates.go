@@ -26,6 +26,7 @@ type choice struct {
 	basis          signaling.Basis
 	preferred      bool // since it holds the volume
 	passed         int  // nodes that were looked at before and do not fit
+	rank           int  // what the policy ranked it, from 1; 0 where none did
 }
 
 // before orders the choices of a tier.
@@ -56,6 +57,7 @@ type search struct {
 	out   []choice
 	text  []byte
 	cuts  []int
+	rank  ranking
 }
 
 var searches = sync.Pool{New: func() any { return &search{apart: map[*item]filter{}} }}
@@ -72,6 +74,7 @@ func (s *search) reset() {
 	}
 	s.seen, s.items, s.out, s.m.cursors = s.seen[:0], s.items[:0], s.out[:0], s.m.cursors[:0]
 	s.counts, s.q, s.m.q, s.m.counts = [filters]int{}, query{}, nil, nil
+	s.rank.reset()
 }
 
 // Candidates returns up to limit nodes for r in the order in which they are to be claimed: edges before the
@@ -79,7 +82,7 @@ func (s *search) reset() {
 // behind every edge that fits, so it is taken only when none of them is free any more (A8).
 //
 // The terms are the distance from the terminal (A3), the history of the node with tasks of this type (A10), and 20 ms in favour of nodes
-// that hold the volume. Those are the nodes of which pings or a common network tell the distance, and the 64 nearest others by configuration.
+// that hold the volume. With an Order those of a tier that are about as near as the nearest are put in the order of its policy. Those are the nodes of which pings or a common network tell the distance, and the 64 nearest others by configuration.
 func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -102,10 +105,12 @@ func (s *Snapshot) Candidates(r Request, limit int) ([]Candidate, Explanation) {
 	run.counts[notType] = len(s.ix.nodes) - s.ix.takes[run.q.kind]
 	complete := true
 	for tier := range tiers {
-		if complete = run.tier(s.ix, tier, limit); !complete {
+		if complete = run.tier(s.ix, tier, r.window(limit)); !complete {
 			break
 		}
 	}
+	run.order()
+	run.out = run.out[:min(limit, len(run.out))]
 	return run.candidates(s.ix), run.explanation(s.ix, complete)
 }
 
@@ -222,7 +227,7 @@ func (m *merge) reckon(it *item) filter {
 	offset, _ := m.q.row.to(it.Zone)
 	f, whole := m.q.block(l.blocks[bi], offset, m.cloud)
 	switch {
-	case whole && f < lacking:
+	case whole && f <= beyondCloud:
 		return f
 	case whole && e.free.open():
 		return f

@@ -23,11 +23,13 @@ type Explanation struct {
 	BeyondCloud int // not nearer than the cloud
 	NotReady    int // starting, draining or lost
 	Cordoned    int // an operator keeps tasks away
+	Closing     int // go away before the task is expected to end, or are closed now (B4.2)
 	NoOneGPU    int // no GPU of theirs has enough free alone
 	Excluded    int // would fit, but are excluded
 	// Complete says that all nodes were looked at. A search that found as many candidates as it was asked for
 	// stops early.
 	Complete bool
+	T1       float64 // s, what a node's time had to be above; 0 where any time would do
 
 	lacking [kinds]int
 }
@@ -36,7 +38,7 @@ func (s *search) explanation(ix *index, complete bool) Explanation {
 	n := &s.counts
 	e := Explanation{Type: s.q.Type, Needs: s.q.Needs, Nodes: len(ix.nodes), Fit: len(s.out), NotType: n[notType], Stays: n[stays],
 		TooFar: n[tooFar], BeyondCloud: n[beyondCloud], NotReady: n[notReady], Cordoned: n[isCordoned], NoOneGPU: n[noOneGPU],
-		Excluded: n[excluded], Complete: complete}
+		Excluded: n[excluded], Closing: n[closing], T1: s.q.t1, Complete: complete}
 	copy(e.lacking[:], n[lacking:])
 	return e
 }
@@ -76,6 +78,12 @@ func (e Explanation) String() string {
 		less := "less than " + describe(k, needs[k]) + " free"
 		add(n, "has "+less, "have "+less)
 	}
+	if e.T1 > 0 {
+		time := " stay for longer than the " + seconds(e.T1) + " that it is expected to need"
+		add(e.Closing, "does not"+time, "do not"+time)
+	} else {
+		add(e.Closing, "is closed at this time", "are closed at this time")
+	}
 	add(e.NoOneGPU, "has no single GPU with enough free", "have no single GPU with enough free")
 	add(e.Excluded, "has refused or is excluded", "have refused or are excluded")
 	nodes := "nodes"
@@ -111,13 +119,17 @@ func (s *Snapshot) Explain(r Request, limit int) []Verdict {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	run := s.scan(&r, limit, false)
+	run := s.scan(&r, r.window(limit), false)
+	run.out = run.out[:min(limit, len(run.out))]
 	w := words{q: &run.q}
 	out := make([]Verdict, 0, len(run.out))
 	for i := range run.out {
 		c := &run.out[i]
 		v := Verdict{Node: c.it.ID, Tier: c.it.Tier, State: c.it.State, Zone: c.it.Zone, DistanceMs: c.distance.ms(), Basis: c.basis,
 			CostMs: c.cost.ms(), Terms: w.terms(nil, c, string(w.distance(nil, c.it, c.basis)))}
+		if c.rank > 0 {
+			v.Terms, v.CostMs = run.rank.terms(v.Terms, c)
+		}
 		v.Rejected = run.q.rejections(c.it, c.distance)
 		v.Fits = v.Rejected == ""
 		out = append(out, v)
@@ -132,7 +144,8 @@ func (s *Snapshot) Scan(r Request, limit int) []Candidate {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	run := s.scan(&r, limit, true)
+	run := s.scan(&r, r.window(limit), true)
+	run.out = run.out[:min(limit, len(run.out))]
 	out := make([]Candidate, 0, len(run.out))
 	for i := range run.out {
 		c := &run.out[i]
@@ -196,9 +209,17 @@ func (s *Snapshot) scan(r *Request, limit int, onlyFit bool) *search {
 		slices.SortFunc(best, func(a, b scored) int { return compare(&a, &b) })
 		best = best[:min(limit, len(best))]
 	}
+	fitting := 0
 	for i := range best {
 		run.out = append(run.out, best[i].choice)
+		if best[i].fits {
+			fitting++
+		}
 	}
+	rest := run.out[fitting:]
+	run.out = run.out[:fitting:fitting]
+	run.order()
+	run.out = append(run.out, rest...)
 	return run
 }
 
@@ -242,6 +263,13 @@ func (q *query) rejections(it *item, d micros) string {
 	}
 	if !short && !q.needs.fitsOneGPU(&n) {
 		parts = append(parts, "has no single GPU with enough free")
+	}
+	switch {
+	case it.span.Free > q.t1:
+	case q.t1 > 0 && it.span.Free > 0:
+		parts = append(parts, "stays for "+seconds(it.span.Free)+", and the task is expected to need "+seconds(q.t1))
+	default:
+		parts = append(parts, "is closed at this time")
 	}
 	if slices.Contains(q.Exclude, it.ID) {
 		parts = append(parts, "has refused or is excluded")

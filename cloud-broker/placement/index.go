@@ -3,6 +3,7 @@ package placement
 import (
 	"slices"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -35,11 +36,12 @@ func newIndex(size int) *index {
 }
 
 // buildIndex makes an index of nodes, of which a later one of the same ID counts.
-func buildIndex(nodes []signaling.Node, volumes func(signaling.NodeID) []volume, pasts map[signaling.NodeID][]past) *index {
+func buildIndex(nodes []signaling.Node, volumes func(signaling.NodeID) []volume, pasts map[signaling.NodeID][]past, spans map[signaling.NodeID]fit.Span) *index {
 	ix := newIndex(len(nodes))
 	for i := range nodes {
 		it := ix.shared.item(&nodes[i])
 		it.pasts = pasts[it.ID]
+		it.setSpan(spans)
 		it.volumes = volumes(it.ID)
 		ix.nodes[it.ID] = it
 	}
@@ -107,12 +109,13 @@ func (ix *index) count(it *item, by int) {
 }
 
 // put adds a node, or takes it in place of the one of its ID.
-func (ix *index) put(n *signaling.Node, volumes []string, pasts []past) {
+func (ix *index) put(n *signaling.Node, volumes []string, pasts []past, spans map[signaling.NodeID]fit.Span) {
 	if old := ix.nodes[n.ID]; old != nil {
 		ix.remove(old)
 	}
 	it := ix.shared.item(n)
 	it.pasts = pasts
+	it.setSpan(spans)
 	ix.nodes[it.ID] = it
 	ix.enter(it)
 	for k, l := range it.lists() {
@@ -129,6 +132,7 @@ func (ix *index) amount(it *item, n *signaling.Node) {
 	}
 	// Readers hold copies, never this item, so it may change under the lock.
 	it.State, it.Free, it.FreeGPUs = signaling.NodeState(ix.shared.word(string(n.State))), n.Free, slices.Clone(n.FreeGPUs)
+	it.fits.Store(nil)
 	for k, l := range it.lists() {
 		l.put(it.entry(k))
 	}

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -17,9 +19,11 @@ func kindOf(t signaling.TaskType) int { return slices.Index(signaling.TaskTypes,
 // tiers are the parts of each type's list, in the order of choice.
 var tiers = [...]signaling.Tier{signaling.TierEdge, signaling.TierCloud}
 
-// item is a node in an index. Only State, Free, FreeGPUs, volumes and pasts change while it is there.
+// item is a node in an index. Only State, Free, FreeGPUs, volumes, pasts and span change while it is there.
 type item struct {
 	signaling.Node
+	span     fit.Span               // its time (B3)
+	fits     atomic.Pointer[fitted] // as policies see it; nil until one looks, and again when it has changed
 	zone     *zone
 	tier     int   // index in tiers; -1 of none that this broker knows: never chosen
 	types    uint8 // a bit for each type that it takes
@@ -80,7 +84,7 @@ func (s *shared) word(w string) string {
 
 // item makes an item of a node, which stays the caller's.
 func (s *shared) item(n *signaling.Node) *item {
-	it := &item{Node: *n, tier: slices.Index(tiers[:], n.Tier), distance: microsOf(n.DistanceMs)}
+	it := &item{Node: *n, span: fit.Always, tier: slices.Index(tiers[:], n.Tier), distance: microsOf(n.DistanceMs)}
 	it.Tier, it.State = signaling.Tier(s.word(string(n.Tier))), signaling.NodeState(s.word(string(n.State)))
 	it.Version, it.Zone, it.Renderer = s.word(n.Version), s.word(n.Zone), s.word(n.Renderer)
 	var key strings.Builder

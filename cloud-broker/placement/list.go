@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sort"
 )
@@ -31,11 +32,13 @@ type block struct {
 	most             amounts // largest offer of each kind among those that take tasks
 	nearest          int32   // micros
 	farthest         int32
-	closed, cordoned int // how many do not take tasks
+	longest          float64 // t of the node that stays longest, seconds
+	closed, cordoned int     // how many do not take tasks
 }
 
 func (b *block) measure() {
 	b.most, b.closed, b.cordoned = closed, 0, 0
+	b.measureTime()
 	b.nearest, b.farthest = b.entries[0].distance, b.entries[0].distance
 	for i := range b.entries {
 		e := &b.entries[i]
@@ -49,6 +52,16 @@ func (b *block) measure() {
 			for k, v := range e.free {
 				b.most[k] = max(b.most[k], v)
 			}
+		}
+	}
+}
+
+// measureTime works out longest.
+func (b *block) measureTime() {
+	b.longest = 0
+	for i := range b.entries {
+		if b.longest = max(b.longest, b.entries[i].it.span.Free); math.IsInf(b.longest, 1) {
+			return
 		}
 	}
 }

@@ -137,7 +137,7 @@ func (m *merge) pass(b *block, offset micros) bool {
 	if !whole {
 		return false
 	}
-	if f < lacking {
+	if f <= beyondCloud {
 		m.counts[f] += len(b.entries)
 		return true
 	}
@@ -158,6 +158,9 @@ func (q *query) block(b *block, offset micros, cloud bool) (f filter, whole bool
 	}
 	if k := q.needs.lacks(&b.most); k >= 0 {
 		return lacking + filter(k), true
+	}
+	if !(b.longest > q.t1) {
+		return closing, true
 	}
 	return fits, false
 }

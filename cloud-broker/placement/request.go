@@ -27,6 +27,8 @@ type Request struct {
 	// Within are the zones that the data must not leave; nil is anywhere. It is stronger than distance and than the
 	// cloud as fallback.
 	Within []string
+	// Order is the policy by which those nodes are ordered that are about as near as the nearest; nil is by distance alone.
+	Order *Order
 }
 
 // query is a Request made ready for comparing, against one index.
@@ -41,6 +43,7 @@ type query struct {
 	byVolume   bool
 	remembered map[signaling.NodeID]float64
 	lans       []netip.Prefix // local networks that the terminal is in
+	t1         float64        // what a node's time must be above, seconds (B4.2)
 }
 
 // unlimited is more than any cost.
@@ -60,6 +63,9 @@ func (s *Snapshot) query(r *Request) query {
 		q.remembered = s.remembered[r.Zone]
 	}
 	q.lans = s.ix.networks.of(r.Address)
+	if r.Order != nil {
+		q.t1 = r.Order.t1(s)
+	}
 	return q
 }
 
@@ -161,6 +167,7 @@ const (
 	beyondCloud
 	notReady
 	isCordoned
+	closing
 	noOneGPU
 	excluded
 	lacking
@@ -192,6 +199,9 @@ func (q *query) room(it *item, free *amounts) filter {
 	}
 	if k := q.needs.lacks(free); k >= 0 {
 		return lacking + filter(k)
+	}
+	if !(it.span.Free > q.t1) {
+		return closing
 	}
 	if !q.needs.fitsOneGPU(&it.Node) {
 		return noOneGPU

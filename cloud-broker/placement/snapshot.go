@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -38,6 +39,8 @@ type Snapshot struct {
 	distances  *Distances
 	remembered map[string]map[signaling.NodeID]float64
 	pasts      map[signaling.NodeID][]past
+	spans      map[signaling.NodeID]fit.Span
+	ends       []float64 // t of the nodes in spans that are there, ascending, seconds
 }
 
 // NewSnapshot returns an empty snapshot.
@@ -48,9 +51,10 @@ func NewSnapshot() *Snapshot { return &Snapshot{ix: newIndex(0)} }
 func (s *Snapshot) Replace(nodes []signaling.Node, volumes map[signaling.NodeID][]string) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	ix := buildIndex(nodes, func(id signaling.NodeID) []volume { return read(volumes[id]) }, s.pasts)
+	ix := buildIndex(nodes, func(id signaling.NodeID) []volume { return read(volumes[id]) }, s.pasts, s.spans)
 	s.mu.Lock()
 	s.ix = ix
+	s.ends = ix.ends(s.spans)
 	s.mu.Unlock()
 }
 
@@ -65,7 +69,7 @@ func (s *Snapshot) Apply(changes ...Change) {
 		it := s.ix.nodes[c.Node.ID]
 		switch {
 		case c.Kind == Put:
-			s.ix.put(&c.Node, c.Volumes, s.pasts[c.Node.ID])
+			s.ix.put(&c.Node, c.Volumes, s.pasts[c.Node.ID], s.spans)
 		case it == nil:
 		case c.Kind == Remove:
 			s.ix.remove(it)
@@ -106,7 +110,7 @@ func (s *Snapshot) SetExperience(all []Experience) {
 		for _, it := range s.ix.nodes {
 			nodes = append(nodes, it.Node)
 		}
-		ix := buildIndex(nodes, func(id signaling.NodeID) []volume { return s.ix.nodes[id].volumes }, pasts)
+		ix := buildIndex(nodes, func(id signaling.NodeID) []volume { return s.ix.nodes[id].volumes }, pasts, s.spans)
 		s.mu.Lock()
 		s.ix, s.pasts = ix, pasts
 		s.mu.Unlock()

@@ -44,6 +44,9 @@ func (s *search) candidates(ix *index) []Candidate {
 			Holds: q.byVolume && (c.preferred || c.it.holds(q.volume))}
 		at, first := len(terms), next()
 		terms = w.terms(terms, c, next())
+		if c.rank > 0 {
+			terms, _ = s.rank.terms(terms, c)
+		}
 		out[i].Terms = slices.Clip(terms[at:])
 		at = len(reasons)
 		reasons = append(reasons, first, takes)
@@ -77,6 +80,9 @@ func number(to []byte, rank int) []byte {
 // edges is the number of candidates among the edges.
 func (w *words) first(to []byte, tier []choice, rank, edges int) []byte {
 	c := &tier[rank]
+	if c.rank > 0 {
+		return w.ranked(to, c)
+	}
 	if c.preferred {
 		return w.holder(to, tier, rank)
 	}
@@ -105,6 +111,18 @@ func (w *words) first(to []byte, tier []choice, rank, edges int) []byte {
 		to = append(to, ", if no edge is free any more"...)
 	}
 	return append(c.distance.append(append(to, ", "...)), " away"...)
+}
+
+// ranked says where a candidate is in the order of a policy.
+func (w *words) ranked(to []byte, c *choice) []byte {
+	if c.rank == 1 {
+		to = append(to, "best"...)
+	} else {
+		to = number(to, c.rank-1)
+	}
+	to = append(append(to, " by the policy "...), w.q.Order.Policy.Name...)
+	to = append(append(append(to, " of the free "...), tiers[c.it.tier]...), " nodes about as near as the nearest, "...)
+	return append(c.distance.append(to), " away"...)
 }
 
 // holder says of a node that it is preferred since it holds the volume.

@@ -11,7 +11,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/predict"
 	"github.com/tomocast/tomocast/internal/bench"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -34,10 +36,14 @@ type Result struct {
 	// Choose is Candidates for 16 nodes, with everything that a request can have: zone, address, pings, and a series that some nodes
 	// hold. Full is the same where nine of ten nodes are full, and Scan the scoring of every node.
 	Choose, Full, Scan time.Duration
-	Ratio              float64       // of Scan to Choose
-	Apply              time.Duration // a change of what one node has free
-	Load               time.Duration // of all nodes into the snapshot
-	MemoryMB           float64       // that the snapshot takes, megabytes
+	Ratio              float64 // of Scan to Choose
+	// Policy is Candidates by a policy with all its terms, of a task whose run time is predicted, among nodes of which every other
+	// closes; Terms is how many times as long that takes as by distance alone, Choose.
+	Policy   time.Duration
+	Terms    float64
+	Apply    time.Duration // a change of what one node has free
+	Load     time.Duration // of all nodes into the snapshot
+	MemoryMB float64       // that the snapshot takes, megabytes
 }
 
 // Run measures a pool of so many nodes in 200 zones. It is an error when choosing and scanning disagree.
@@ -65,9 +71,18 @@ func Run(n int) (Result, error) {
 	for i := range requests {
 		requests[i] = f.request()
 	}
-	var choose, busy, scan, ratio, apply []float64
+	order, err := timed(s)
+	if err != nil {
+		return Result{}, err
+	}
+	ordered := slices.Clone(requests)
+	for i := range ordered {
+		ordered[i].Order = order
+	}
+	var choose, busy, scan, ratio, apply, policy, terms []float64
 	for run := range runs {
-		c, b := measure(s, requests), measure(full, requests)
+		c, b, p := measure(s, requests), measure(full, requests), measure(s, ordered)
+		policy, terms = append(policy, p), append(terms, p/c)
 		var t []float64
 		for i := run * scanned; i < (run+1)*scanned; i++ {
 			start := time.Now()
@@ -86,7 +101,7 @@ func Run(n int) (Result, error) {
 		apply = append(apply, f.apply(s))
 	}
 	res.Choose, res.Full, res.Scan, res.Apply = duration(choose), duration(busy), duration(scan), duration(apply)
-	res.Ratio = bench.Median(ratio)
+	res.Ratio, res.Policy, res.Terms = bench.Median(ratio), duration(policy), bench.Median(terms)
 	runtime.KeepAlive(s)
 	return res, nil
 }
@@ -100,10 +115,39 @@ func (r Result) Rows() []bench.Row {
 		{Name: "choosing" + of + ", 9 of 10 full", Value: us(r.Full), Unit: "us"},
 		{Name: "scoring every node" + of, Value: us(r.Scan), Unit: "us"},
 		{Name: "scoring every node / choosing" + of, Value: r.Ratio, Unit: "x", Bar: 20, BarIs: bench.AtLeast},
+		{Name: "choosing by a policy with all terms" + of, Value: us(r.Policy), Unit: "us"},
+		{Name: "choosing with all terms / by distance alone" + of, Value: r.Terms, Unit: "x", Bar: 2, BarIs: bench.AtMost},
 		{Name: "noting a change" + of, Value: us(r.Apply), Unit: "us"},
 		{Name: "loading all" + of, Value: us(r.Load) / 1e3, Unit: "ms"},
 		{Name: "memory of a snapshot" + of, Value: r.MemoryMB, Unit: "MB", Bar: 200, BarIs: bench.AtMost},
 	}
+}
+
+// timed gives every other node a time when it closes, and returns the policy that is usual then for a task whose run time is known as a
+// distribution, with fragments by tasks of several kinds.
+func timed(s *placement.Snapshot) (*placement.Order, error) {
+	spans := map[signaling.NodeID]fit.Span{}
+	for i, n := range s.Nodes() {
+		if i%2 == 0 {
+			spans[n.ID] = fit.Span{Total: 12 * 3600, Free: float64(1 + i%43200)}
+		}
+	}
+	s.SetSpans(spans)
+	var kinds fit.History
+	for i := range 1000 {
+		kinds.Learn(&fit.Task{Amounts: fit.Amounts{CPUMilli: int64(500 * (1 + i%4))}, GPUs: 1, GPUMilli: int64(50 * (1 + i%7))})
+	}
+	p, err := fit.Named("risk")
+	if err != nil {
+		return nil, err
+	}
+	past := predict.New()
+	t := predict.Task{Type: string(signaling.Rendering)}
+	for i := range 200 {
+		past.Learn(past.Predict(t), t, float64(300+i%100*30))
+	}
+	run := past.Predict(t)
+	return &placement.Order{Policy: p.Live(), Fragments: fit.NewFragments(kinds.Typical()), Run: &run, Error: 0.5}, nil
 }
 
 func duration(seconds []float64) time.Duration {

@@ -8,7 +8,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Choose <= 0 || res.Full <= 0 || res.Scan <= 0 || res.Apply <= 0 || res.Load <= 0 || !(res.Ratio > 0) || !(res.MemoryMB > 0) {
+	if res.Choose <= 0 || res.Full <= 0 || res.Scan <= 0 || res.Apply <= 0 || res.Load <= 0 || !(res.Ratio > 0) || !(res.Terms > 0) || !(res.MemoryMB > 0) {
 		t.Errorf("%+v", res)
 	}
 	for _, row := range res.Rows() {
@@ -31,6 +31,8 @@ func BenchmarkRun(b *testing.B) {
 	b.ReportMetric(float64(res.Scan.Microseconds()), "scan-us")
 	b.ReportMetric(float64(res.Apply.Nanoseconds()), "apply-ns")
 	b.ReportMetric(float64(res.Load.Milliseconds()), "load-ms")
+	b.ReportMetric(float64(res.Policy.Microseconds()), "policy-us")
+	b.ReportMetric(res.Terms, "terms-ratio")
 	b.ReportMetric(res.Ratio, "ratio")
 	b.ReportMetric(res.MemoryMB, "MB")
 }
