@@ -68,7 +68,7 @@ func (e *edge) ring() {
 
 // run scales until the edge has no tasks any more or is silent, or ctx ends.
 func (e *edge) run(ctx context.Context) {
-	timer := time.NewTimer(silent)
+	timer := time.NewTimer(e.Silence)
 	defer timer.Stop()
 	for {
 		select {
@@ -79,7 +79,7 @@ func (e *edge) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		if now.Sub(e.heard) >= silent {
+		if now.Sub(e.heard) >= e.Silence {
 			for id := range maps.Clone(e.tasks) {
 				e.end(id, now)
 			}
@@ -96,7 +96,7 @@ func (e *edge) run(ctx context.Context) {
 
 // next is when there is something to do again, if no heartbeat comes before.
 func (e *edge) next() time.Time {
-	next := e.heard.Add(silent)
+	next := e.heard.Add(e.Silence)
 	for _, s := range e.scalings {
 		if at, ok := s.Next(); ok && at.Before(next) {
 			next = at

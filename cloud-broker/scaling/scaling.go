@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// silent is how long an edge's tasks are scaled after its last heartbeat here: its link is gone then, or elsewhere.
-	silent = 15 * time.Second
+	// usualSilence is five heartbeats.
+	usualSilence = 15 * time.Second
 	// setWithin is how long an edge may take to confirm a budget.
 	setWithin = 3 * time.Second
 	// poolWithin bounds one question to the pool.
@@ -53,8 +53,11 @@ type Config struct {
 	Foresee Predictor // nil knows nothing
 	// Scale is when tasks of a type are scaled, and by how much. Types that it lacks are scaled by scale.Sessions, where
 	// they are sessions, else by scale.Default.
-	Scale   map[signaling.TaskType]scale.Config
-	Off     bool // nothing is scaled
+	Scale map[signaling.TaskType]scale.Config
+	Off   bool // nothing is scaled
+	// Silence is how long an edge's tasks are scaled after its last heartbeat here: its link is gone then, or at another
+	// broker. 15 s when 0.
+	Silence time.Duration
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -95,6 +98,7 @@ func New(c Config) (*Scaler, error) {
 	case c.Log == nil:
 		c.Log = slog.Default()
 	}
+	c.Silence = cmp.Or(c.Silence, usualSilence)
 	for t, s := range c.Scale {
 		if !t.Valid() {
 			return nil, fmt.Errorf("scaling of %.40q: the type must be one of %v", string(t), signaling.TaskTypes)
