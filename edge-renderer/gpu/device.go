@@ -8,31 +8,23 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-gl/gl/v4.3-core/gl"
+
+	"github.com/tomocast/tomocast/edge-renderer/share"
 )
 
-const queueLength = 64 // jobs of each priority that wait
-
-// Device is one OpenGL context, current on one thread for as long as it is open.
+// Device is one OpenGL context, current on one thread for as long as it is open. Those who want the thread get their shares of
+// its time by weight (package share).
 type Device struct {
-	info   Info
-	queues [2]chan *job
-	quit   chan struct{} // closed by Close
-	done   chan struct{} // closed when the thread has ended
+	info Info
+	line *share.Line
+	done chan struct{} // closed when the thread has ended
 
-	closing sync.Once
-	lost    bool // only on the thread
-	busy    atomic.Int64
-}
-
-type job struct {
-	ctx  context.Context
-	work func() error
-	done chan error // of length 1
+	lost bool // only on the thread
+	busy atomic.Int64
 }
 
 // Open makes a context of OpenGL 4.3 core or newer: on the first GPU that EGL lists, else with Mesa's
@@ -59,10 +51,7 @@ func OpenDevice(n int) (*Device, error) {
 }
 
 func open(on []platform) (*Device, error) {
-	d := &Device{quit: make(chan struct{}), done: make(chan struct{})}
-	for p := range d.queues {
-		d.queues[p] = make(chan *job, queueLength)
-	}
+	d := &Device{line: share.NewLine(1), done: make(chan struct{})}
 	started := make(chan error, 1)
 	go d.run(on, started)
 	if err := <-started; err != nil {
@@ -81,30 +70,22 @@ func (d *Device) Info() Info { return d.info }
 // Do has the thread of the context call work, which should take a few milliseconds, and returns its error.
 // A job whose ctx ends before its turn is left out; one that runs is waited for.
 func (d *Device) Do(ctx context.Context, p Priority, work func() error) error {
-	j := &job{ctx, work, make(chan error, 1)}
-	select {
-	case d.queues[min(p, Background)] <- j:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-d.quit:
+	return d.Steps(ctx, nil, p, func() (bool, error) { return false, work() })
+}
+
+// Steps is Do for work in several steps, each of a few milliseconds and with its turn; step says whether there is another one.
+// They are on the account of client; of nobody's where that is nil.
+func (d *Device) Steps(ctx context.Context, client *share.Client, p Priority, step func() (more bool, err error)) error {
+	err := d.line.Do(ctx, share.Job{Client: client, Priority: p, Step: func() (bool, error) { return d.step(step) }})
+	if errors.Is(err, share.ErrClosed) {
 		return ErrClosed
 	}
-	select {
-	case err := <-j.done:
-		return err
-	case <-d.done: // the thread may have answered before it ended
-		select {
-		case err := <-j.done:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
+	return err
 }
 
 // Close ends the thread after the job that runs, and frees the context with all that is on it.
 func (d *Device) Close() error {
-	d.closing.Do(func() { close(d.quit) })
+	d.line.Close()
 	<-d.done
 	return nil
 }
@@ -126,43 +107,23 @@ func (d *Device) run(on []platform, started chan<- error) {
 	}
 	d.info = describe(c.platform)
 	started <- nil
-	for {
-		select { // interactive first
-		case j := <-d.queues[Interactive]:
-			d.do(j)
-			continue
-		case <-d.quit:
-			return
-		default:
-		}
-		select {
-		case j := <-d.queues[Interactive]:
-			d.do(j)
-		case j := <-d.queues[Background]:
-			d.do(j)
-		case <-d.quit:
-			return
-		}
+	for d.line.Work() {
 	}
 }
 
-func (d *Device) do(j *job) {
-	switch {
-	case d.lost:
-		j.done <- ErrLost
-		return
-	case j.ctx.Err() != nil:
-		j.done <- j.ctx.Err()
-		return
+// step does one on the thread.
+func (d *Device) step(step func() (bool, error)) (more bool, err error) {
+	if d.lost {
+		return false, ErrLost
 	}
 	began := time.Now()
-	err := j.work()
+	more, err = step()
 	d.busy.Add(int64(time.Since(began)))
 	if e := drain(); err == nil {
 		err = e
 	}
 	d.lost = errors.Is(err, ErrLost)
-	j.done <- err
+	return more, err
 }
 
 // drain returns the first of OpenGL's errors and clears them.

@@ -5,7 +5,11 @@
 // at run time the driver's own packages are needed (libegl1 and libgl1-mesa-dri for Mesa).
 package gpu
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tomocast/tomocast/edge-renderer/share"
+)
 
 // ErrNone is returned where there is no OpenGL that can be used. The error that wraps it names all that was
 // tried; the caller may render on the CPU instead.
@@ -18,12 +22,12 @@ var ErrLost = errors.New("the OpenGL context was lost")
 var ErrClosed = errors.New("the OpenGL device has been closed")
 
 // Priority orders the jobs of a device.
-type Priority uint8
+type Priority = share.Priority
 
-// The priorities. A job waits for the job that runs and for those before it of the same and higher ones.
+// The priorities. A job waits for the step that runs, and for its turn among those of the same and higher ones.
 const (
-	Interactive Priority = iota // a picture that somebody waits for
-	Background                  // refinement, uploads
+	Interactive = share.Interactive // a picture that somebody waits for
+	Background  = share.Background  // refinement, uploads
 )
 
 // Info describes the OpenGL of a device.

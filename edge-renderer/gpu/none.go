@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tomocast/tomocast/edge-renderer/share"
 )
 
 // Device is an OpenGL context; there is none in this build.
@@ -30,6 +32,11 @@ func (d *Device) Info() Info { return Info{} }
 
 // Do always fails in this build.
 func (d *Device) Do(context.Context, Priority, func() error) error { return ErrNone }
+
+// Steps always fails in this build.
+func (d *Device) Steps(context.Context, *share.Client, Priority, func() (bool, error)) error {
+	return ErrNone
+}
 
 // Close does nothing in this build.
 func (d *Device) Close() error { return nil }

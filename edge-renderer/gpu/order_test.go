@@ -3,9 +3,10 @@
 package gpu
 
 import (
-	"context"
 	"os"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -20,22 +21,26 @@ func TestInteractiveJobsGoFirst(t *testing.T) {
 	}
 	defer d.Close()
 	running, goOn := make(chan struct{}), make(chan struct{})
-	first := &job{context.Background(), func() error { close(running); <-goOn; return nil }, make(chan error, 1)}
-	d.queues[Interactive] <- first
-	<-running
-	var order []Priority // written on the device's thread alone
-	var waiting []*job
-	for _, p := range []Priority{Background, Background, Interactive, Interactive} {
-		j := &job{context.Background(), func() error { order = append(order, p); return nil }, make(chan error, 1)}
-		waiting = append(waiting, j)
-		d.queues[p] <- j
-	}
-	close(goOn)
-	for _, j := range waiting {
-		if err := <-j.done; err != nil {
-			t.Error(err)
+	var jobs sync.WaitGroup
+	do := func(p Priority, work func()) {
+		waiting := d.line.Waiting()
+		jobs.Go(func() {
+			if err := d.Do(t.Context(), p, func() error { work(); return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		for d.line.Waiting() == waiting {
+			runtime.Gosched()
 		}
 	}
+	do(Interactive, func() { close(running); <-goOn })
+	<-running
+	var order []Priority // written on the device's thread alone
+	for _, p := range []Priority{Background, Background, Interactive, Interactive} {
+		do(p, func() { order = append(order, p) })
+	}
+	close(goOn)
+	jobs.Wait()
 	if want := []Priority{Interactive, Interactive, Background, Background}; !slices.Equal(order, want) {
 		t.Errorf("the jobs ran in the order %v, want %v", order, want)
 	}

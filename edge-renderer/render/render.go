@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/tomocast/tomocast/edge-renderer/geom"
+	"github.com/tomocast/tomocast/edge-renderer/share"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 )
 
@@ -62,6 +63,8 @@ type Scene struct {
 	Width, Height int // pixels
 	Quality       Quality
 	Background    [3]uint8
+	// Client is on whose account the picture is, where several share a device; nil: nobody's.
+	Client *share.Client
 	// Refinement says that nobody waits for the picture: where pictures share a device it comes after those
 	// that somebody waits for.
 	Refinement bool

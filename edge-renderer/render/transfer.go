@@ -200,12 +200,12 @@ func (f *Function) check() error {
 		return fmt.Errorf("its window has centre %g and width %g", f.Window.Center, f.Window.Width)
 	}
 	for _, p := range f.Color {
-		if !finite(p[0]) || !share(p[1]) || !share(p[2]) || !share(p[3]) {
+		if !finite(p[0]) || !portion(p[1]) || !portion(p[2]) || !portion(p[3]) {
 			return fmt.Errorf("colour point %g: (%g, %g, %g): the value must be finite and the colour 0 to 1", p[0], p[1], p[2], p[3])
 		}
 	}
 	for _, p := range append(slices.Clone(f.Opacity), f.GradientOpacity...) {
-		if !finite(p[0]) || !share(p[1]) {
+		if !finite(p[0]) || !portion(p[1]) {
 			return fmt.Errorf("opacity point %g: %g: the value must be finite and the opacity 0 to 1", p[0], p[1])
 		}
 	}
@@ -216,7 +216,7 @@ func (f *Function) check() error {
 	}
 	if f.Shade {
 		for _, x := range []float64{f.Ambient, f.Diffuse, f.Specular} {
-			if !share(x) {
+			if !portion(x) {
 				return fmt.Errorf("ambient %g, diffuse %g, specular %g: each must be 0 to 1", f.Ambient, f.Diffuse, f.Specular)
 			}
 		}
@@ -302,4 +302,4 @@ func order(a, b float64) int {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-func share(x float64) bool { return x >= 0 && x <= 1 }
+func portion(x float64) bool { return x >= 0 && x <= 1 }

@@ -1,7 +1,8 @@
 // Package cpu renders volumes in Go alone. It is the reference that other renderers are compared with, and
 // what runs where OpenGL is missing.
 //
-// A picture is cut into tiles that all processors share. A ray walks in integers: its position is a 32.32
+// A picture is cut into tiles that all processors share, and pictures that are made at the same time share the processors by
+// their weights (package share). A ray walks in integers: its position is a 32.32
 // fixed-point voxel index, so that a sample is found without rounding however empty space was passed over.
 package cpu
 
@@ -12,18 +13,29 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/render"
+	"github.com/tomocast/tomocast/edge-renderer/share"
 	"github.com/tomocast/tomocast/edge-renderer/volume"
 )
 
-const tileSide = render.ReachSide // pixels
+const (
+	tileSide = render.ReachSide // pixels
+	// stepTime is for how long a processor stays with a picture: long against what it takes to find the next one, and short
+	// against a picture.
+	stepTime = time.Millisecond
+)
 
 // Renderer implements render.Renderer.
 type Renderer struct {
 	threads int
 	// For tests: no empty space is passed over, and int16 voxels go the way of all others.
 	keepAll, noIntegers bool
+
+	line    *share.Line
+	workers sync.WaitGroup
+	busy    atomic.Int64 // nanoseconds of all processors
 
 	mu      sync.Mutex
 	closed  bool
@@ -32,8 +44,24 @@ type Renderer struct {
 
 var _ render.Renderer = (*Renderer)(nil)
 
-// New makes a renderer that uses all processors.
-func New() *Renderer { return &Renderer{threads: runtime.GOMAXPROCS(0)} }
+// New makes a renderer that uses all processors. The caller calls Close.
+func New() *Renderer { return newRenderer(runtime.GOMAXPROCS(0)) }
+
+func newRenderer(threads int) *Renderer {
+	r := &Renderer{threads: threads, line: share.NewLine(threads)}
+	for range threads {
+		r.workers.Go(func() {
+			for r.line.Work() {
+			}
+		})
+	}
+	return r
+}
+
+// Busy is for how long the renderer has worked in all, as one device: the time of its processors over their number.
+func (r *Renderer) Busy() time.Duration {
+	return time.Duration(r.busy.Load()) / time.Duration(r.threads)
+}
 
 // Name says what renders.
 func (r *Renderer) Name() string {
@@ -100,17 +128,28 @@ func (r *Renderer) Render(ctx context.Context, s *render.Scene, img *render.Imag
 	f := newFrame(s, l, r)
 
 	columns, rows := (s.Width+tileSide-1)/tileSide, (s.Height+tileSide-1)/tileSide
-	var wg sync.WaitGroup
-	var at atomic.Int64
-	for range min(r.threads, columns*rows) {
-		wg.Go(func() {
-			for n := int(at.Add(1)) - 1; n < columns*rows && ctx.Err() == nil; n = int(at.Add(1)) - 1 {
-				f.tile(img, n%columns*tileSide, n/columns*tileSide)
-			}
-		})
+	priority := share.Interactive
+	if s.Refinement {
+		priority = share.Background
 	}
-	wg.Wait()
-	return ctx.Err()
+	var at atomic.Int64
+	return r.line.Do(ctx, share.Job{Client: s.Client, Priority: priority, Width: r.threads, Step: func() (more bool, err error) {
+		began := time.Now()
+		defer func() { r.busy.Add(int64(time.Since(began))) }()
+		for {
+			n := int(at.Add(1)) - 1
+			if n >= columns*rows {
+				return false, nil
+			}
+			f.tile(img, n%columns*tileSide, n/columns*tileSide)
+			if time.Since(began) >= stepTime {
+				return n+1 < columns*rows, nil
+			}
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+		}
+	}})
 }
 
 // Close waits for what runs; the renderer then refuses everything.
@@ -119,6 +158,8 @@ func (r *Renderer) Close() error {
 	r.closed = true
 	r.mu.Unlock()
 	r.renders.Wait()
+	r.line.Close()
+	r.workers.Wait()
 	return nil
 }
 

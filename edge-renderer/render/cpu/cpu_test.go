@@ -16,6 +16,8 @@ func TestRenderer(t *testing.T) {
 // Passing over empty space must not show in a single bit.
 func TestEmptySpace(t *testing.T) {
 	quick, slow := New(), New()
+	defer quick.Close()
+	defer slow.Close()
 	slow.keepAll = true
 	for _, s := range rendertest.Scenes(t) {
 		t.Run(s.Name, func(t *testing.T) {
@@ -32,6 +34,8 @@ func TestEmptySpace(t *testing.T) {
 // The integer arithmetic of int16 voxels and the plain one make the same picture.
 func TestIntegerArithmetic(t *testing.T) {
 	r, plain := New(), New()
+	defer r.Close()
+	defer plain.Close()
 	plain.noIntegers = true
 	for _, s := range rendertest.Scenes(t) {
 		t.Run(s.Name, func(t *testing.T) {

@@ -154,16 +154,17 @@ func (r *Renderer) Render(ctx context.Context, s *render.Scene, img *render.Imag
 	}
 	img.Resize(s.Width, s.Height)
 	p := l.prepare(s)
-	for y := 0; y < s.Height; {
-		var rows int
-		err := r.device.Do(ctx, priority, func() (err error) {
-			rows = min(r.rows(s.Width), s.Height-y)
-			return r.band(p, y, rows, img.Pix[4*s.Width*y:])
-		})
-		if err != nil {
-			return fmt.Errorf("render rows %d to %d on %s: %w", y, y+rows, r.info.Renderer, err)
+	y := 0
+	err := r.device.Steps(ctx, s.Client, priority, func() (more bool, err error) {
+		rows := min(r.rows(s.Width), s.Height-y)
+		if err := r.band(p, y, rows, img.Pix[4*s.Width*y:]); err != nil {
+			return false, fmt.Errorf("rows %d to %d: %w", y, y+rows, err)
 		}
 		y += rows
+		return y < s.Height, nil
+	})
+	if err != nil {
+		return fmt.Errorf("render on %s: %w", r.info.Renderer, err)
 	}
 	return nil
 }
