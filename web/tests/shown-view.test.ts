@@ -31,6 +31,20 @@ describe("ShownViews", () => {
     expect(shown(views)).toBe("b");
   });
 
+  it("goes on with an edge that knows the view, and counts its revisions otherwise", () => {
+    const views = new ShownViews();
+    views.asked(1, view(40, "a"));
+    views.told(view(41, "reset"));
+    views.asked(3, view(41, "b"));
+    views.picture(41, 1);
+    expect(shown(views)).toBe("reset");
+    views.moved(view(7, "reset there"), 2);
+    views.picture(7, 2);
+    expect(shown(views)).toBe("reset there");
+    views.picture(8, 3);
+    expect(shown(views)).toBe("b");
+  });
+
   it("begins anew with another edge and keeps what is on the screen until then", () => {
     const views = new ShownViews();
     views.told(view(40, "old"));

@@ -87,7 +87,9 @@ export class Pictures extends Emitter<PictureEvents> {
     this.#askedAgain = 0;
     this.#stamp = undefined;
     this.#take(track);
-    if (first !== undefined) this.#show(first);
+    if (first === undefined) return;
+    this.emit("covered", first.stamp.seq);
+    this.#show(first);
   }
 
   #take(track: Track): void {

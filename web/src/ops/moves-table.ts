@@ -3,6 +3,7 @@ import { html, type TemplateResult } from "lit";
 import type { Moving } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import { plural, sentence } from "../text/amount.js";
+import { remark } from "./panel.js";
 import { lasted, since } from "./rows.js";
 
 const reasons: Record<Moving["reason"], string> = { defragment: "To close gaps", drain: "Its node is emptied", "by-hand": "By hand", lost: "Its node was lost" };
@@ -26,9 +27,9 @@ export function movesTables(moves: readonly Moving[], now: number): TemplateResu
   }
   const going = underWay(moves).sort((a, b) => Date.parse(a.beganAt) - Date.parse(b.beganAt));
   const ended = moves.filter(({ endedAt }) => endedAt !== undefined).sort((a, b) => Date.parse(b.endedAt ?? "") - Date.parse(a.endedAt ?? ""));
-  return html`<h2>Under way</h2><p>${going.length === 0 ? "No task moves now." : "Who works there goes on meanwhile, and keeps the old place until the new one shows the same."}</p>
+  return html`<h2 class="part">Under way</h2><p>${going.length === 0 ? "No task moves now." : "Who works there goes on meanwhile, and keeps the old place until the new one shows the same."}</p>
     ${going.length === 0 ? "" : table("Moves under way", going, now)}
-    ${ended.length === 0 ? "" : html`<h2>Ended</h2><p>${endedWords(ended)}</p>${table("Moves that ended", ended, now)}`}`;
+    ${ended.length === 0 ? "" : html`<h2 class="part">Ended</h2><p>${endedWords(ended)}</p>${table("Moves that ended", ended, now)}`}`;
 }
 
 /** endedWords counts how moves ended. */
@@ -53,7 +54,7 @@ function row({ task, reason, from, to = "", state, why = "", beganAt, endedAt }:
     <td data-label="From">${from}</td>
     <td data-label="To">${to === "" ? html`<span class="quiet">not chosen</span>` : to}</td>
     <td data-label="Reason">${reasons[reason]}</td>
-    <td data-label="Why" class="wide">${why === "" ? html`<span class="quiet">–</span>` : sentence(why)}</td>
+    <td data-label="Why" class="wide">${why === "" ? html`<span class="quiet">–</span>` : remark(why)}</td>
     <td data-label="When" class="right number nowrap">${when}</td>
   </tr>`;
 }

@@ -2,15 +2,15 @@ import { css } from "lit";
 
 /** panelStyles are those of the parts of the page beside the nodes. */
 export const panelStyles = css`
-  h2 {
+  h2.part {
     margin: 28px 0 4px;
     font-size: 16px;
     font-weight: 600;
   }
-  h2:first-child {
+  h2.part:first-child {
     margin-top: 0;
   }
-  h2 + p {
+  h2.part + p {
     margin: 0 0 12px;
     color: var(--tc-soft);
     font-size: 13px;
@@ -18,7 +18,7 @@ export const panelStyles = css`
   .scroll {
     margin-top: 12px;
   }
-  h2 + p + .scroll {
+  h2.part + p + .scroll {
     margin-top: 0;
   }
   .problem {

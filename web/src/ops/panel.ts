@@ -5,6 +5,13 @@ import { icons } from "../parts/icons.js";
 import { sentence } from "../text/amount.js";
 import type { Reading } from "./reading.js";
 
+/** remark is a remark as a sentence; the name of a node or a task at its beginning stays as it is. */
+export function remark(text: string): string {
+  const first = text.trim().split(/\s/, 1)[0] ?? "";
+  const whole = sentence(text);
+  return /\d/.test(first) ? first.charAt(0) + whole.slice(1) : whole;
+}
+
 /** panelOf is what was read, with why it could not be read again; before that, grey rows or why there is nothing. */
 export function panelOf<T>({ value, problem }: Pick<Reading<T>, "value" | "problem">, content: (value: T) => TemplateResult): TemplateResult {
   const { title, detail } = explain(problem);

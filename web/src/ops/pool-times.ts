@@ -187,7 +187,7 @@ export class PoolTimes extends LitElement {
       <div class="foot"><p class="quiet number">${from} to ${to} of ${this.more ? "more than " : ""}${plural(this.nodes.length, "node")}</p>
         ${pages < 2 ? nothing : html`<nav aria-label="Pages of the list"><button class="button" ?disabled=${page === 0} @click=${() => { this.page = page - 1; }}>Previous</button>
           <span class="number quiet">${page + 1} of ${pages}</span><button class="button" ?disabled=${page + 1 === pages} @click=${() => { this.page = page + 1; }}>Next</button></nav>`}</div>`}
-    <h2>How well run times are predicted</h2><p>Of the tasks that have ended lately, by what was said before they ran.</p>
+    <h2 class="part">How well run times are predicted</h2><p>Of the tasks that have ended lately, by what was said before they ran.</p>
     ${this.scores === undefined ? html`<p class="quiet">Not known.</p>` : scoresTable(this.scores)}`;
   }
 

@@ -2,8 +2,8 @@
 import { css, html, nothing, type TemplateResult } from "lit";
 import type { Moving, Resources } from "../contract.js";
 import { icons } from "../parts/icons.js";
-import { sentence } from "../text/amount.js";
 import type { NodeTask, OpsAPI } from "./api.js";
+import { remark } from "./panel.js";
 import { amount, type Kind, kinds, lasted, typeName } from "./rows.js";
 
 export const runningStyles = css`
@@ -132,7 +132,7 @@ function row(task: NodeTask, { api, node, moves, moving, choose, began }: Runnin
   return html`<li class="task"><div class="line"><div><b>${typeName(type)}${operation === "" ? "" : `, ${operation}`}</b> <span class="quiet">${shadow ? (going === undefined ? "kept ready to take over" : "gets ready to take over") : state}</span>
       <span class="quiet number">since ${lasted(Date.now() - Date.parse(createdAt))}</span><small>${task.task} · ${attempt.id} · fencing ${attempt.fencing}${attempt.gpu === undefined ? "" : ` · GPU ${attempt.gpu}`}</small></div>
       ${shadow || asking || going !== undefined ? nothing : html`<button class="button move" aria-label="Move task ${task.task}" @click=${() => { choose(task.task); }}>${icons.expand}Move…</button>`}</div>
-    ${going === undefined ? nothing : html`<p class="moves">${going.from === node ? (going.to === undefined ? "Is to move away" : `Moves to ${going.to}`) : `Comes from ${going.from}`}${going.why === undefined ? "" : `: ${sentence(going.why)}`}</p>`}
+    ${going === undefined ? nothing : html`<p class="moves">${going.from === node ? (going.to === undefined ? "Is to move away" : `Moves to ${going.to}`) : `Comes from ${going.from}`}${going.why === undefined ? "" : `: ${remark(going.why)}`}</p>`}
     <dl class="held">${heldOf(task).map(heldRow)}</dl>
     ${asking ? html`<tc-ops-mover .api=${api} node=${node} .task=${task} @leave=${() => { choose(""); }} @moving=${() => { choose(""); began(); }}></tc-ops-mover>` : nothing}</li>`;
 }

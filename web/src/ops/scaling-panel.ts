@@ -2,9 +2,8 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
-import { sentence } from "../text/amount.js";
 import type { OpsAPI, Order, OrderReport, Scaling } from "./api.js";
-import { panelOf } from "./panel.js";
+import { panelOf, remark } from "./panel.js";
 import { panelStyles } from "./panel-styles.js";
 import { Reading } from "./reading.js";
 import { amount, kinds, lasted, since } from "./rows.js";
@@ -33,11 +32,11 @@ export class ScalingPanel extends LitElement {
         return html`<div class="nothing">${icons.stats}<h3>Nothing has been scaled</h3>
           <p>A task that uses less than half of what it has for a while gives some back; one that uses nearly all gets more, where its node has room.</p></div>`;
       }
-      return html`<h2>Waiting</h2><p>${orders.length === 0 ? "No order waits." : "An expansion waits for room on its node, a reduction until what is left is enough for the rest of the task."}</p>
+      return html`<h2 class="part">Waiting</h2><p>${orders.length === 0 ? "No order waits." : "An expansion waits for room on its node, a reduction until what is left is enough for the rest of the task."}</p>
         ${orders.length === 0 ? nothing : html`<div class="scroll"><table aria-label="Orders that wait">
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col" class="right">Waits</th></tr></thead>
           <tbody>${orders.map((order) => html`<tr>${told(order)}<td data-label="Waits" class="right number nowrap">${lasted(this.now - Date.parse(order.createdAt))}</td></tr>`)}</tbody></table></div>`}
-        ${reports.length === 0 ? nothing : html`<h2>Ended</h2><p>The last ${reports.length === 1 ? "one" : reports.length}.</p><div class="scroll"><table aria-label="Orders that ended">
+        ${reports.length === 0 ? nothing : html`<h2 class="part">Ended</h2><p>The last ${reports.length === 1 ? "one" : reports.length}.</p><div class="scroll"><table aria-label="Orders that ended">
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col">Outcome</th><th scope="col">Why</th><th scope="col" class="right">When</th></tr></thead>
           <tbody>${reports.map((report) => ended(report, this.now))}</tbody></table></div>`}`;
     });
@@ -59,7 +58,7 @@ function ended(report: OrderReport, now: number): TemplateResult {
   const [words, kind] = outcomes[report.outcome];
   const { reason = "" } = report;
   return html`<tr>${told(report)}<td data-label="Outcome"><span class="chip ${kind}">${words}</span></td>
-    <td data-label="Why" class="wide">${reason === "" ? html`<span class="quiet">–</span>` : sentence(reason)}</td>
+    <td data-label="Why" class="wide">${reason === "" ? html`<span class="quiet">–</span>` : remark(reason)}</td>
     <td data-label="When" class="right number nowrap">${since(report.at, now)}</td></tr>`;
 }
 

@@ -108,7 +108,10 @@ export function says(schedule: Schedule, now: number): string[] {
   const wall = (at: string): string => wallWords(wallOf(Date.parse(at), zone));
   const spans = (all: readonly TimeSpan[]): string => {
     const ahead = all.filter(({ to }) => Date.parse(to) > now).sort((a, b) => Date.parse(a.from) - Date.parse(b.from));
-    const shown = ahead.slice(0, 3).map(({ from, to }) => `${wall(from)} to ${wall(to)}`);
+    const shown = ahead.slice(0, 3).map(({ from, to }) => {
+      const [day, other] = [from, to].map((at) => wall(at).split(", ")[0]);
+      return `${wall(from)} to ${day === other ? (wall(to).split(", ")[1] ?? "") : wall(to)}`;
+    });
     return [...shown, ...(ahead.length > 3 ? [`${ahead.length - 3} more`] : ahead.length === 0 ? ["all over"] : [])].join("; ");
   };
   return [

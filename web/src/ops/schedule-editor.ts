@@ -61,8 +61,8 @@ export class ScheduleEditor extends LitElement {
     const lines = this.schedule === undefined ? [] : says(this.schedule, Date.now());
     return html`${lines.length === 0 ? html`<p class="quiet">Always: nobody has said otherwise.</p>` : html`<ul class="said">${lines.map((line) => html`<li>${line}</li>`)}</ul>`}
       ${failure}
-      <div class="actions"><button class="button" ?disabled=${this.busy} @click=${this.#begin}>${this.schedule === undefined ? "Set hours…" : "Change…"}</button>
-        ${this.schedule === undefined ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take it back</button>`}</div>`;
+      <div class="actions"><button class="button" ?disabled=${this.busy} @click=${this.#begin}>${this.schedule === undefined ? "Set hours…" : "Change hours…"}</button>
+        ${this.schedule === undefined ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take the hours back</button>`}</div>`;
   }
 
   #form(draft: Draft): TemplateResult {

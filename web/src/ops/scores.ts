@@ -24,9 +24,9 @@ export function overall(scores: readonly Score[]): Omit<Score, "type"> | undefin
 /** scoresTile is the tile; unknown while nothing has been read. */
 export function scoresTile(scores: readonly Score[] | undefined): TemplateResult {
   const all = overall(scores ?? []);
-  return html`<section class="tile"><h2>Run times predicted</h2>
-    <p class="figure">${all === undefined ? "–" : html`${factorOf(all)}<small>off</small>`}</p>
-    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `${percent(all.within2)} within twice or half`}</p></section>`;
+  return html`<section class="tile"><h2>Run times are off by</h2>
+    <p class="figure">${all === undefined ? "–" : html`${factorOf(all)}<small>median</small>`}</p>
+    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `${percent(all.within2)} within a factor of 2`}</p></section>`;
 }
 
 /** scoresTable are the scores by type. */
@@ -36,10 +36,10 @@ export function scoresTable(scores: readonly Score[]): TemplateResult {
     return html`<p class="quiet">Nothing has run yet, so no run time can be predicted. Tasks whose end nobody knows are shown as such, and placement goes by distance and amounts alone.</p>`;
   }
   return html`<div class="scroll"><table aria-label="How well run times are predicted">
-    <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within twice or half</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>
+    <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within a factor of 2</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>
     <tbody>${known.map((score) => html`<tr><th scope="row">${typeName(score.type)}</th>
       <td data-label="Ended" class="right number">${plural(score.tasks, "task")}</td>
       <td data-label="Off by at most" class="right number">${factorOf(score)}</td>
-      <td data-label="Within twice" class="right number">${percent(score.within2)}</td>
+      <td data-label="Within factor 2" class="right number">${percent(score.within2)}</td>
       <td data-label="Below 90 % mark" class="right number">${percent(score.covered90)}${Math.abs(score.covered90 - 0.9) > 0.05 && score.tasks >= 50 ? html`<small>should be 90 %</small>` : nothing}</td></tr>`)}</tbody></table></div>`;
 }

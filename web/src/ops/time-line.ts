@@ -133,12 +133,14 @@ export function ticksOf(span: Span, hours: Range): Tick[] {
 
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayFormat = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric" });
+const weekClockFormat = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayClockFormat = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-/** clock is a time of day, with the day where that is not the day of now. */
+/** clock is a time of day, with the weekday where that is not the day of now, and the date where it is days away. */
 export function clock(at: number, now: number): string {
   const date = new Date(at);
-  return date.toDateString() === new Date(now).toDateString() ? clockFormat.format(date) : dayClockFormat.format(date).replace(", ", " ").replace(",", "");
+  if (date.toDateString() === new Date(now).toDateString()) return clockFormat.format(date);
+  return (Math.abs(at - now) < 6 * 24 * hourMs ? weekClockFormat : dayClockFormat).format(date).replaceAll(",", "");
 }
 
 /** openWords are whether a node is open, and until when. */

@@ -81,11 +81,18 @@ export const timeStyles = css`
   }
   .row > span {
     position: relative;
+    z-index: 1;
     display: flex;
     justify-content: space-between;
     gap: 10px;
     font-size: 12px;
     line-height: 18px;
+  }
+  .row > span > * {
+    margin: 0 -4px;
+    padding: 0 4px;
+    border-radius: 4px;
+    background: color-mix(in srgb, var(--tc-ground) 82%, transparent);
   }
   .row > span b {
     font-weight: 500;
