@@ -20,7 +20,7 @@ type forecastOutput struct{ Body signaling.Forecast }
 
 type predictionsOutput struct {
 	Body struct {
-		Types []foresight.Score `json:"types" nullable:"false" doc:"Of each type of task that has ended."`
+		Scores []foresight.Score `json:"scores" nullable:"false" doc:"Of each type of task that has ended."`
 	}
 }
 
@@ -59,8 +59,8 @@ func (s *server) predictOperations(a huma.API) {
 				return nil, problemOf(err)
 			}
 			out := &predictionsOutput{}
-			if out.Body.Types = s.Foresight.Errors(); out.Body.Types == nil {
-				out.Body.Types = []foresight.Score{}
+			if out.Body.Scores = s.Foresight.Errors(); out.Body.Scores == nil {
+				out.Body.Scores = []foresight.Score{}
 			}
 			return out, nil
 		})

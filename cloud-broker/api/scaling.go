@@ -11,7 +11,8 @@ import (
 
 type scalingOutput struct {
 	Body struct {
-		Orders []scaling.Order `json:"orders" nullable:"false" doc:"Those that wait, in the order of their age, then the last that ended, the newest first."`
+		Orders  []scaling.Order `json:"orders" nullable:"false" doc:"Those that wait, in the order of their age."`
+		Reports []scaling.Order `json:"reports" nullable:"false" doc:"How the last ones ended, the newest first."`
 	}
 }
 
@@ -24,8 +25,13 @@ func (s *server) scalingOperation(a huma.API) {
 				return nil, problemOf(err)
 			}
 			out := &scalingOutput{}
-			if out.Body.Orders = s.Scaler.Orders(); out.Body.Orders == nil {
-				out.Body.Orders = []scaling.Order{}
+			out.Body.Orders, out.Body.Reports = []scaling.Order{}, []scaling.Order{}
+			for _, o := range s.Scaler.Orders() {
+				if o.EndedAt == nil {
+					out.Body.Orders = append(out.Body.Orders, o)
+				} else {
+					out.Body.Reports = append(out.Body.Reports, o)
+				}
 			}
 			return out, nil
 		})
