@@ -109,12 +109,12 @@ func (d *Dispatcher) Ended(ctx context.Context, node signaling.NodeID, u signali
 	if err != nil {
 		return // it is forgotten already
 	}
+	if d.Mover != nil {
+		d.Mover.Changed(u.Task)
+	}
 	if !t.State.Ended() {
 		d.wantShadow(t)
 		return
-	}
-	if d.Mover != nil {
-		d.Mover.Ended(u.Task)
 	}
 	if d.Scaler != nil {
 		d.Scaler.Left(u.Task)

@@ -2,10 +2,10 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -16,9 +16,8 @@ type Mover interface {
 	Drain(ctx context.Context, node signaling.NodeID) error
 	// Moved hears from node how a handover went.
 	Moved(ctx context.Context, node signaling.NodeID, r signaling.MoveReport)
-	// Ended hears that a task has ended, Taken that its terminal has gone to the place that was kept ready for it.
-	Ended(task signaling.TaskID)
-	Taken(task signaling.TaskID)
+	// Changed hears that a task or its standby has ended, or that its terminal has gone to the place that was kept ready for it.
+	Changed(task signaling.TaskID)
 	// LinkEnded and LinkBegan hear of the links of nodes.
 	LinkEnded(node signaling.NodeID)
 	LinkBegan(node signaling.NodeID)
@@ -47,14 +46,11 @@ func (d *Dispatcher) LinkBegan(node signaling.NodeID) {
 	}
 }
 
-// ErrFixed says that a task cannot go on elsewhere.
-var ErrFixed = errors.New("the task cannot move")
-
 // leaving is what holds for a running task that looks for another place: the place of its terminal, as far as the request
 // names it, and the zones that its data must not leave. Where its node is in a site whose data stays, that is its data.
 func (d *Dispatcher) leaving(t *signaling.Task) (where, error) {
 	if err := t.Request.Validate(); err != nil { // as of a task that only its edge remembered
-		return where{}, fmt.Errorf("%w: what it was asked for is not known any more", ErrFixed)
+		return where{}, fmt.Errorf("%w: what it was asked for is not known any more", migrator.ErrFixed)
 	}
 	w := d.locate(Terminal{Zone: t.Request.Zone}, &t.Request)
 	if t.Attempt == nil {
@@ -62,7 +58,7 @@ func (d *Dispatcher) leaving(t *signaling.Task) (where, error) {
 	}
 	at, known := d.Snapshot.Get(t.Attempt.Node)
 	if !known && d.Sites != nil {
-		return w, fmt.Errorf("%w: its node is not known any more, and with it which site's data it has", ErrFixed)
+		return w, fmt.Errorf("%w: its node is not known any more, and with it which site's data it has", migrator.ErrFixed)
 	}
 	if w.zone == "" {
 		w.zone = at.Zone
@@ -74,7 +70,7 @@ func (d *Dispatcher) leaving(t *signaling.Task) (where, error) {
 }
 
 // Targets names up to limit nodes that a running task could move to, by the rules of its request and its site: its shadow's
-// first, which has the study loaded. Its own is not among them. ErrFixed where no node could be one.
+// first, which has the study loaded. Its own is not among them. migrator.ErrFixed where no node could be one.
 func (d *Dispatcher) Targets(_ context.Context, t signaling.Task, limit int) ([]signaling.NodeID, error) {
 	w, err := d.leaving(&t)
 	if err != nil {
@@ -101,7 +97,7 @@ func (d *Dispatcher) Targets(_ context.Context, t signaling.Task, limit int) ([]
 		}
 	}
 	if len(ids) == 0 && w.within != nil && why.Nodes-len(exclude) <= why.Stays+why.NotType {
-		return nil, fmt.Errorf("%w: its data stays in the site %s, which has no other node for it", ErrFixed, w.keeper)
+		return nil, fmt.Errorf("%w: its data stays in the site %s, which has no other node for it", migrator.ErrFixed, w.keeper)
 	}
 	return ids, nil
 }

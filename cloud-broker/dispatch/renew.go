@@ -165,7 +165,7 @@ func (d *Dispatcher) promote(ctx context.Context, t signaling.Task, n Renewal) (
 	d.Log.Info("a standby took over", "task", t.ID, "node", a.Node)
 	t.Attempt, t.Shadow, t.Moves = &a, nil, nil
 	if d.Mover != nil {
-		d.Mover.Taken(t.ID)
+		d.Mover.Changed(t.ID)
 	}
 	d.wantShadow(t)
 	g, err := d.regrant(t)

@@ -12,16 +12,18 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-type state int
+// Stage is how far a move has come.
+type Stage int
 
+// The stages.
 const (
-	waiting    state = iota // for room, or its turn; nothing is reserved
-	handing                 // the target is reserved, and gets the task
-	committing              // the task goes on there; the reservation is not known to be its place yet
-	unwinding               // the reservation is being given up
+	Waiting    Stage = iota // for room, or its turn; nothing is reserved
+	Handing                 // the target is reserved, and gets the task
+	Committing              // the task goes on there; the reservation is not known to be its place yet
+	Unwinding               // the reservation is being given up
 )
 
-func (s state) String() string {
+func (s Stage) String() string {
 	return [...]string{"waits for room", "is handed over", "goes on at the target", "is given up"}[s]
 }
 
@@ -32,7 +34,8 @@ type job struct {
 	fixed  signaling.NodeID // the target of one's choice
 	target signaling.NodeID
 	tried  []signaling.NodeID // targets that were given up
-	state  state
+	failed int                // handovers that did not succeed
+	state  Stage
 	why    string    // it waits
 	due    time.Time // Step has something to do
 	end    time.Time // of the commit's patience
@@ -158,11 +161,20 @@ func (m *Migrator) choose(ctx context.Context, j *job, info Info, now time.Time)
 	}
 	if j.reason.urgent() {
 		j.tried = nil // all of them again, a little later
-		m.later(j, m.config.Retry, why, now)
+		m.later(j, m.again(j), why, now)
 		return false
 	}
 	m.end(j, Stays, why, now)
 	return false
+}
+
+// again is when an urgent move looks at all targets anew: soon where they had no room, and ever later where handovers fail, each of
+// which the terminal takes part in.
+func (m *Migrator) again(j *job) time.Duration {
+	if j.failed == 0 {
+		return m.config.Retry
+	}
+	return min(m.config.Retry<<min(j.failed, 20), m.config.Wait)
 }
 
 // later lets a move wait for something else than room, in all no longer than W-g.
@@ -224,7 +236,7 @@ func (m *Migrator) reserve(ctx context.Context, j *job, n Node, info Info, now t
 	}
 	m.out.Monitor.Reserved(j.target, j.task.Has)
 	j.told = true
-	j.state, j.due, j.why = handing, now.Add(m.config.Handover), ""
+	j.state, j.due, j.why = Handing, now.Add(m.config.Handover), ""
 	if err := m.out.Mover.Begin(ctx, Handover{Task: j.task, Info: info, Reason: j.reason, To: j.target}); err != nil {
 		m.next(ctx, j, err.Error(), now)
 	}
@@ -234,10 +246,13 @@ func (m *Migrator) hold(j *job) Hold { return Hold{m.out.Owner, j.move, j.task.I
 
 // next gives a target up: for another one, or for good.
 func (m *Migrator) next(ctx context.Context, j *job, why string, now time.Time) {
-	if j.state == unwinding {
+	if j.state == Unwinding {
 		return
 	}
 	j.why = why
+	if j.state != Waiting {
+		j.failed++
+	}
 	if j.reason == Lost {
 		j.fixed = "" // where it was wanted does not matter any more: it has no place to stay
 	}
@@ -255,12 +270,12 @@ func (m *Migrator) next(ctx context.Context, j *job, why string, now time.Time) 
 func (m *Migrator) unwind(ctx context.Context, j *job, out Outcome, why string, now time.Time) {
 	j.out, j.then = out, why
 	switch j.state {
-	case handing:
+	case Handing:
 		m.out.Mover.Stop(ctx, j.task.ID, j.target)
-	case committing: // it may have moved
+	case Committing: // it may have moved
 		j.stop = true
 	}
-	j.state = unwinding
+	j.state = Unwinding
 	m.release(ctx, j, now)
 }
 
@@ -293,7 +308,7 @@ func (m *Migrator) unwound(ctx context.Context, j *job, now time.Time) {
 		m.end(j, j.out, j.then, now)
 		return
 	}
-	j.state, j.target, j.why, j.due, j.pause = waiting, "", j.then, now.Add(j.pause), 0
+	j.state, j.target, j.why, j.due, j.pause = Waiting, "", j.then, now.Add(j.pause), 0
 }
 
 // commit makes the reservation the task's place. It is asked again where the answer was lost; when that takes too long the

@@ -50,7 +50,7 @@ func (m *Migrator) Move(ctx context.Context, id signaling.TaskID, why Reason, ta
 
 func (m *Migrator) add(id signaling.TaskID, why Reason, target signaling.NodeID, now time.Time) error {
 	if old := m.jobs[id]; old != nil {
-		if old.state != waiting || (!why.urgent() && why != ByHand) {
+		if old.state != Waiting || (!why.urgent() && why != ByHand) {
 			return fmt.Errorf("move %s: it moves already (%s)", id, old.reason)
 		}
 		m.end(old, Other, "it gives way to another move: "+string(why), now)
@@ -72,7 +72,7 @@ func (m *Migrator) Drain(ctx context.Context, node signaling.NodeID, now time.Ti
 	}
 	var errs []error
 	for _, task := range tasks {
-		if j := m.jobs[task]; j == nil || j.state == waiting { // else it moves away already
+		if j := m.jobs[task]; j == nil || j.state == Waiting && !j.reason.urgent() { // else it moves away already
 			errs = append(errs, m.add(task, Drain, "", now))
 		}
 	}
@@ -88,7 +88,7 @@ func (m *Migrator) NodeLost(ctx context.Context, node signaling.NodeID, tasks []
 		}
 		if j.task.Node == node || slices.Contains(tasks, j.task.ID) {
 			j.reason = Lost // from now on it has no place to stay
-			if j.state == waiting {
+			if j.state == Waiting {
 				j.due = now
 			}
 		}
@@ -108,8 +108,8 @@ func (m *Migrator) NodeLost(ctx context.Context, node signaling.NodeID, tasks []
 
 // Arrived takes the word that a task goes on at its target.
 func (m *Migrator) Arrived(ctx context.Context, task signaling.TaskID, now time.Time) {
-	if j := m.jobs[task]; j != nil && j.state == handing {
-		j.state, j.end = committing, now.Add(m.config.Handover)
+	if j := m.jobs[task]; j != nil && j.state == Handing {
+		j.state, j.end = Committing, now.Add(m.config.Handover)
 		m.commit(ctx, j, now)
 		m.Step(ctx, now)
 	}
@@ -117,7 +117,7 @@ func (m *Migrator) Arrived(ctx context.Context, task signaling.TaskID, now time.
 
 // Failed takes the word that a handover did not succeed: the page could not reach the target, or it did not load.
 func (m *Migrator) Failed(ctx context.Context, task signaling.TaskID, why error, now time.Time) {
-	if j := m.jobs[task]; j != nil && j.state == handing {
+	if j := m.jobs[task]; j != nil && j.state == Handing {
 		m.next(ctx, j, why.Error(), now)
 		m.Step(ctx, now)
 	}
@@ -147,20 +147,20 @@ func (m *Migrator) Step(ctx context.Context, now time.Time) {
 			continue
 		}
 		switch j.state {
-		case waiting:
+		case Waiting:
 			if holding < m.config.AtOnce || j.reason == Lost {
-				for j.state == waiting && !j.ended && !now.Before(j.due) { // one target after the other
+				for j.state == Waiting && !j.ended && !now.Before(j.due) { // one target after the other
 					m.try(ctx, j, now)
 				}
 				if j.held {
 					holding++
 				}
 			}
-		case handing:
+		case Handing:
 			m.next(ctx, j, fmt.Sprintf("the handover took longer than %v", m.config.Handover), now)
-		case committing:
+		case Committing:
 			m.commit(ctx, j, now)
-		case unwinding:
+		case Unwinding:
 			m.release(ctx, j, now)
 		}
 	}
@@ -183,7 +183,7 @@ func (m *Migrator) Next() (time.Time, bool) {
 	var next time.Time
 	full := m.holding() >= m.config.AtOnce
 	for _, j := range m.order {
-		if j.ended || (full && j.state == waiting && j.reason != Lost) {
+		if j.ended || (full && j.state == Waiting && j.reason != Lost) {
 			continue
 		}
 		if next.IsZero() || j.due.Before(next) {
@@ -198,7 +198,7 @@ type Moving struct {
 	Task     signaling.TaskID
 	Reason   Reason
 	From, To signaling.NodeID
-	State    string
+	Stage    Stage
 	Why      string // it waits
 	Began    time.Time
 }
@@ -208,7 +208,7 @@ func (m *Migrator) Moving() []Moving {
 	out := make([]Moving, 0, len(m.jobs))
 	for _, j := range m.order {
 		if !j.ended {
-			out = append(out, Moving{j.task.ID, j.reason, j.task.Node, j.target, j.state.String(), j.why, j.began})
+			out = append(out, Moving{j.task.ID, j.reason, j.task.Node, j.target, j.state, j.why, j.began})
 		}
 	}
 	return out
