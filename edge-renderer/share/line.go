@@ -3,6 +3,7 @@ package share
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -130,11 +131,15 @@ func (l *Line) Work() bool {
 	if err != nil && o.err == nil {
 		o.err = err
 	}
-	if l.queue.Done(s, took, more && err == nil) {
+	ended := l.queue.Done(s, took, more && err == nil)
+	if ended {
 		l.end(o)
 	}
 	again := !l.closed
 	l.mu.Unlock()
+	if ended {
+		runtime.Gosched() // who waited for it goes on now, and perhaps wants more, not when a busy worker is preempted
+	}
 	return again
 }
 

@@ -52,6 +52,7 @@ func newRenderer(threads int) *Renderer {
 	for range threads {
 		r.workers.Go(func() {
 			for r.line.Work() {
+				runtime.Gosched() // pictures are not the only work: encoders and connections must not wait for a whole time slice
 			}
 		})
 	}
