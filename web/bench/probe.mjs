@@ -10,9 +10,10 @@
  *   frames  {at, width, times, …} the viewer's frame events with their details and the stages of the edge
  *   stills  {at, painted, …}      the viewer's still events; painted is the page's next repaint
  *   videos  {at, rtp, …}          video frames as the browser tells them, changed where the pixels were looked at
+ *   camera                        what the picture on the screen was rendered with
  */
 export function probe() {
-  const records = { states: [], inputs: [], frames: [], stills: [], videos: [], looking: false, viewer: undefined };
+  const records = { states: [], inputs: [], frames: [], stills: [], videos: [], looking: false, viewer: undefined, camera: undefined };
   window.tomocastBench = records;
 
   const inputTypes = ["pointerdown", "pointermove", "pointerup", "keydown"];
@@ -81,6 +82,7 @@ export function probe() {
     });
     viewer.addEventListener("frame", ({ detail }) => {
       const { cameras, ...rest } = detail;
+      records.camera = cameras[0];
       const video = viewer.renderRoot.querySelector("video");
       const entry = { ...rest, at: performance.now(), width: video.videoWidth, height: video.videoHeight };
       records.frames.push(entry);
