@@ -18,6 +18,7 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/dispatch"
 	"github.com/tomocast/tomocast/cloud-broker/foresight"
 	"github.com/tomocast/tomocast/cloud-broker/library"
+	"github.com/tomocast/tomocast/cloud-broker/moving"
 	"github.com/tomocast/tomocast/cloud-broker/nodetimes"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
@@ -58,6 +59,8 @@ type broker struct {
 	pooled  atomic.Pointer[pool.Pool] // nil until handler serves from it
 	// listening, if set, is told the address.
 	listening func(net.Addr)
+	// look is how often draining nodes are looked at; 0 is as often as package moving likes.
+	look time.Duration
 }
 
 func newBroker(c *config, log *slog.Logger) (*broker, error) {
@@ -175,6 +178,12 @@ func (b *broker) serve(ctx context.Context) error {
 		Sites: b.sites, Buffer: b.sites.Buffer, Changed: b.changed, Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
 		Scaler: scaler,
 	})
+	mover, err := moving.New(moving.Config{Pool: p, Nodes: b.nodes, Edges: hub, Place: d, Foresee: expect, Times: times, Closing: b.sites.Closing,
+		Defrag: b.sites.Defragment.Config, Defragment: !b.sites.Defragment.Off, Look: b.look, Log: b.log, Metrics: b.metrics})
+	if err != nil {
+		return err
+	}
+	d.Mover = mover
 	hub.Attach(d)
 	thumbnails := thumbnail.NewCache()
 	defer thumbnails.Close()
@@ -187,6 +196,7 @@ func (b *broker) serve(ctx context.Context) error {
 		service.Part{Name: "dispatch", Run: d.Run},
 		service.Part{Name: "foresight", Run: expect.Run},
 		service.Part{Name: "scaling", Run: scaler.Run},
+		service.Part{Name: "moving", Run: mover.Run},
 		service.Part{Name: "times of nodes", Run: times.Run})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/sites"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -57,7 +58,7 @@ func (d *Dispatcher) leaving(t *signaling.Task) (where, error) {
 		return w, nil
 	}
 	at, known := d.Snapshot.Get(t.Attempt.Node)
-	if !known && d.Sites != nil {
+	if !known && slices.ContainsFunc(d.Sites.Sites, func(s sites.Site) bool { return s.DataStays }) {
 		return w, fmt.Errorf("%w: its node is not known any more, and with it which site's data it has", migrator.ErrFixed)
 	}
 	if w.zone == "" {

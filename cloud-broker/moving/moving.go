@@ -64,6 +64,8 @@ type Placer interface {
 type Times interface {
 	// Spans are the times of the nodes that are not always there.
 	Spans() map[signaling.NodeID]fit.Span
+	// Closing are the nodes that close within a time.
+	Closing(within time.Duration) []signaling.NodeID
 }
 
 // Config is what a Mover needs.
@@ -75,6 +77,7 @@ type Config struct {
 	Foresee migrator.Predictor // nil knows nothing
 	Times   Times              // nil: all nodes stay
 	Defrag  defrag.Config      // defrag.Default() where it is zero
+	Closing time.Duration      // how long before a node closes its tasks leave it; 0: they do not
 	// Defragment has this broker take part in defragmentation. Without it tasks move for other reasons only.
 	Defragment bool
 	Look       time.Duration // how often draining nodes are looked at; 5 s where it is 0

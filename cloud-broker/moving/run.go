@@ -93,11 +93,18 @@ func (m *Mover) lookAround(now time.Time) {
 	m.onDuty = now.Add(dutyLooks * m.Look)
 	feed := m.Defragment && !now.Before(m.defrag.Defragmenter.Next())
 	nodes := m.Nodes.Nodes()
+	var empty []signaling.NodeID // that are to be
+	if m.Times != nil && m.Closing > 0 {
+		empty = m.Times.Closing(m.Closing)
+	}
 	for i := range nodes {
 		if nodes[i].State == signaling.NodeDraining && nodes[i].Free != nodes[i].Capacity {
-			if err := m.drain(nodes[i].ID, now); err != nil && m.ctx.Err() == nil {
-				m.Log.Warn("what runs on a draining node cannot be moved now", "node", nodes[i].ID, "error", err)
-			}
+			empty = append(empty, nodes[i].ID)
+		}
+	}
+	for _, id := range empty {
+		if err := m.drain(id, now); err != nil && m.ctx.Err() == nil {
+			m.Log.Warn("what runs on a node that is to be empty cannot be moved now", "node", id, "error", err)
 		}
 	}
 	if feed {
