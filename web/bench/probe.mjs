@@ -34,6 +34,9 @@ export function probe() {
     return null;
   };
 
+  /** front is the video on the screen: while a session moves, that of the next edge plays too. */
+  const front = () => records.viewer.renderRoot.querySelector("video:not(.back)");
+
   const canvas = document.createElement("canvas");
   canvas.width = 128;
   canvas.height = 96;
@@ -50,7 +53,7 @@ export function probe() {
   };
   /** lit is the share of the picture that is not black. */
   records.lit = () => {
-    look(records.viewer.renderRoot.querySelector("video"));
+    look(front());
     let bright = 0;
     for (let i = 0; i < before.length; i += 4) if (Math.max(before[i], before[i + 1], before[i + 2]) > 40) bright++;
     return (bright * 4) / before.length;
@@ -59,6 +62,7 @@ export function probe() {
   const watchVideo = (video) => {
     const frame = (now, metadata) => {
       video.requestVideoFrameCallback(frame);
+      if (video !== front()) return;
       const entry = {
         now, rtp: metadata.rtpTimestamp, received: metadata.receiveTime, presented: metadata.presentationTime,
         displayed: metadata.expectedDisplayTime, width: metadata.width, height: metadata.height,
@@ -83,7 +87,7 @@ export function probe() {
     viewer.addEventListener("frame", ({ detail }) => {
       const { cameras, ...rest } = detail;
       records.camera = cameras[0];
-      const video = viewer.renderRoot.querySelector("video");
+      const video = front();
       const entry = { ...rest, at: performance.now(), width: video.videoWidth, height: video.videoHeight };
       records.frames.push(entry);
       // The viewer takes the stages in after it has told of the frame.
@@ -100,7 +104,7 @@ export function probe() {
     });
     // Its video is there once it was drawn for the first time.
     viewer.updateComplete.then(() => {
-      watchVideo(viewer.renderRoot.querySelector("video"));
+      for (const video of viewer.renderRoot.querySelectorAll("video")) watchVideo(video);
     });
   };
 
