@@ -188,7 +188,7 @@ func (b *broker) serve(ctx context.Context) error {
 	thumbnails := thumbnail.NewCache()
 	defer thumbnails.Close()
 	b.answer(api.New(api.Config{
-		Dispatcher: d, Hub: hub, Times: times, Foresight: expect, Scaler: scaler, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
+		Dispatcher: d, Hub: hub, Times: times, Foresight: expect, Scaler: scaler, Mover: mover, Keys: b.keys, Library: b.library, Thumbnails: thumbnails, Identity: b.identity, Local: b.local, Origins: b.origins,
 		Proxies: b.proxies, MetricsSecret: b.metricsSecret, Viewer: b.viewer, Health: b.health, Metrics: b.metrics, Log: b.log,
 	}))
 	b.pooled.Store(p)

@@ -33,6 +33,7 @@ type Config struct {
 	Times      *nodetimes.Times
 	Foresight  *foresight.Foresight
 	Scaler     *scaling.Scaler
+	Mover      Mover
 	// Identity recognises terminals and operators. Local, where it is set, is the same and gives the viewer's page
 	// its cookie.
 	Identity identity.Authenticator
@@ -127,6 +128,7 @@ func (s *server) operations(mux *http.ServeMux) {
 	s.timeOperations(a)
 	s.predictOperations(a)
 	s.scalingOperation(a)
+	s.moveOperations(a)
 	s.sessionOperation(a)
 }
 

@@ -2,6 +2,6 @@
 // configuration and of operators, when machines say that they go, what the pool holds on the nodes, and how long that is
 // expected to run.
 //
-// Placement takes [Times.Spans], operators [Times.Of] and [Times.Status], and those who empty nodes in time
-// [Times.Closing]. The rules are those of package nodetime.
+// Placement is told the spans of nodes, operators see [Times.Of] and [Times.Status], and those who empty nodes in time take
+// [Times.Spans] or [Times.Closing]. The rules are those of package nodetime.
 package nodetimes

@@ -21,9 +21,7 @@ const (
 	// refreshEvery is how old the times are that placement takes, at most; when a window begins or ends they are made anew at
 	// once.
 	refreshEvery = 2 * time.Second
-	// scanEvery is how often the nodes are looked through for machines that go, and scanShare the part of the time that this
-	// may take: each look is at every node.
-	scanEvery = 5 * time.Second
+	// scanShare is the part of the time that looking for machines that go may take: each look is at every node.
 	scanShare = 20
 	// heldEvery is how often it is read what a node holds whose time circulates, where its free amounts stay as they are.
 	heldEvery = 30 * time.Second
@@ -49,7 +47,7 @@ type Forecaster interface {
 // Config is what Times needs.
 type Config struct {
 	Pool  *pool.Pool
-	Nodes *placement.Snapshot
+	Nodes *placement.Snapshot // is told the spans
 	// Schedules are those of the configuration. What an operator sets of a node counts in place of its own here.
 	Schedules map[signaling.NodeID]signaling.Schedule
 	Forecast  Forecaster // nil: nobody knows
@@ -156,6 +154,7 @@ func (t *Times) Refresh(ctx context.Context) (time.Duration, error) {
 	}
 	t.nodes, t.spans, t.closed = nodes, spans, closed
 	t.mu.Unlock()
+	t.config.Nodes.SetSpans(spans)
 	if other && t.config.Changed != nil {
 		t.config.Changed()
 	}
@@ -189,7 +188,7 @@ func (t *Times) scan(now time.Time) {
 			t.expiring[n.ID] = *n.Expires
 		}
 	}
-	t.scanned = now.Add(max(scanEvery, scanShare*time.Since(start)))
+	t.scanned = now.Add(scanShare * time.Since(start))
 }
 
 // entries are the nodes that have a time of their own. Those that are as before are taken over.

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Mover moves running tasks (B8).
+type Mover interface {
+	// Move moves a task to a node, or to the best one where to is empty. What it answers is how the move begins.
+	Move(ctx context.Context, task signaling.TaskID, to signaling.NodeID, why signaling.MoveReason) (signaling.Moving, error)
+	// Moves are those under way, and the last ones that ended.
+	Moves() []signaling.Moving
+}
+
+type moveInput struct {
+	Task string `path:"task" maxLength:"63" doc:"Id of the task."`
+	Body struct {
+		To signaling.NodeID `json:"to,omitempty" maxLength:"63" example:"edge-7" doc:"Node to move to; the best one where it is left out."`
+	}
+}
+
+type moveOutput struct{ Body signaling.Moving }
+
+type movesOutput struct {
+	Body struct {
+		Moves []signaling.Moving `json:"moves" nullable:"false" doc:"Those under way first, then the last that ended, the newest first."`
+	}
+}
+
+func (s *server) moveOperations(a huma.API) {
+	move := operation("move-task", http.MethodPost, "/tasks/{task}/move", "Move a running task to another node",
+		"Its terminal goes over while the task goes on: follow the moves to see how it ends. A move that fails leaves the task where it was. For operators.",
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
+	move.DefaultStatus = http.StatusAccepted
+	huma.Register(a, move, func(ctx context.Context, in *moveInput) (*moveOutput, error) {
+		if err := operatorsOnly(ctx); err != nil {
+			return nil, problemOf(err)
+		}
+		if in.Body.To != "" && !signaling.ValidName(string(in.Body.To)) {
+			return nil, invalid("The task cannot be moved there.", fmt.Errorf("to %.70q: the id of a node", string(in.Body.To)))
+		}
+		if !signaling.ValidName(in.Task) {
+			return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such task.",
+				Detail: "A task's id is letters, digits, '.', '-' and '_', at most 63."})
+		}
+		m, err := s.Mover.Move(ctx, signaling.TaskID(in.Task), in.Body.To, signaling.MoveByHand)
+		return answer(&moveOutput{Body: m}, err)
+	})
+	huma.Register(a, operation("list-moves", http.MethodGet, "/moves", "List moves of tasks",
+		"Those that this broker makes, and the last that have ended. For operators.", http.StatusForbidden),
+		func(ctx context.Context, _ *struct{}) (*movesOutput, error) {
+			if err := operatorsOnly(ctx); err != nil {
+				return nil, problemOf(err)
+			}
+			out := &movesOutput{}
+			if out.Body.Moves = s.Mover.Moves(); out.Body.Moves == nil {
+				out.Body.Moves = []signaling.Moving{}
+			}
+			return out, nil
+		})
+}
