@@ -220,6 +220,7 @@ func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 		if r.View == nil {
 			return badRequest("set-view without a view")
 		}
+		l.keyWanted = l.keyWanted || l.arriving // a page that comes waits for a picture that covers this, also where nothing is new
 		return l.change(func() (bool, error) { return l.view.applyAll(r.View, r.Seq) })
 	case signaling.RequestResetView:
 		return l.change(func() (bool, error) { return l.resetView(r) })

@@ -40,6 +40,8 @@ type Options struct {
 	// Resume is the secret of an earlier connection to the same session, as a page keeps it over a reload; see
 	// [Session.ResumeToken].
 	Resume string
+	// OnCut, where set, is called when the signalling connection ends by itself, which ends no session.
+	OnCut func()
 	// OnPacket, where set, sees every RTP packet as it comes, before it is put in order.
 	OnPacket func(*rtp.Packet)
 }

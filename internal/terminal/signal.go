@@ -95,6 +95,12 @@ func (s *Session) listen(conn *signaling.Conn) {
 		}
 		if err != nil {
 			s.answer(fmt.Errorf("signalling ended: %w", err))
+			s.mu.Lock()
+			cut := s.conn == conn && s.ctx.Err() == nil
+			s.mu.Unlock()
+			if cut && s.options.OnCut != nil {
+				s.options.OnCut()
+			}
 			return
 		}
 		switch in.Type {
