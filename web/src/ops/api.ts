@@ -129,29 +129,34 @@ export interface Order {
   direction: "shrink" | "expand";
   from: number;
   to: number;
+  state: "waiting" | "done" | "given-up" | "failed" | "void";
+  /** why is why it waits, or was not carried out. */
+  why?: string;
   createdAt: string;
+  /** dueAt is when it is looked at again. */
+  dueAt?: string;
+  endedAt?: string;
 }
 
-/** OrderReport is how an order ended. */
-export interface OrderReport extends Order {
-  outcome: "done" | "given-up" | "failed" | "void";
-  reason?: string;
-  at: string;
-}
-
-/** Scaling is what is being scaled, and the last that was. */
+/** Scaling are the orders that wait, the oldest first, and how the last ones ended, the newest first. */
 export interface Scaling {
   orders: Order[];
-  reports: OrderReport[];
+  reports: Order[];
+}
+
+/** NodeSchedule is when a node is open, as an operator or the configuration of sites says. */
+export interface NodeSchedule extends Schedule {
+  from: "operator" | "configuration";
 }
 
 /** Score is how good predictions of run times were lately, for tasks of one type. */
 export interface Score {
   type: TaskType;
-  /** tasks is how many have ended that a prediction had been made for. */
+  /** tasks is how many have ended that were predicted, of the last ones; unknown how many of which nothing was known, of all. */
   tasks: number;
-  /** error is the median of |ln(predicted/real)|. */
-  error: number;
+  unknown: number;
+  /** errorLog is the median of |ln(predicted/real)|. */
+  errorLog: number;
   /** within2 is the share within a factor of 2, covered90 that which took no longer than its 90 % quantile; 0 to 1. */
   within2: number;
   covered90: number;
@@ -219,16 +224,16 @@ export class OpsAPI {
   }
 
   /** schedule is when a node is open; undefined where nobody has said. */
-  async schedule(id: string, stop?: AbortSignal): Promise<Schedule | undefined> {
+  async schedule(id: string, stop?: AbortSignal): Promise<NodeSchedule | undefined> {
     try {
-      return (await this.#http.ask("GET", `${path(id)}/schedule`, { signal: stop })) as Schedule;
+      return (await this.#http.ask("GET", `${path(id)}/schedule`, { signal: stop })) as NodeSchedule;
     } catch (error) {
       if (error instanceof ProblemError && error.code === "not-found") return undefined;
       throw error;
     }
   }
 
-  /** setSchedule says when a node is open; nothing takes back what was said here. */
+  /** setSchedule says when a node is open; nothing takes that back, and the configuration counts again. */
   async setSchedule(id: string, schedule: Schedule | undefined): Promise<void> {
     if (schedule === undefined) await this.#http.ask("DELETE", `${path(id)}/schedule`);
     else await this.#http.ask("PUT", `${path(id)}/schedule`, { body: schedule });

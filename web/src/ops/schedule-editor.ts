@@ -6,7 +6,7 @@ import type { OpenHours, Schedule } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { sentence } from "../text/amount.js";
-import type { OpsAPI } from "./api.js";
+import type { NodeSchedule, OpsAPI } from "./api.js";
 import { type Draft, draftOf, type Fault, type Field, faultOf, says, scheduleOf, type Wall, weekdays } from "./schedule-draft.js";
 import { scheduleStyles } from "./schedule-styles.js";
 import { tableStyles } from "./table-styles.js";
@@ -24,7 +24,7 @@ export class ScheduleEditor extends LitElement {
 
   declare api: OpsAPI;
   declare node: string;
-  declare private schedule: Schedule | undefined;
+  declare private schedule: NodeSchedule | undefined;
   declare private known: boolean;
   /** draft is what is being written; undefined while nothing is. */
   declare private draft: Draft | undefined;
@@ -58,11 +58,11 @@ export class ScheduleEditor extends LitElement {
     const failure = this.failure === "" ? nothing : html`<p role="alert">${this.failure}</p>`;
     if (!this.known) return html`${this.failure === "" ? html`<p class="quiet">Reading…</p>` : failure}`;
     if (this.draft !== undefined) return html`${this.#form(this.draft)}`;
-    const lines = this.schedule === undefined ? [] : says(this.schedule, Date.now());
-    return html`${lines.length === 0 ? html`<p class="quiet">Always: nobody has said otherwise.</p>` : html`<ul class="said">${lines.map((line) => html`<li>${line}</li>`)}</ul>`}
+    const lines = this.schedule === undefined ? [] : [...says(this.schedule, Date.now()), ...(this.schedule.from === "configuration" ? ["As the configuration of sites says"] : [])];
+    return html`${lines.length === 0 ? html`<p class="quiet">Always: nobody says otherwise.</p>` : html`<ul class="said">${lines.map((line) => html`<li>${line}</li>`)}</ul>`}
       ${failure}
       <div class="actions"><button class="button" ?disabled=${this.busy} @click=${this.#begin}>${this.schedule === undefined ? "Set hours…" : "Change hours…"}</button>
-        ${this.schedule === undefined ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take the hours back</button>`}</div>`;
+        ${this.schedule?.from !== "operator" ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take the hours back</button>`}</div>`;
   }
 
   #form(draft: Draft): TemplateResult {

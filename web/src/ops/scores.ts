@@ -5,8 +5,9 @@ import type { Score } from "./api.js";
 import { typeName } from "./rows.js";
 
 /** factorOf is the factor by which half of the predictions were off at most. */
-export function factorOf({ error }: Pick<Score, "error">): string {
-  return `${Math.exp(Math.max(0, error)).toFixed(Math.exp(error) < 10 ? 2 : 0)}×`;
+export function factorOf({ errorLog }: Pick<Score, "errorLog">): string {
+  const factor = Math.exp(Math.max(0, errorLog));
+  return `${factor.toFixed(factor < 10 ? 2 : 0)}×`;
 }
 
 function percent(share: number): string {
@@ -14,11 +15,11 @@ function percent(share: number): string {
 }
 
 /** overall puts the scores of all types together, each by how many tasks it is of; undefined where nothing has ended yet. */
-export function overall(scores: readonly Score[]): Omit<Score, "type"> | undefined {
+export function overall(scores: readonly Score[]): Omit<Score, "type" | "unknown"> | undefined {
   const tasks = scores.reduce((sum, score) => sum + score.tasks, 0);
   if (tasks === 0) return undefined;
   const mean = (of: (score: Score) => number): number => scores.reduce((sum, score) => sum + of(score) * score.tasks, 0) / tasks;
-  return { tasks, error: mean(({ error }) => error), within2: mean(({ within2 }) => within2), covered90: mean(({ covered90 }) => covered90) };
+  return { tasks, errorLog: mean(({ errorLog }) => errorLog), within2: mean(({ within2 }) => within2), covered90: mean(({ covered90 }) => covered90) };
 }
 
 /** scoresTile is the tile; unknown while nothing has been read. */
@@ -38,7 +39,7 @@ export function scoresTable(scores: readonly Score[]): TemplateResult {
   return html`<div class="scroll"><table aria-label="How well run times are predicted">
     <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within a factor of 2</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>
     <tbody>${known.map((score) => html`<tr><th scope="row">${typeName(score.type)}</th>
-      <td data-label="Ended" class="right number">${plural(score.tasks, "task")}</td>
+      <td data-label="Ended" class="right number">${plural(score.tasks, "task")}${score.unknown > 0 ? html`<small>${score.unknown.toLocaleString("en-GB")} more were not predicted</small>` : nothing}</td>
       <td data-label="Off by at most" class="right number">${factorOf(score)}</td>
       <td data-label="Within factor 2" class="right number">${percent(score.within2)}</td>
       <td data-label="Below 90 % mark" class="right number">${percent(score.covered90)}${Math.abs(score.covered90 - 0.9) > 0.05 && score.tasks >= 50 ? html`<small>should be 90 %</small>` : nothing}</td></tr>`)}</tbody></table></div>`;
