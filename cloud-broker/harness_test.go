@@ -245,9 +245,13 @@ type edge struct {
 	registered signaling.Registered
 	// instruct answers instructions; nil confirms them.
 	instruct func(signaling.Instruction) *signaling.Problem
+	// move answers the wish that a task leave; nil confirms it.
+	move func(signaling.Move) *signaling.Problem
 	// fetch answers prefetches and wishes for thumbnails, each on a goroutine of its own; nil confirms the ones and
 	// sends a picture for the others.
 	fetch func(signaling.ControlType, signaling.Fetch) signaling.Control
+	// budget answers budgets; nil confirms them. They are in the ledger behind that.
+	budget func(signaling.SetBudget) *signaling.Problem
 
 	instructions chan signaling.Instruction
 	fetches      chan signaling.Fetch
@@ -255,6 +259,8 @@ type edge struct {
 	relays       chan signaling.Relay
 	views        chan signaling.ViewReport
 	promotes     chan signaling.Promote
+	moves        chan signaling.Move
+	stays        chan signaling.Move
 	configured   chan signaling.Node
 	done         chan error // why the link ended
 
@@ -297,7 +303,7 @@ func (b *running) join(node signaling.Node, change ...func(*edge)) *edge {
 	e := &edge{
 		t: b.t, b: b, node: node, instructions: make(chan signaling.Instruction, 64), releases: make(chan signaling.Release, 64),
 		relays: make(chan signaling.Relay, 64), fetches: make(chan signaling.Fetch, 1024), views: make(chan signaling.ViewReport, 64),
-		promotes: make(chan signaling.Promote, 64), configured: make(chan signaling.Node, 64), answers: map[string]chan signaling.Control{},
+		promotes: make(chan signaling.Promote, 64), moves: make(chan signaling.Move, 64), stays: make(chan signaling.Move, 64), configured: make(chan signaling.Node, 64), answers: map[string]chan signaling.Control{},
 		instance: signaling.NewID("r"),
 	}
 	for _, c := range change {
@@ -344,8 +350,21 @@ func (e *edge) serve(link *signaling.Conn, done chan<- error) {
 		case signaling.ControlInstruct:
 			e.take(link, c)
 		case signaling.ControlPromote:
-			e.promotes <- *c.Promote
+			e.promoted(*c.Promote)
 			_ = link.Send(signaling.Control{Type: signaling.ControlConfirm, ID: c.ID})
+		case signaling.ControlBudget:
+			e.allow(link, c)
+		case signaling.ControlMove:
+			answer := signaling.Control{Type: signaling.ControlConfirm, ID: c.ID}
+			if e.move != nil {
+				if p := e.move(*c.Move); p != nil {
+					answer = signaling.Control{Type: signaling.ControlRefuse, ID: c.ID, Problem: p}
+				}
+			}
+			_ = link.Send(answer)
+			e.moves <- *c.Move
+		case signaling.ControlStay:
+			e.stays <- *c.Move
 		case signaling.ControlView:
 			e.views <- *c.View
 		case signaling.ControlConfigure:
@@ -375,6 +394,18 @@ func (e *edge) serve(link *signaling.Conn, done chan<- error) {
 			}()
 		}
 	}
+}
+
+// promoted makes a standby the task's own attempt.
+func (e *edge) promoted(p signaling.Promote) {
+	e.mu.Lock()
+	for i := range e.ledger {
+		if e.ledger[i].Attempt.ID == p.Attempt.ID {
+			e.ledger[i].Attempt, e.ledger[i].Shadow = p.Attempt, false
+		}
+	}
+	e.mu.Unlock()
+	e.promotes <- p
 }
 
 // answered hands the answer to something that the edge has asked to who asked it.
@@ -449,6 +480,26 @@ func (e *edge) take(link *signaling.Conn, c signaling.Control) {
 	if answer.Problem == nil {
 		e.mu.Lock()
 		e.ledger = append(e.ledger, entryOf(i))
+		e.mu.Unlock()
+	}
+	_ = link.Send(answer)
+}
+
+// allow gives an attempt another budget.
+func (e *edge) allow(link *signaling.Conn, c signaling.Control) {
+	answer := signaling.Control{Type: signaling.ControlConfirm, ID: c.ID}
+	if e.budget != nil {
+		answer.Problem = e.budget(*c.Budget)
+	}
+	if answer.Problem != nil {
+		answer.Type = signaling.ControlRefuse
+	} else {
+		e.mu.Lock()
+		for i, l := range e.ledger {
+			if l.Attempt.ID == c.Budget.Attempt {
+				e.ledger[i].Resources = c.Budget.Budget.Resources
+			}
+		}
 		e.mu.Unlock()
 	}
 	_ = link.Send(answer)
