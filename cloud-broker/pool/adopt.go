@@ -19,11 +19,12 @@ type Adoption struct {
 	Creator string              // the token's subject
 	Needs   signaling.Resources // Request.Needs() where it is zero
 	Said    Said
+	Quota   signaling.Resources // as in Claim
 }
 
 // Adopt records what an edge has taken itself: its reservation is confirmed, the task reserved. The same adoption again
 // answers alike. ErrNoneFits where the node takes no such tasks now or the pool has given its room to others, ErrKeyReused,
-// ErrEnded; ErrElsewhere where the task has another place, or the key belongs to a task of another id: the returned
+// ErrEnded, ErrQuota; ErrElsewhere where the task has another place, or the key belongs to a task of another id: the returned
 // reservation has that task, and its attempt where it has one.
 func (p *Pool) Adopt(ctx context.Context, a Adoption) (signaling.Reservation, error) {
 	r, err := p.adopt(ctx, a)
@@ -53,8 +54,9 @@ func (p *Pool) adopt(ctx context.Context, a Adoption) (r signaling.Reservation, 
 	if err != nil {
 		return r, err
 	}
+	mine, quota := quotaArgs(a.Creator, a.Quota)
 	answer, err := p.run(ctx, adoptScript, string(a.Attempt), string(a.Task), encodeTypes([]signaling.TaskType{a.Request.Type}),
-		encodeAmounts(a.Needs), p.o.Lease.Milliseconds(), p.top.Load(), w.request, string(a.Node), a.GPU, w.big, w.key, w.digest).Text()
+		encodeAmounts(a.Needs), p.o.Lease.Milliseconds(), p.top.Load(), w.request, string(a.Node), a.GPU, w.big, w.key, w.digest, mine, quota).Text()
 	if err != nil {
 		return r, err
 	}
@@ -73,6 +75,8 @@ func (p *Pool) adopt(ctx context.Context, a Adoption) (r signaling.Reservation, 
 		return r, ErrKeyReused
 	case f[0] == "ended":
 		return r, ErrEnded
+	case f[0] == "quota":
+		return r, ErrQuota
 	}
 	return r, fmt.Errorf("the script answered %.70q", answer)
 }

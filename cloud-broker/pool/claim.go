@@ -28,6 +28,7 @@ type Claim struct {
 	Candidates []signaling.NodeID  // in order of preference, as placement gives them
 	Lease      time.Duration       // until the edge must have confirmed. 10 s when 0
 	Said       Said
+	Quota      signaling.Resources // what the creator's tasks may hold together, with this one; of a kind that is 0 any amount
 }
 
 // Said is what the broker knew of a task when it was asked for, and keeps with it.
@@ -85,7 +86,7 @@ func prepare(key, creator string, r signaling.TaskRequest, said Said) (w prepare
 
 // Claim reserves what the task needs on the first candidate that is ready, takes its type and has room, in one
 // script. The task is recorded, or goes on where it was placing; it is placing until Confirm. The node of its standby is no
-// candidate. Errors: ErrNoneFits, ErrKeyReused, ErrEnded.
+// candidate. Errors: ErrNoneFits, ErrKeyReused, ErrEnded, ErrQuota.
 //
 // With a key that is known, Claim answers with that key's task and its reservation as it is now, whatever
 // c.Task says; where that task is waiting for a place it is placed. A task that holds a reservation keeps it, so that two
@@ -116,10 +117,12 @@ func (p *Pool) Claim(ctx context.Context, c Claim) (signaling.Reservation, error
 		return signaling.Reservation{}, fmt.Errorf("claim for task %.70q: %w", string(c.Task), err)
 	}
 	attempt := signaling.AttemptID(signaling.NewID("a"))
-	args := make([]any, 0, 11)
+	args := make([]any, 0, 13)
 	args = append(args, string(attempt), string(c.Task), ","+string(c.Request.Type)+",", encodeAmounts(c.Needs),
 		c.Lease.Milliseconds(), p.top.Load(), w.request, joined(c.Candidates))
-	if w.key != "" {
+	if mine, quota := quotaArgs(c.Creator, c.Quota); mine != "" {
+		args = append(args, w.big, w.key, w.digest, mine, quota)
+	} else if w.key != "" {
 		args = append(args, w.big, w.key, w.digest)
 	} else if len(w.big) > 0 {
 		args = append(args, w.big)
@@ -176,6 +179,8 @@ func claimed(answer string, c Claim, attempt signaling.AttemptID) (r signaling.R
 		return r, ErrKeyReused
 	case f[0] == "ended":
 		return r, ErrEnded
+	case f[0] == "quota":
+		return r, ErrQuota
 	}
 	return r, fmt.Errorf("the script answered %.70q", answer)
 }

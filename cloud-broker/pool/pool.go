@@ -185,7 +185,7 @@ var (
 	putScript        = script("common", "put")
 	awaitScript      = script("common", "await")
 	sweepScript      = script("common", "sweep")
-	adoptScript      = script("common", "adopt")
+	adoptScript      = script("common", "quota", "adopt")
 	standbyScript    = script("common", "standby")
 	promoteScript    = script("common", "promote")
 	unshadowScript   = script("common", "unshadow")

@@ -93,6 +93,7 @@ type Queued struct {
 	Request signaling.TaskRequest
 	Urgent  bool
 	Since   time.Time // when the task was created
+	Misses  int       // how often a node went away under it
 	Reason  string    // why it waits, in words
 }
 
@@ -127,7 +128,7 @@ func (p *Pool) Waiting(ctx context.Context, limit int) ([]Queued, error) {
 			continue // it has got a place since
 		}
 		queued = append(queued, Queued{Task: t.ID, Creator: creatorHash(t.Creator), Subject: t.Creator, Type: t.Request.Type,
-			Needs: t.Request.Needs(), Request: t.Request, Urgent: front[t.ID], Since: t.CreatedAt, Reason: t.Reason})
+			Needs: t.Request.Needs(), Request: t.Request, Urgent: front[t.ID], Since: t.CreatedAt, Misses: t.Misses, Reason: t.Reason})
 	}
 	return queued, nil
 }

@@ -26,6 +26,7 @@ import (
 //	turn      the tag with which it left the queue
 //	big       large parameters, until it ends
 //	started, ended   ms
+//	mine      hash of its creator, where he has a quota
 //	misses    how often a node went away while the task ran there
 //	held      what its last attempt held when it was released: five numbers
 //	usage     signaling.Usage as JSON

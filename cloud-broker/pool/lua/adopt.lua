@@ -1,7 +1,8 @@
 -- Records a task that an edge has taken itself. ARGV: 1 attempt, 2 task, 3 type as ",type,", 4 needs (five numbers),
 -- 5 lease ms, 6 floor of the fencing token, 7 request, 8 node, 9 GPU, 10 large parameters or '', 11 idempotency key or
--- '', 12 digest of the request.
--- Returns "ok <fencing>", "elsewhere <task> <at>" (at is empty where that task has no place), "none", "reused" or "ended".
+-- '', 12 digest of the request, 13 hash of the creator and 14 the quota (five numbers), both '' where there is none.
+-- Returns "ok <fencing>", "elsewhere <task> <at>" (at is empty where that task has no place), "none", "reused", "ended" or
+-- "quota".
 local id, task, key, node = ARGV[1], ARGV[2], ARGV[11], ARGV[8]
 local entry = key ~= '' and redis.call('HGET', P .. ':keys', key)
 if entry then
@@ -27,6 +28,8 @@ if #free > 5 and not free[6 + 2 * ARGV[9]] then return 'none' end
 for k = 1, #free do
   if free[k] < 0 then return 'none' end
 end
+local mine = ARGV[13] ~= '' and P .. ':mine:' .. ARGV[13]
+if mine and not within(mine, ARGV[14], ARGV[4]) then return 'quota' end
 local ms = clock()
 a[3] = token(ARGV[6])
 hold(id, a)
@@ -38,6 +41,10 @@ if ARGV[10] ~= '' then redis.call('HSET', tkey, 'big', ARGV[10]) end
 if key ~= '' and not entry then
   redis.call('HSET', tkey, 'key', key)
   redis.call('HSET', P .. ':keys', key, task .. ' ' .. ARGV[12])
+end
+if mine then
+  redis.call('SADD', mine, task)
+  redis.call('HSET', tkey, 'mine', ARGV[13])
 end
 redis.call('ZREM', P .. ':placing', task)
 if t[3] then unqueue(task, t[3], true) end

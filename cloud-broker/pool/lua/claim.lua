@@ -1,14 +1,14 @@
 -- Reserves resources for a task on the first candidate that is ready, takes its type and has room.
 -- ARGV: 1 attempt, 2 task, 3 type as ",type,", 4 needs (five numbers), 5 lease ms, 6 floor of the fencing token,
 -- 7 request, 8 candidates, parted by spaces, and where they are given 9 large parameters or '', 10 idempotency key,
--- 11 digest of the request.
+-- 11 digest of the request, 12 hash of the creator and 13 the quota (five numbers), where there is one; 10 and 11 may then be ''.
 -- Returns one text, which costs less than a list: "ok <task> <node> <fencing> <gpu>", "again <task> <at> <lease ms left>
--- <attempt's record>" (the record is empty where it is not held any more), "none <task>", "reused" or
--- "ended <task>".
+-- <attempt's record>" (the record is empty where it is not held any more), "none <task>", "reused",
+-- "ended <task>" or "quota <task>".
 -- It is the hot path: it has no prelude, every call and argument in it was weighed, and a function is made only where it
 -- is needed.
 local P, A, call, match = KEYS[1], ARGV, redis.call, string.match
-local task, key, known = A[2], A[10], false
+local task, key, known = A[2], A[10] ~= '' and A[10], false
 
 -- A new key is written at once, and taken back where nothing fits.
 if key and call('HSETNX', P .. ':keys', key, task .. ' ' .. A[11]) == 0 then
@@ -34,6 +34,15 @@ if state then
   if state == 'finished' or state == 'failed' or state == 'expired' then
     if key and not known then call('HDEL', P .. ':keys', key) end
     return 'ended ' .. task
+  end
+end
+
+local mine = A[12] and P .. ':mine:' .. A[12]
+if mine then
+  -- include quota
+  if not within(mine, A[13], A[4]) then
+    if key and not known then call('HDEL', P .. ':keys', key) end
+    return 'quota ' .. task
   end
 end
 
@@ -80,6 +89,10 @@ for node in string.gmatch(A[8], '%S+') do
             call('HSET', taskKey, 'state', 'placing', 'at', at, 'req', A[7], 'created', ms)
           end
           if A[9] and A[9] ~= '' then call('HSET', taskKey, 'big', A[9]) end
+        end
+        if mine then
+          call('SADD', mine, task)
+          call('HSET', taskKey, 'mine', A[12])
         end
         return 'ok ' .. task .. place .. gpu
       end

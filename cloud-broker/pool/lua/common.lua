@@ -26,6 +26,7 @@
 --                                         answered
 --   <prefix>:placing          sorted set  task that holds nothing -> when it is given up, ms
 --   <prefix>:queue, :urgent   sorted set  task that waits in the fair queue -> its start tag (queue.go)
+--   <prefix>:mine:<creator>   set         tasks of a creator with a quota that were placed, until they end
 --   <prefix>:tags:<class>     sorted set  creator -> finish tag of its last task, where that is ahead of the queue
 --   <prefix>:waits:<class>    hash        creator -> how many of its tasks wait
 --   <prefix>:fair             hash        class -> the queue's virtual time; n: how many were queued
@@ -199,13 +200,14 @@ end
 -- attempt, node and fencing token, or nil.
 local function finish(task, state, reason, usage, ms, keep)
   local key = P .. ':task:' .. task
-  local t = redis.call('HMGET', key, 'standby', 'q')
+  local t = redis.call('HMGET', key, 'standby', 'q', 'mine')
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended', ms)
   if usage ~= '' then redis.call('HSET', key, 'usage', usage) end
   redis.call('HDEL', key, 'big', 'turn')
   redis.call('DEL', P .. ':view:' .. task)
   redis.call('ZREM', P .. ':placing', task)
   if t[2] then unqueue(task, t[2], false) end
+  if t[3] then redis.call('SREM', P .. ':mine:' .. t[3], task) end
   redis.call('ZADD', P .. ':ended', ms, task)
   list(task)
   local over = redis.call('ZCARD', P .. ':ended') - keep
@@ -235,6 +237,7 @@ local function fail(id, task, reason, ms, keep, ttl)
   if s and s[4] == '1' then
     redis.call('HSET', key, 'state', 'placing', 'reason', reason)
     redis.call('HDEL', key, 'at')
+    redis.call('HINCRBY', key, 'misses', 1)
     -- Its edge may come back with it, but not one with an older attempt.
     if tonumber(redis.call('HGET', key, 'fence') or '0') < tonumber(given) then redis.call('HSET', key, 'fence', given) end
     redis.call('ZADD', P .. ':placing', ms + ttl, task)

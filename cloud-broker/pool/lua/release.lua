@@ -4,7 +4,7 @@
 -- Returns the fencing token that overrules the attempt, or '' where the task is unknown.
 local task, id, new = ARGV[1], ARGV[2], ARGV[3]
 local tkey = P .. ':task:' .. task
-local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'q')
+local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'q', 'started')
 if not t[1] then return '' end
 local current, _, given = present(t[2])
 if id == '' then id = current or '' end
@@ -18,6 +18,7 @@ local ms = clock()
 if new == 'placing' then
   redis.call('HSET', tkey, 'state', new, 'reason', ARGV[4])
   redis.call('HDEL', tkey, 'at')
+  if t[5] and current then redis.call('HINCRBY', tkey, 'misses', 1) end -- it ran there, and its node is gone
   redis.call('ZADD', P .. ':placing', ms + ARGV[8], task)
   list(task)
 else
