@@ -59,7 +59,7 @@ func (d *deal) beyond(needs signaling.Resources) []signaling.NodeID {
 // roomiest is the node that lacks least of what a task needs, among the nearest that could hold it if they were empty;
 // empty where there is none. Where nothing more is placed there, it has room for the task in the end.
 func (d *Dispatcher) roomiest(j *job, exclude []signaling.NodeID) signaling.NodeID {
-	q := d.search(&j.request, &j.where, exclude)
+	q := d.peek(j, exclude)
 	q.Needs = signaling.Resources{}
 	near, _ := d.Snapshot.Candidates(q, roomsLookedAt)
 	needs := j.request.Needs()

@@ -46,8 +46,12 @@ func (d *Dispatcher) accepted(ctx context.Context, node signaling.NodeID, a sign
 		return i, &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "Others wait for what is free here.",
 			Detail: "Their requests came before this one."}
 	}
+	if q := d.peek(&j, nil); !d.Snapshot.Lasts(node, q.Order) {
+		return i, &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "This edge goes away before the task is expected to end."}
+	}
 	r, err := d.Pool.Adopt(ctx, pool.Adoption{
 		Key: a.Key, Task: a.Task, Attempt: a.Attempt, Node: node, GPU: a.GPU, Request: a.Request, Creator: a.Creator, Needs: a.Request.Needs(),
+		Said: j.said, Quota: d.Sites.Quota(a.Creator),
 	})
 	switch {
 	case errors.Is(err, pool.ErrNoneFits):

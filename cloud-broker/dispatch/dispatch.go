@@ -11,6 +11,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/control"
+	"github.com/tomocast/tomocast/cloud-broker/foresight"
 	"github.com/tomocast/tomocast/cloud-broker/library"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
@@ -57,6 +58,9 @@ type Config struct {
 	Metrics           *prometheus.Registry
 	Mover             Mover  // nil where they stay where they are
 	Scaler            Scaler // nil where running tasks keep what they have
+	// Foresight predicts run times and use, Times knows when nodes close; nil where nobody does.
+	Foresight *foresight.Foresight
+	Times     Times
 }
 
 // Dispatcher places tasks.
@@ -69,12 +73,14 @@ type Dispatcher struct {
 	glance   glance
 	pings    chan measured // to be noted
 	busy     busy          // with thumbnails
+	policies policies
 }
 
 // New returns a Dispatcher. Its Run must run for it to know the nodes.
 func New(c Config) *Dispatcher {
 	d := &Dispatcher{Config: c, metrics: newMetrics(c.Metrics), busy: newBusy(), pings: make(chan measured, pingsWaiting)}
 	d.queue, d.shadows = newQueue(d), newShadows(d)
+	d.policies = policiesOf(c.Sites)
 	c.Snapshot.SetDistances(c.Sites.Table())
 	c.Metrics.MustRegister(newPoolGauges(d))
 	return d
@@ -87,7 +93,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		service.Part{Name: "sweep the pool", Run: d.sweep},
 		service.Part{Name: "queue", Run: d.queue.run},
 		service.Part{Name: "shadows", Run: d.shadows.run},
-		service.Part{Name: "learn", Run: d.learn})
+		service.Part{Name: "learn", Run: d.learn},
+		service.Part{Name: "times", Run: d.followTimes})
 }
 
 func (d *Dispatcher) sweep(ctx context.Context) error {
@@ -165,5 +172,6 @@ func (d *Dispatcher) task(ctx context.Context, p identity.Principal, id signalin
 	case t.Creator != p.Subject && !p.Operator:
 		return t, notFound(id)
 	}
+	d.asItRuns(ctx, &t)
 	return t, nil
 }

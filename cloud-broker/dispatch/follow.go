@@ -32,7 +32,11 @@ func (d *Dispatcher) Follow(ctx context.Context, who Terminal, task signaling.Ta
 	if err != nil {
 		return err
 	}
-	j := job{id: t.ID, creator: t.Creator, request: t.Request, where: d.locate(who, &t.Request), since: t.CreatedAt}
+	j := job{id: t.ID, creator: t.Creator, request: t.Request, where: d.locate(who, &t.Request), since: t.CreatedAt, misses: t.Misses,
+		said: pool.Said{Forecast: t.Forecast}}
+	if t.StartedAt != nil { // it has lost its place
+		j.since = time.Now()
+	}
 	if first, ok := d.forwards.of(task, time.Now()); ok {
 		j.exclude = []signaling.NodeID{first}
 	}
@@ -223,11 +227,11 @@ func (w *watch) now(ctx context.Context) error {
 	j.exclude = w.d.queue.avoiding(w.f)
 	j.behind, j.taken = w.d.queue.before(&j)
 	g, err := w.place(ctx, &j)
-	if !errors.Is(err, errFull) {
+	p, over := isQuota(err)
+	if !over && !errors.Is(err, errFull) {
 		return w.granted(g, err)
 	}
-	var p *signaling.Problem
-	if !errors.As(w.d.noFreeNode(&j), &p) {
+	if !over && !errors.As(w.d.noFreeNode(&j), &p) {
 		return err
 	}
 	if _, err := w.d.Pool.Release(ctx, j.id, "", signaling.TaskFailed, p.Detail, nil); err != nil {

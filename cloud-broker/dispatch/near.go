@@ -58,7 +58,7 @@ func (d *Dispatcher) Explain(_ context.Context, who Terminal, r signaling.TaskRe
 		return Explained{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.", Detail: err.Error()}
 	}
 	w := d.locate(who, &r)
-	q := d.search(&r, &w, nil)
+	q := d.ordered(d.search(&r, &w, nil), &r, &w, time.Now(), 0)
 	_, why := d.Snapshot.Candidates(q, d.Snapshot.Len()+1)
 	e := Explained{Zone: w.zone, MaxDistanceMs: w.limit, WhenFull: w.whenFull(&r), Within: w.within, Needs: q.Needs, Summary: sentence(why.String()),
 		Verdicts: d.Snapshot.Explain(q, min(max(limit, 1), maxVerdicts))}

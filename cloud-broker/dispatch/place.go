@@ -22,7 +22,9 @@ type job struct {
 	creator string
 	request signaling.TaskRequest
 	where
-	since   time.Time             // when it was asked for
+	since   time.Time             // when it was asked for, or when it lost its place
+	misses  int                   // how often a node went away under it
+	said    pool.Said             // what was predicted of it
 	behind  bool                  // others wait that have what is free: it may have only what it has already
 	exclude []signaling.NodeID    // they refused, or are gone
 	taken   []signaling.NodeID    // they were full, though the snapshot did not know it yet, or are others' turn
@@ -39,7 +41,7 @@ func (d *Dispatcher) place(ctx context.Context, j *job) (signaling.Grant, error)
 	for range maxTries {
 		var fit []placement.Candidate
 		if !j.behind {
-			fit, j.why = d.Snapshot.Candidates(d.search(&j.request, &j.where, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
+			fit, j.why = d.Snapshot.Candidates(d.ask(j, slices.Concat(j.exclude, j.taken)), candidatesAtOnce)
 		}
 		if len(fit) == 0 && j.key == "" {
 			return signaling.Grant{}, errFull
@@ -70,7 +72,8 @@ func (d *Dispatcher) claim(ctx context.Context, j *job, fit []placement.Candidat
 		ids[i] = c.Node
 	}
 	start := time.Now()
-	r, err := d.Pool.Claim(ctx, pool.Claim{Key: j.key, Task: j.id, Request: j.request, Creator: j.creator, Candidates: ids, Lease: claimLease})
+	r, err := d.Pool.Claim(ctx, pool.Claim{Key: j.key, Task: j.id, Request: j.request, Creator: j.creator, Candidates: ids, Lease: claimLease,
+		Said: j.said, Quota: d.Sites.Quota(j.creator)})
 	d.metrics.claims.Observe(time.Since(start).Seconds())
 	switch {
 	case errors.Is(err, pool.ErrNoneFits):
@@ -86,6 +89,8 @@ func (d *Dispatcher) claimProblem(err error) error {
 	case errors.Is(err, pool.ErrKeyReused):
 		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The Idempotency-Key was used for another request.",
 			Detail: "Use a new key for a new request."}
+	case errors.Is(err, pool.ErrQuota):
+		return d.overQuota()
 	case errors.Is(err, pool.ErrEnded):
 		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "The task has ended.", Detail: "Start a new one, with a new Idempotency-Key."}
 	}
@@ -219,7 +224,7 @@ func inWords(cause error) string {
 
 // noEdge says in words why no edge takes a task that fits in the cloud.
 func noEdge(e placement.Explanation) string {
-	if e.NotType+e.Stays+e.TooFar+e.BeyondCloud+e.NotReady+e.Cordoned+e.Lacking()+e.Excluded == 0 {
+	if e.NotType+e.Stays+e.TooFar+e.BeyondCloud+e.NotReady+e.Cordoned+e.Closing+e.Lacking()+e.Excluded == 0 {
 		return "in the cloud since there is no edge"
 	}
 	e.Nodes, e.Fit = e.Nodes-e.Fit, 0
@@ -228,7 +233,7 @@ func noEdge(e placement.Explanation) string {
 
 // lacking says in words why a task has no place now.
 func (d *Dispatcher) lacking(j *job) string {
-	fit, why := d.Snapshot.Candidates(d.search(&j.request, &j.where, j.exclude), 1)
+	fit, why := d.Snapshot.Candidates(d.peek(j, j.exclude), 1)
 	detail := why.String()
 	switch {
 	case j.behind:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/internal/identity"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -191,18 +192,18 @@ func (q *queue) goThrough(now time.Time, tell func(*follower, []signaling.NodeID
 			urgent = all.copy()
 		}
 		var f *follower
-		j := job{id: e.Task, request: e.Request}
+		j := job{id: e.Task, request: e.Request, since: e.Since, misses: e.Misses}
 		if fs := q.followers[e.Task]; len(fs) > 0 {
 			f = fs[0]
 			j = f.job
 			j.exclude = f.avoided(now)
 		} else {
-			j.where = q.d.locate(Terminal{Zone: e.Request.Zone}, &e.Request)
+			j.where = q.d.locate(Terminal{Principal: identity.Principal{Subject: e.Subject}, Zone: e.Request.Zone}, &e.Request)
 		}
 		exclude := slices.Concat(j.exclude, all.beyond(e.Request.Needs()))
 		var fit []placement.Candidate
 		if k := kindOf(&j); !hopeless[k] {
-			fit, _ = q.d.Snapshot.Candidates(q.d.search(&j.request, &j.where, exclude), 1)
+			fit, _ = q.d.Snapshot.Candidates(q.d.peek(&j, exclude), 1)
 			hopeless[k] = len(fit) == 0 && len(j.exclude) == 0
 		}
 		if len(fit) == 0 {
@@ -270,11 +271,11 @@ func (q *queue) before(j *job) (behind bool, taken []signaling.NodeID) {
 	if taken = dealt.beyond(j.request.Needs()); len(taken) == 0 {
 		return false, nil
 	}
-	fit, _ := q.d.Snapshot.Candidates(q.d.search(&j.request, &j.where, slices.Concat(j.exclude, taken)), 1)
+	fit, _ := q.d.Snapshot.Candidates(q.d.peek(j, slices.Concat(j.exclude, taken)), 1)
 	if len(fit) > 0 {
 		return false, taken
 	}
-	free, _ := q.d.Snapshot.Candidates(q.d.search(&j.request, &j.where, j.exclude), 1)
+	free, _ := q.d.Snapshot.Candidates(q.d.peek(j, j.exclude), 1)
 	return len(free) > 0, taken
 }
 

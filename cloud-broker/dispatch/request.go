@@ -28,6 +28,9 @@ func (d *Dispatcher) request(ctx context.Context, who Terminal, key string, r si
 	d.notePings(j.zone, r.Pings)
 	j.behind, j.taken = d.queue.before(&j)
 	g, err := d.place(ctx, &j)
+	if p, over := isQuota(err); over && j.whenFull(&r) == signaling.WhenFullQueue { // it waits until he holds less
+		return d.enqueueBecause(ctx, &j, p.Title)
+	}
 	if !errors.Is(err, errFull) {
 		return granted(g, err)
 	}
@@ -81,12 +84,18 @@ func (d *Dispatcher) admit(ctx context.Context, who Terminal, r signaling.TaskRe
 
 // newJob is a request on its way to a place.
 func (d *Dispatcher) newJob(who Terminal, key string, r signaling.TaskRequest) job {
-	return job{id: signaling.TaskID(signaling.NewID("t")), key: key, creator: who.Subject, request: r, where: d.locate(who, &r), since: time.Now()}
+	j := job{id: signaling.TaskID(signaling.NewID("t")), key: key, creator: who.Subject, request: r, where: d.locate(who, &r), since: time.Now()}
+	j.said = d.foretold(&j.where, &j.request)
+	return j
 }
 
 // enqueue has a task wait for a place.
 func (d *Dispatcher) enqueue(ctx context.Context, j *job) (Answer, error) {
-	p, err := d.wait(ctx, j, d.lacking(j))
+	return d.enqueueBecause(ctx, j, d.lacking(j))
+}
+
+func (d *Dispatcher) enqueueBecause(ctx context.Context, j *job, reason string) (Answer, error) {
+	p, err := d.wait(ctx, j, reason)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -106,9 +115,9 @@ func (d *Dispatcher) enqueue(ctx context.Context, j *job) (Answer, error) {
 
 // wait records a task in the queue and says where it stands.
 func (d *Dispatcher) wait(ctx context.Context, j *job, reason string) (signaling.Pending, error) {
-	id, err := d.Pool.Enqueue(ctx, j.key, signaling.Task{
+	id, err := d.Pool.EnqueueSaid(ctx, j.key, signaling.Task{
 		ID: j.id, State: signaling.TaskPlacing, Reason: reason, Request: j.request, Creator: j.creator,
-	}, j.request.Urgent)
+	}, j.request.Urgent, j.said)
 	switch {
 	case errors.Is(err, pool.ErrFull):
 		return signaling.Pending{}, &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "Nothing is free, and the queue is full.",

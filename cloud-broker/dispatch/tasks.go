@@ -31,6 +31,7 @@ func (d *Dispatcher) Tasks(ctx context.Context, p identity.Principal, offset, li
 			offset--
 			continue
 		}
+		d.asItRuns(ctx, &t)
 		if mine = append(mine, t); len(mine) == limit {
 			break
 		}

@@ -90,6 +90,19 @@ func (s *Snapshot) Bounded() bool {
 	return len(s.ends) > 0
 }
 
+// Lasts says whether a node's time is above what an order asks for; nil asks only that it is open. Of a node that is not known
+// that is so.
+func (s *Snapshot) Lasts(id signaling.NodeID, o *Order) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	it := s.ix.nodes[id]
+	t1 := 0.0
+	if o != nil {
+		t1 = o.t1(s)
+	}
+	return it == nil || it.span.Free > t1
+}
+
 // seconds says a time in words.
 func seconds(v float64) string {
 	if v < 120 {

@@ -1,0 +1,194 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/placement"
+	"github.com/tomocast/tomocast/cloud-broker/pool"
+	"github.com/tomocast/tomocast/cloud-broker/sites"
+	"github.com/tomocast/tomocast/signaling"
+)
+
+// Times knows the nodes' time dimension (B3).
+type Times interface {
+	// Spans are the times of the nodes that do not stay. The map is not changed any more.
+	Spans() map[signaling.NodeID]fit.Span
+}
+
+// spansEvery is how late placement hears of the nodes' times.
+const spansEvery = time.Second
+
+// followTimes has placement know the nodes' times, until ctx ends.
+func (d *Dispatcher) followTimes(ctx context.Context) error {
+	if d.Times == nil {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(spansEvery)
+	defer tick.Stop()
+	last := uintptr(0)
+	for {
+		spans := d.Times.Spans()
+		if at := reflect.ValueOf(spans).Pointer(); at != last { // else it is the same map as before
+			last = at
+			d.Snapshot.SetSpans(spans)
+			d.queue.changed()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// byDistance is the policy that looks at nothing but what placement's own terms are: distance, history and locality.
+const byDistance = "distance"
+
+// usual is the policy where nodes close, and none is configured.
+const usual = "risk"
+
+// policies are those that tasks are placed by.
+type policies struct {
+	chosen *fit.Policy // nil where none is configured, or it is by distance
+	usual  fit.Policy
+	plain  bool // by distance, whatever closes
+}
+
+// policiesOf are those of a configuration. Its policy was checked when it was read.
+func policiesOf(c *sites.Config) policies {
+	name := ""
+	if c != nil {
+		name = c.Policy
+	}
+	p, err := newPolicies(name)
+	if err != nil {
+		p.plain = true
+	}
+	return p
+}
+
+func newPolicies(name string) (p policies, err error) {
+	if p.usual, err = fit.Named(usual); err != nil {
+		return p, err
+	}
+	p.usual = p.usual.Live()
+	switch name {
+	case "":
+	case byDistance:
+		p.plain = true
+	default:
+		c, err := fit.Named(name)
+		if err != nil {
+			return p, err
+		}
+		c = c.Live()
+		p.chosen = &c
+	}
+	return p, nil
+}
+
+// policy is the one that holds now, nil where only distance counts.
+func (d *Dispatcher) policy() *fit.Policy {
+	switch {
+	case d.policies.chosen != nil:
+		return d.policies.chosen
+	case !d.policies.plain && d.Snapshot.Bounded():
+		return &d.policies.usual
+	}
+	return nil
+}
+
+// ordered has a search look at time and order by the policy that holds (B4). since is when the task began to wait.
+func (d *Dispatcher) ordered(q placement.Request, r *signaling.TaskRequest, w *where, since time.Time, misses int) placement.Request {
+	p := d.policy()
+	if p == nil {
+		return q
+	}
+	now := time.Now()
+	o := &placement.Order{Policy: *p, Fragments: d.Foresight.Fragments(), Waited: max(now.Sub(since), 0).Seconds(), Misses: misses, Error: d.Foresight.Error()}
+	if run := d.Foresight.Expect(w.creator(), r, now); run != nil {
+		o.Run = run
+	}
+	q.Order = o
+	return q
+}
+
+// ask is the search for a job.
+func (d *Dispatcher) ask(j *job, exclude []signaling.NodeID) placement.Request {
+	return d.ordered(d.search(&j.request, &j.where, exclude), &j.request, &j.where, j.since, j.misses)
+}
+
+// peek is the search for a job that only asks whether there is a place, and about where: time counts, but the terms of the policy do
+// not, which would cost more than they tell.
+func (d *Dispatcher) peek(j *job, exclude []signaling.NodeID) placement.Request {
+	q := d.ask(j, exclude)
+	if q.Order != nil {
+		q.Order.TimeOnly = true
+	}
+	return q
+}
+
+// creator is who asks, as predictions may learn it: empty where the site of the terminal does not have that.
+func (w *where) creator() string {
+	if w.unnamed() {
+		return ""
+	}
+	return w.who.Subject
+}
+
+func (w *where) unnamed() bool { return w.site != nil && w.site.NoCreators }
+
+// foretold is what is predicted of a request, to be kept with its task.
+func (d *Dispatcher) foretold(w *where, r *signaling.TaskRequest) pool.Said {
+	said := pool.Said{Unnamed: w.unnamed()}
+	if d.Foresight != nil {
+		f := d.Foresight.Forecast(w.creator(), *r, time.Now())
+		said.Forecast = &f
+	}
+	return said
+}
+
+// Forecast is what is predicted of a request, which is not placed.
+func (d *Dispatcher) Forecast(_ context.Context, who Terminal, r signaling.TaskRequest) (signaling.Forecast, error) {
+	if err := r.Validate(); err != nil {
+		return signaling.Forecast{}, &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The request cannot be served as it is.", Detail: err.Error()}
+	}
+	w := d.locate(who, &r)
+	return d.Foresight.Forecast(w.creator(), r, time.Now()), nil
+}
+
+// asItRuns has a task say for how long it is expected to go on. What was predicted when it was asked for stays.
+func (d *Dispatcher) asItRuns(ctx context.Context, t *signaling.Task) {
+	if t.State.Ended() || t.StartedAt == nil {
+		return
+	}
+	f, known := d.Foresight.Of(ctx, *t)
+	if !known {
+		return
+	}
+	if t.Forecast == nil || !t.Forecast.Known { // nothing was known then
+		t.Forecast = &f
+		return
+	}
+	said := *t.Forecast
+	said.LeftMs = f.LeftMs
+	t.Forecast = &said
+}
+
+// overQuota is the problem of a request of somebody who holds as much as he may.
+func (d *Dispatcher) overQuota() error {
+	return &signaling.Problem{Code: signaling.ProblemQuota, Title: "You hold as much as you may.",
+		Detail: "With this task you would have more resources at a time than your quota allows. Finish a task that you do not need, or ask for less."}
+}
+
+// isQuota says whether an error is that of a quota.
+func isQuota(err error) (*signaling.Problem, bool) {
+	var p *signaling.Problem
+	ok := errors.As(err, &p) && p.Code == signaling.ProblemQuota
+	return p, ok
+}
