@@ -64,12 +64,12 @@ func (in *nodeInput) node() signaling.NodeID { return in.Node }
 type nodeOutput struct {
 	Body struct {
 		NodeStatus
-		Tasks []nodeTask `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
+		Tasks []heldTask `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
 	}
 }
 
-// nodeTask is a task on a node as an operator looks at nodes: without whose it is and on what it works.
-type nodeTask struct {
+// heldTask is a task on a node as an operator looks at nodes: without whose it is and on what it works.
+type heldTask struct {
 	Task      signaling.TaskID    `json:"task"`
 	Type      signaling.TaskType  `json:"type"`
 	Operation string              `json:"operation,omitempty"`
@@ -249,13 +249,13 @@ func (s *server) node(ctx context.Context, id signaling.NodeID) (*nodeOutput, er
 		return nil, problemOf(err)
 	}
 	out := &nodeOutput{}
-	out.Body.NodeStatus, out.Body.Tasks = s.withTime(n), []nodeTask{}
+	out.Body.NodeStatus, out.Body.Tasks = s.withTime(n), []heldTask{}
 	for _, t := range tasks {
 		for _, at := range []*signaling.Attempt{t.Attempt, t.Shadow} {
 			if at == nil || at.Node != id || t.State.Ended() {
 				continue
 			}
-			out.Body.Tasks = append(out.Body.Tasks, nodeTask{
+			out.Body.Tasks = append(out.Body.Tasks, heldTask{
 				Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, State: t.State, Attempt: *at,
 				Resources: t.Request.Needs(), CreatedAt: t.CreatedAt, Shadow: at == t.Shadow,
 			})
