@@ -81,7 +81,7 @@ describe("the demo study", () => {
 
   it("comes as video that is close to the renderer's own picture", async () => {
     const video = await view.do((viewer) => {
-      const shown = viewer.shadowRoot?.querySelector("video");
+      const shown = viewer.shadowRoot?.querySelector<HTMLVideoElement>("video:not(.back)");
       if (!shown) throw new Error("no video");
       const canvas = document.createElement("canvas");
       canvas.width = shown.videoWidth;
