@@ -30,6 +30,18 @@ func (b *Budget) Validate() error {
 	return nil
 }
 
+// Begins is the budget that an attempt begins with.
+func (i *Instruction) Begins() Budget {
+	if i.Budget == nil {
+		return Budget{Resources: i.Resources}
+	}
+	b := *i.Budget
+	if b.Resources == (Resources{}) { // only how the encoder divides its share
+		b.Resources = i.Resources
+	}
+	return b
+}
+
 // SetBudget gives a running attempt another budget (ControlBudget). The picture does not stop for it, and a compute task goes
 // on with other workers.
 type SetBudget struct {

@@ -49,6 +49,8 @@ type Job struct {
 	events chan event
 	stop   context.CancelCauseFunc
 	done   chan struct{}
+	// account is what the task may use, and has used.
+	account *account
 }
 
 // Start begins a task: it opens its series, where it has one, and waits for the terminal. The task ends by itself or by
@@ -57,7 +59,8 @@ func Start(cfg Config) *Job {
 	ctx, stop := context.WithCancelCause(context.Background())
 	j := &Job{
 		cfg: cfg, start: time.Now(), stop: stop, events: make(chan event, 64), done: make(chan struct{}),
-		log: cfg.Logger.With("task", cfg.Instruction.Task, "attempt", cfg.Instruction.Attempt.ID),
+		account: newAccount(&cfg.Instruction),
+		log:     cfg.Logger.With("task", cfg.Instruction.Task, "attempt", cfg.Instruction.Attempt.ID),
 	}
 	go func() {
 		defer close(j.done)

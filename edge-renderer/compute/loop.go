@@ -70,6 +70,7 @@ func (l *loop) run(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		l.proceed(ctx)
+		l.keepAccounts()
 		wait, err := l.expires(l.job.clock())
 		if err != nil {
 			cancel(err)
@@ -175,7 +176,7 @@ func (l *loop) proceed(ctx context.Context) {
 // compute hands the task to the workers.
 func (l *loop) compute(ctx context.Context) {
 	i := &l.job.cfg.Instruction
-	order := task.Order{ID: i.Task, Request: &i.Request, Operation: l.operation, CPUMilli: i.Resources.CPUMilli, Choice: l.choice,
+	order := task.Order{ID: i.Task, Request: &i.Request, Operation: l.operation, Allowance: l.job.account.workers, Choice: l.choice,
 		Tell: func(e signaling.Event) { l.tell(ctx, eventTask{e}) }}
 	if l.operation.Data {
 		order.Data = l.input.data

@@ -78,8 +78,8 @@ func (l *loop) submit(ctx context.Context, r signaling.Request) error {
 	transfer, rtc := l.nextID, l.peer.RTC
 	order := task.Order{
 		ID: r.TaskID, Request: r.Task, Operation: operation, Volume: shown.Volume, Choice: choice,
-		CPUMilli: min(r.Task.Needs().CPUMilli, l.s.cfg.Instruction.Resources.CPUMilli),
-		Tell:     func(e signaling.Event) { l.fromTask(ctx, e) },
+		Allowance: l.s.account.workers,
+		Tell:      func(e signaling.Event) { l.fromTask(ctx, e) },
 	}
 	l.helpers.Go(func() {
 		defer cancel()

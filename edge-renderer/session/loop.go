@@ -117,7 +117,7 @@ func (l *loop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := newPipeline(l.s.cfg.Renderer, l.s.clock)
-	p.show = l.s.cfg.Show
+	p.show, p.account = l.s.cfg.Show, l.s.account
 	l.helpers.Go(func() {
 		defer p.close()
 		for o := range l.orders {
@@ -172,6 +172,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 	if err := l.expired(now); err != nil {
 		return 0, err
 	}
+	l.keepAccounts()
 	wait := time.Second
 	if l.endAt > 0 {
 		wait = max(l.endAt-now, 0)
@@ -211,6 +212,9 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 		q, ok := l.control.between(l.level, area, now)
 		if !ok {
 			q = l.control.resting(area, now)
+		}
+		if due := l.control.due(q, area, l.pictured); now < due {
+			return until(due - now), nil
 		}
 		l.order(ctx, job{kind: jobPicture, quality: q}, true)
 	case revision != l.stilled && !l.coarse():
@@ -262,7 +266,7 @@ func (l *loop) letJob(j job) {
 
 // finish takes what the pipeline made and sends it.
 func (l *loop) finish(ctx context.Context, o outcome) {
-	l.usage.GPUMs += ms(o.render)
+	l.usage.GPUMs += ms(o.gpu)
 	l.usage.CPUMs += ms(o.convert) + ms(o.encode)
 	if o.job.kind == jobPrepare {
 		l.prepared(o)

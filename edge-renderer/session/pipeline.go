@@ -50,8 +50,9 @@ type job struct {
 type outcome struct {
 	job    job
 	frame  encode.Frame
-	name   string // of the encoder
-	still  []byte // PNG
+	name   string        // of the encoder
+	gpu    time.Duration // on the render queue, without the waiting there
+	still  []byte        // PNG
 	sha256 string
 	// Time of each stage.
 	render, convert, encode time.Duration
@@ -66,6 +67,7 @@ type pipeline struct {
 	renderer render.Renderer
 	clock    func() time.Duration
 	show     func(pix []byte, width, height int) // nil where nobody looks
+	account  *account                            // nil where nobody asks
 
 	full      *render.Image // as encoded; at full quality also what the still is made of
 	part      render.Image  // one viewport, before it is put in its place
@@ -73,6 +75,7 @@ type pipeline struct {
 	picture   *encode.Picture
 	encoder   encode.Encoder
 	encodes   target // what the encoder is for, with its rung applied
+	threads   int    // that it was asked to use
 	transfers map[string]compiled
 	painters  map[string]*picture.Painter // by viewport, for images
 
@@ -98,8 +101,12 @@ func (p *pipeline) close() {
 }
 
 // do carries out a job. A cancelled context ends it with the context's error.
-func (p *pipeline) do(ctx context.Context, j job) outcome {
-	o := outcome{job: j}
+func (p *pipeline) do(ctx context.Context, j job) (o outcome) {
+	o = outcome{job: j}
+	if p.account != nil {
+		before := p.account.client.Used()
+		defer func() { p.accountFor(&o, before) }()
+	}
 	switch j.kind {
 	case jobPicture:
 		p.makePicture(ctx, &o)
@@ -111,6 +118,15 @@ func (p *pipeline) do(ctx context.Context, j job) outcome {
 		p.makeStill(ctx, &o)
 	}
 	return o
+}
+
+// accountFor puts what a job took on the session's account, where its device stood at before.
+func (p *pipeline) accountFor(o *outcome, before time.Duration) {
+	o.gpu = p.account.client.Used() - before
+	if len(o.frame.Data) > 0 {
+		c := p.encoder.Config()
+		p.account.encoded(c.Width, c.Height, c.Threads, o.convert, o.encode)
+	}
 }
 
 func (p *pipeline) makePicture(ctx context.Context, o *outcome) {
@@ -227,6 +243,9 @@ func (p *pipeline) viewport(ctx context.Context, o *outcome, v *signaling.Viewpo
 	}
 	s := scene(v, loaded, t, width, height, j.quality.step)
 	s.Refinement = j.refines
+	if p.account != nil {
+		s.Client = p.account.client
+	}
 	return p.renderer.Render(ctx, s, img)
 }
 
@@ -271,7 +290,7 @@ func (p *pipeline) encodePicture(o *outcome) {
 	}
 	start := p.clock()
 	j := &o.job
-	if o.err = p.open(target{p.picture.Width, p.picture.Height, j.target.codec, j.target.profile}, j.quality.bitrate); o.err != nil {
+	if o.err = p.open(target{p.picture.Width, p.picture.Height, j.target.codec, j.target.profile}, j.quality); o.err != nil {
 		return
 	}
 	if o.err = p.encoder.SetBitrate(j.quality.bitrate); o.err != nil {
@@ -282,16 +301,27 @@ func (p *pipeline) encodePicture(o *outcome) {
 	o.encode = p.clock() - start
 }
 
-// open opens the encoder of a stream, unless it is open.
-func (p *pipeline) open(want target, bitrate int) (err error) {
-	if p.encoder != nil && p.encodes == want {
+// open opens the encoder of a stream, unless it is open. One with other threads is made before the one that runs is closed,
+// which goes on where there is none.
+func (p *pipeline) open(want target, q quality) (err error) {
+	same := p.encoder != nil && p.encodes == want
+	if same && (p.threads == q.threads || want.codec == encode.VP8) { // which has one thread
 		return nil
 	}
-	p.close()
-	p.encoder, err = encode.New(encode.Config{Codec: want.codec, Profile: want.profile, Width: want.width, Height: want.height,
-		BitrateBps: bitrate, MaxFPS: 60})
-	p.encodes = want
-	return err
+	if !same {
+		p.close()
+	}
+	next, err := encode.New(encode.Config{Codec: want.codec, Profile: want.profile, Width: want.width, Height: want.height,
+		BitrateBps: q.bitrate, MaxFPS: 60, Threads: q.threads})
+	if err != nil && !same {
+		return err
+	}
+	p.encodes, p.threads = want, q.threads
+	if err == nil {
+		p.close()
+		p.encoder = next
+	}
+	return nil
 }
 
 // prepare does ahead what the first picture would wait for: the encoder, and, with a view, what the renderer makes and keeps
@@ -299,7 +329,7 @@ func (p *pipeline) open(want target, bitrate int) (err error) {
 func (p *pipeline) prepare(ctx context.Context, o *outcome) {
 	j := &o.job
 	width, height := rungSize(j.target, j.quality.rung)
-	if o.err = p.open(target{width, height, j.target.codec, j.target.profile}, j.quality.bitrate); o.err == nil && len(j.view.Viewports) > 0 {
+	if o.err = p.open(target{width, height, j.target.codec, j.target.profile}, j.quality); o.err == nil && len(j.view.Viewports) > 0 {
 		o.err = p.render(ctx, o, width, height)
 	}
 }

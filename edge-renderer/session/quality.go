@@ -13,6 +13,7 @@ type quality struct {
 	level   int     // index into ladder
 	bitrate int     // bits per second
 	gap     time.Duration
+	threads int // of the encoder; 0: as it likes
 }
 
 // full says whether the picture has every pixel and every sample.
@@ -33,6 +34,13 @@ const (
 
 // rungs are the encoded sizes. They change seldom, because each change costs a key frame.
 var rungs = []float64{1, 0.75, 0.5}
+
+// sizes are those from which a budget's bound on encoded pixels chooses.
+var sizes = []float64{1, 0.75, 0.5, 0.35, 0.25}
+
+// slowestMoving is the time between pictures of what moves that a bound on encoded pixels may cause before they get smaller:
+// less than 15 a second are no motion.
+const slowestMoving = time.Second / 15
 
 const (
 	// movingBudget is the time that rendering and encoding a picture may take while the hand moves: 30
@@ -77,11 +85,19 @@ type controller struct {
 	rung      int     // index into rungs
 	wantRung  int
 	wantSince time.Duration
+	limit     limit
+	size      float64 // that the bound on encoded pixels leaves, of sizes; 0 before the first picture
+}
+
+// limit is what a session's budget leaves its encoder; 0 is no limit.
+type limit struct {
+	threads int
+	kpps    int64 // thousands of pixels a second
 }
 
 // rendered takes the measured times of a picture that was rendered with q.
 func (c *controller) rendered(q quality, render, other time.Duration) {
-	c.fullCost = blend(c.fullCost, ms(render)/share(q.scale*q.rung, q.step))
+	c.fullCost = blend(c.fullCost, ms(render)/relative(q.scale*q.rung, q.step))
 	c.otherCost = blend(c.otherCost, ms(other))
 }
 
@@ -129,12 +145,16 @@ func (c *controller) between(level, pixels int, now time.Duration) (q quality, o
 // cost is the predicted time of rendering at a level, milliseconds.
 func (c *controller) cost(level int) float64 {
 	l := ladder[level]
-	return c.fullCost * share(l.scale*rungs[c.rung], l.step)
+	side := rungs[c.rung]
+	if c.size > 0 {
+		side = min(side, c.size)
+	}
+	return c.fullCost * relative(l.scale*side, l.step)
 }
 
-// share is what rendering takes with fewer pixels along a side, or with longer steps, of what it takes at full
+// relative is what rendering takes with fewer pixels along a side, or with longer steps, of what it takes at full
 // quality.
-func share(side, step float64) float64 { return math.Pow(side*side/step, costExponent) }
+func relative(side, step float64) float64 { return math.Pow(side*side/step, costExponent) }
 
 func (c *controller) at(level, pixels int, now time.Duration) quality {
 	q := quality{scale: ladder[level].scale, step: ladder[level].step, level: level}
@@ -147,8 +167,6 @@ func (c *controller) resting(pixels int, now time.Duration) quality {
 	return c.at(0, pixels, now)
 }
 
-func (c *controller) rungArea() float64 { return rungs[c.rung] * rungs[c.rung] }
-
 // encoding sets size, bitrate and rate from the bandwidth.
 func (c *controller) encoding(q *quality, pixels int, now time.Duration) {
 	bps := c.estimate
@@ -157,13 +175,37 @@ func (c *controller) encoding(q *quality, pixels int, now time.Duration) {
 	}
 	bps = bps * 9 / 10 // the rest is for stamps, retransmissions and stills
 	c.chooseRung(float64(bps), float64(pixels), now)
-	q.rung = rungs[c.rung]
-	area := float64(pixels) * c.rungArea()
+	c.size = c.bounded(float64(pixels))
+	q.rung, q.threads = min(rungs[c.rung], c.size), c.limit.threads
+	area := float64(pixels) * q.rung * q.rung
 	q.bitrate = int(math.Min(float64(bps), area*30*richBits))
 	q.bitrate = min(max(q.bitrate, minBitrate), maxBitrate)
 	// On a narrow link fewer good pictures beat many bad ones.
 	gap := time.Duration(area * poorBits / float64(q.bitrate) * float64(time.Second))
-	q.gap = min(max(gap, minInterval), maxInterval)
+	q.gap = max(min(max(gap, minInterval), maxInterval), c.least(area))
+}
+
+// bounded is the largest size of which the budget leaves 15 pictures a second, else the smallest.
+func (c *controller) bounded(pixels float64) float64 {
+	for _, size := range sizes {
+		if c.least(pixels*size*size) <= slowestMoving {
+			return size
+		}
+	}
+	return sizes[len(sizes)-1]
+}
+
+// least is the time from one picture of so many pixels to the next that the budget asks for.
+func (c *controller) least(pixels float64) time.Duration {
+	if c.limit.kpps == 0 {
+		return 0
+	}
+	return time.Duration(pixels / float64(c.limit.kpps) * float64(time.Millisecond))
+}
+
+// due is when a picture may come that shows better what was shown at last.
+func (c *controller) due(q quality, pixels int, last time.Duration) time.Duration {
+	return last + c.least(float64(pixels)*q.rung*q.rung)
 }
 
 // chooseRung picks the largest size at which ten pictures a second are still good, after it was right for a

@@ -71,12 +71,12 @@ func TestPictureInBetweenOnlyWhereFullQualityTakesLong(t *testing.T) {
 		c.bandwidth(20_000_000)
 		moving := ladder[len(ladder)-1]
 		c.rendered(quality{scale: moving.scale, step: moving.step, rung: 1},
-			time.Duration(float64(tt.full)*share(moving.scale, moving.step)), 5*time.Millisecond)
+			time.Duration(float64(tt.full)*relative(moving.scale, moving.step)), 5*time.Millisecond)
 		q, ok := c.between(len(ladder)-1, xga, time.Second)
 		if ok != tt.want {
 			t.Errorf("%v at full quality: a picture in between is %v", tt.full, ok)
 		}
-		if predicted := tt.full.Seconds() * 1000 * share(q.scale, q.step); ok && predicted > ms(betweenBudget) {
+		if predicted := tt.full.Seconds() * 1000 * relative(q.scale, q.step); ok && predicted > ms(betweenBudget) {
 			t.Errorf("%v at full quality: the picture in between takes %.0f ms", tt.full, predicted)
 		}
 	}

@@ -271,6 +271,11 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 	l.opening = nil
 	err := e.err
 	if err == nil {
+		if err = l.affords(e.of, e.series); err != nil {
+			e.series.Release()
+		}
+	}
+	if err == nil {
 		err = l.show(e.of, e.series)
 		if err != nil {
 			e.series.Release()

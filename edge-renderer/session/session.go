@@ -63,6 +63,8 @@ type Session struct {
 	// used is when the terminal did something last, on the session's clock, before 0 where that was elsewhere; 0 while none
 	// has come.
 	used atomic.Int64
+	// account is what the session may use, and has used.
+	account *account
 }
 
 // event is something that the loop must know.
@@ -86,7 +88,7 @@ type (
 func Start(cfg Config) *Session {
 	ctx, stop := context.WithCancelCause(context.Background())
 	s := &Session{
-		cfg: cfg, start: time.Now(), stop: stop,
+		cfg: cfg, start: time.Now(), stop: stop, account: newAccount(&cfg.Instruction),
 		log:    cfg.Logger.With("task", cfg.Instruction.Task, "attempt", cfg.Instruction.Attempt.ID),
 		events: make(chan event, 256), done: make(chan struct{}),
 	}

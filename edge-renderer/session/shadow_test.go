@@ -70,7 +70,7 @@ func TestA6EncoderIsOpenedAhead(t *testing.T) {
 	if opened == nil {
 		t.Fatal("no encoder is open")
 	}
-	if err := p.open(j.target, 2_000_000); err != nil || p.encoder != opened {
+	if err := p.open(j.target, quality{bitrate: 2_000_000}); err != nil || p.encoder != opened {
 		t.Errorf("another encoder: %v", err)
 	}
 }

@@ -61,3 +61,6 @@ type Pictures struct {
 	Encoder time.Duration // the busy time of the encoder's threads, summed over them
 	Pixels  int64         // encoded
 }
+
+// MiB is bytes in MiB, rounded up.
+func MiB(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }

@@ -28,8 +28,8 @@ type Order struct {
 	// Volume or Data is what the operation works on; they belong to the caller.
 	Volume *volume.Volume
 	Data   []byte
-	// CPUMilli bounds the workers that are allocated for the task, thousandths of a processor.
-	CPUMilli int64
+	// Allowance is what its workers may use, and is told what they do; nil: one worker. Tasks may share one.
+	Allowance *Allowance
 	// Choice brings the user's choice, after the event "choose".
 	Choice <-chan signaling.Handling
 	// Tell is told that the task waits (and why), that the user is asked, that it has started, and its progress. Calls do not
@@ -51,11 +51,14 @@ func (w *Workers) Do(ctx context.Context, o Order) (operation.Result, time.Durat
 	if err != nil {
 		return operation.Result{}, 0, err
 	}
+	if o.Allowance == nil {
+		o.Allowance = NewAllowance(0)
+	}
 	crew := w.resident
 	switch mode {
 	case signaling.HandlingAllocate:
-		crew = newCrew(allocated(o.CPUMilli))
-		defer crew.close()
+		crew = o.Allowance.allocate()
+		defer o.Allowance.dismiss(crew)
 	case signaling.HandlingDefer:
 		if err := w.postpone(ctx, tell); err != nil {
 			return operation.Result{}, 0, err
@@ -74,7 +77,7 @@ func (w *Workers) Do(ctx context.Context, o Order) (operation.Result, time.Durat
 	result, err := o.Operation.Run(ctx, operation.Work{
 		Volume: o.Volume, Data: o.Data, Parameters: o.Request.Parameters, Progress: progress.report,
 		Pause: o.Pause, Resume: o.Resume,
-		Parallel: func(n int, part func(i int)) error { return crew.parallel(ctx, &spent, n, part) },
+		Parallel: func(n int, part func(i int)) error { return crew.parallel(ctx, o.Allowance, &spent, n, part) },
 	})
 	return result, time.Duration(spent.Load()), err
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tomocast/tomocast/edge-renderer/share"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -67,55 +68,106 @@ func (w *Workers) Touch() { w.quiet.touch(time.Now()) }
 // Close ends the resident workers and waits for them. No Do may be under way.
 func (w *Workers) Close() { w.resident.close() }
 
-// crew is some workers, each with a thread of its own.
-type crew struct {
-	parts   chan func()
-	workers sync.WaitGroup
+// Allowance is what a task, or several that share it, may use of the processors, and what they have used. It may be changed
+// while they run: resident workers give those who want more their shares by it, and a task with workers of its own goes on with
+// as many as it allows. Its methods may be called from several goroutines.
+type Allowance struct {
+	client *share.Client
+	spent  atomic.Int64 // nanoseconds
+
+	mu    sync.Mutex
+	milli int64
+	crews map[*crew]bool // of the tasks that have workers of their own
 }
 
-func newCrew(n int) *crew {
-	c := &crew{parts: make(chan func())}
-	for range n {
-		c.workers.Go(func() {
-			runtime.LockOSThread() // so that its processor time can be measured; the thread ends with the worker
-			for part := range c.parts {
-				part()
-			}
-		})
+// NewAllowance allows an amount of processor time, thousandths of a processor.
+func NewAllowance(cpuMilli int64) *Allowance {
+	return &Allowance{client: share.NewClient(cpuMilli), milli: cpuMilli, crews: map[*crew]bool{}}
+}
+
+// Set changes the amount. Parts of the tasks' work that are under way are not stopped.
+func (a *Allowance) Set(cpuMilli int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.milli = cpuMilli
+	a.client.SetWeight(cpuMilli)
+	for c := range a.crews {
+		c.resize(allocated(cpuMilli))
 	}
+}
+
+// Spent is the processor time that the tasks' workers have spent.
+func (a *Allowance) Spent() time.Duration { return time.Duration(a.spent.Load()) }
+
+// allocate makes workers for one task, as many as are allowed at any time. The caller calls dismiss.
+func (a *Allowance) allocate() *crew {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := newCrew(allocated(a.milli))
+	a.crews[c] = true
 	return c
 }
 
+func (a *Allowance) dismiss(c *crew) {
+	a.mu.Lock()
+	delete(a.crews, c)
+	a.mu.Unlock()
+	c.close()
+}
+
+// crew is some workers, each with a thread of its own.
+type crew struct {
+	line    *share.Line
+	workers sync.WaitGroup
+
+	mu   sync.Mutex
+	made int // workers; where there are more than may work at a time, the others wait
+}
+
+func newCrew(n int) *crew {
+	c := &crew{line: share.NewLine(n)}
+	c.resize(n)
+	return c
+}
+
+// resize changes how many work at a time, from their next parts on.
+func (c *crew) resize(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ; c.made < n; c.made++ {
+		c.workers.Go(func() {
+			runtime.LockOSThread() // so that its processor time can be measured; the thread ends with the worker
+			for c.line.Work() {
+			}
+		})
+	}
+	c.line.Resize(n)
+}
+
 func (c *crew) close() {
-	close(c.parts)
+	c.line.Close()
 	c.workers.Wait()
 }
 
-// parallel calls part for every number below n on the crew, adding its processor time to spent, and returns when all calls
-// have returned. A cancelled context ends it between two parts.
-func (c *crew) parallel(ctx context.Context, spent *atomic.Int64, n int, part func(i int)) error {
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	for i := range n {
-		waiting.Add(1)
-		work := func() {
-			defer waiting.Done()
-			if ctx.Err() != nil {
-				return
-			}
-			before := threadTime()
-			part(i)
-			spent.Add(int64(threadTime() - before))
-		}
-		select {
-		case c.parts <- work:
-		case <-ctx.Done():
-			waiting.Done()
-			return ctx.Err()
-		}
+// parallel calls part for every number below n on the crew, adding its processor time to spent and to the allowance's, and
+// returns when all calls have returned. A cancelled context ends it between two parts.
+func (c *crew) parallel(ctx context.Context, a *Allowance, spent *atomic.Int64, n int, part func(i int)) error {
+	if n <= 0 {
+		return ctx.Err()
 	}
-	waiting.Wait()
-	return ctx.Err()
+	var next atomic.Int64
+	return c.line.Do(ctx, share.Job{Client: a.client, Width: n, Step: func() (more bool, err error) {
+		i := int(next.Add(1)) - 1
+		if i >= n {
+			return false, nil
+		}
+		before := threadTime()
+		part(i)
+		took := int64(threadTime() - before)
+		spent.Add(took)
+		a.spent.Add(took)
+		return i+1 < n, nil
+	}})
 }
 
 // threadTime is the processor time of the calling thread.
