@@ -105,11 +105,15 @@ func (b Box) Voxels() int {
 }
 
 // Slices calls slice for every slice of the box, in parallel, with its number from 0 and a function that goes through its
-// rows: first is the index of a row's first voxel in the volume, n its length. Progress goes from from to to.
+// rows: first is the index of a row's first voxel in the volume, n its length. Progress goes from from to to. Nothing of it is
+// kept by an operation that is asked to pause meanwhile: it goes through a volume in seconds.
 func (w Work) Slices(b Box, from, to float64, slice func(i int, rows func(each func(first, n int)))) error {
 	size, v := b.Size(), w.Volume
 	var done atomic.Int64
-	return w.Parallel(size[2], func(i int) {
+	err := w.Parallel(size[2], func(i int) {
+		if w.Pausing() {
+			return
+		}
 		k := b[0][2] + i
 		slice(i, func(each func(first, n int)) {
 			for j := b[0][1]; j <= b[1][1]; j++ {
@@ -118,6 +122,10 @@ func (w Work) Slices(b Box, from, to float64, slice func(i int, rows func(each f
 		})
 		w.Progress(from + (to-from)*float64(done.Add(1))/float64(size[2]))
 	})
+	if err == nil && int(done.Load()) < size[2] {
+		err = &Paused{}
+	}
+	return err
 }
 
 // Float32s puts values of the volume, from index first on, after the modality transform into dst.

@@ -80,6 +80,9 @@ func sortFloats(ctx context.Context, w Work, box Box) ([]Value, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if w.Pausing() {
+		return nil, &Paused{}
+	}
 	values := Weigh(all)
 	w.Progress(1)
 	return values, nil

@@ -20,7 +20,8 @@ const (
 	maxReach = 256
 )
 
-// Gaussian smooths by a normal distribution (signaling.GaussianParameters), one axis of the grid after the other.
+// Gaussian smooths by a normal distribution (signaling.GaussianParameters), one axis of the grid after the other. Paused, it
+// keeps the slices of the result that are made.
 func Gaussian(_ context.Context, w operation.Work) (operation.Result, error) {
 	var p signaling.GaussianParameters
 	kernels, box, err := gaussianParameters(w, &p)
@@ -40,17 +41,32 @@ func Gaussian(_ context.Context, w operation.Work) (operation.Result, error) {
 	}
 	defer flat.Free()
 	planes, n := flat.Float32s(), size[0]*size[1]
-	steps := float64(last - first + 1 + size[2])
-	var done atomic.Int64
-	err = w.Parallel(last-first+1, func(i int) {
-		smoothPlane(w, box, first+i, kernels, planes[i*n:(i+1)*n])
-		w.Progress(float64(done.Add(1)) / steps)
-	})
+	file, samples := research.NRRD(box.Grid(w.Volume))
+	slices, err := w.Pieces(size[2], samples)
 	if err != nil {
 		return operation.Result{}, err
 	}
-	file, samples := research.NRRD(box.Grid(w.Volume))
-	err = w.Parallel(size[2], func(i int) {
+	wanted := make([]bool, last-first+1)
+	for i := range size[2] {
+		for k := box[0][2] + i - half; !slices.Made(i) && k <= box[0][2]+i+half; k++ {
+			wanted[min(max(k, first), last)-first] = true
+		}
+	}
+	within := float64(len(wanted)) / float64(len(wanted)+size[2]) // of the work
+	var done atomic.Int64
+	err = w.Parallel(len(wanted), func(i int) {
+		if wanted[i] && !w.Pausing() {
+			smoothPlane(w, box, first+i, kernels, planes[i*n:(i+1)*n])
+		}
+		w.Progress(within * float64(done.Add(1)) / float64(len(wanted)))
+	})
+	if err == nil && w.Pausing() {
+		err = slices.Pause(within)
+	}
+	if err != nil {
+		return operation.Result{}, err
+	}
+	err = slices.Do(within, func(i int, to []byte) {
 		sum := make([]float32, n)
 		for d, weight := range kernels[2] {
 			k := min(max(box[0][2]+i+d-half, first), last)
@@ -58,8 +74,7 @@ func Gaussian(_ context.Context, w operation.Work) (operation.Result, error) {
 				sum[x] += weight * v
 			}
 		}
-		research.PutFloat32s(samples[4*i*n:], sum)
-		w.Progress(float64(done.Add(1)) / steps)
+		research.PutFloat32s(to, sum)
 	})
 	return operation.Result{Format: signaling.FormatNRRD, Data: file}, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync/atomic"
 
 	"github.com/tomocast/tomocast/edge-renderer/task/operation"
 	"github.com/tomocast/tomocast/internal/research"
@@ -27,13 +26,14 @@ func Median(_ context.Context, w operation.Work) (operation.Result, error) {
 		return operation.Result{}, err
 	}
 	file, samples := research.NRRD(box.Grid(w.Volume))
-	n := size[0] * size[1]
-	var done atomic.Int64
-	err = w.Parallel(size[2], func(i int) {
-		out := make([]float32, n)
+	slices, err := w.Pieces(size[2], samples)
+	if err != nil {
+		return operation.Result{}, err
+	}
+	err = slices.Do(0, func(i int, to []byte) {
+		out := make([]float32, size[0]*size[1])
 		medianSlice(w, box, box[0][2]+i, p.Radius, out)
-		research.PutFloat32s(samples[4*i*n:], out)
-		w.Progress(float64(done.Add(1)) / float64(size[2]))
+		research.PutFloat32s(to, out)
 	})
 	return operation.Result{Format: signaling.FormatNRRD, Data: file}, err
 }

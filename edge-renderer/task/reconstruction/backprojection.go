@@ -23,10 +23,13 @@ const (
 	maxMm          = 1000
 	// maxSteps bounds the work: pixels times projections. That many take some minutes.
 	maxSteps = 1 << 38
+	// filters is about how much of the work the filter is.
+	filters = 0.1
 )
 
 // BackProjection reconstructs slices from parallel projections (signaling.ReconstructionParameters): each projection is
-// filtered with a ramp and smeared back over the image. The sum approximates the inverse of the Radon transform.
+// filtered with a ramp and smeared back over the image. The sum approximates the inverse of the Radon transform. Paused, it keeps
+// the rows of the image that are made.
 func BackProjection(ctx context.Context, w operation.Work) (operation.Result, error) {
 	var p signaling.ReconstructionParameters
 	if err := parameters(w, &p); err != nil {
@@ -42,23 +45,32 @@ func BackProjection(ctx context.Context, w operation.Work) (operation.Result, er
 		return operation.Result{}, err
 	}
 	defer filtered.Free()
-	if err := filter(w, &p, filtered.Float32s()); err != nil {
-		return operation.Result{}, err
-	}
 	grid := research.Grid{Size: size, Axes: [3][3]float64{{p.PixelMm, 0, 0}, {0, p.PixelMm, 0}, {0, 0, p.SliceMm}}}
 	grid.Origin[0] = -float64(p.Size-1) / 2 * p.PixelMm
 	grid.Origin[1] = grid.Origin[0]
 	file, samples := research.NRRD(grid)
+	rows, err := w.Pieces(p.Size*p.Slices, samples)
+	if err != nil {
+		return operation.Result{}, err
+	}
+	wanted := make([]bool, p.Slices)
+	for n := range p.Size * p.Slices {
+		wanted[n/p.Size] = wanted[n/p.Size] || !rows.Made(n)
+	}
+	err = filter(w, &p, wanted, filtered.Float32s())
+	if err == nil && w.Pausing() {
+		err = rows.Pause(filters)
+	}
+	if err != nil {
+		return operation.Result{}, err
+	}
 	beams := directions(&p)
-	var done atomic.Int64
-	rows := p.Size * p.Slices
-	err = w.Parallel(rows, func(n int) {
+	err = rows.Do(filters, func(n int, to []byte) {
 		slice, j := n/p.Size, n%p.Size
 		row := make([]float32, p.Size)
 		views := filtered.Float32s()[slice*p.Projections*p.Detectors:]
 		smear(&p, beams, views, grid.Origin[1]+float64(j)*p.PixelMm, row)
-		research.PutFloat32s(samples[4*n*p.Size:], row)
-		w.Progress(0.1 + 0.9*float64(done.Add(1))/float64(rows))
+		research.PutFloat32s(to, row)
 	})
 	return operation.Result{Format: signaling.FormatNRRD, Data: file}, err
 }
@@ -125,8 +137,8 @@ func matching(w operation.Work, p *signaling.ReconstructionParameters) error {
 	return nil
 }
 
-// filter filters every projection of the data into out.
-func filter(w operation.Work, p *signaling.ReconstructionParameters, out []float32) error {
+// filter filters every projection of the wanted slices into out, as far as it is not asked to pause.
+func filter(w operation.Work, p *signaling.ReconstructionParameters, wanted []bool, out []float32) error {
 	n := 4
 	for n < 2*p.Detectors { // so that the ends of a projection do not reach each other
 		n *= 2
@@ -137,6 +149,9 @@ func filter(w operation.Work, p *signaling.ReconstructionParameters, out []float
 	var done atomic.Int64
 	total := p.Projections * p.Slices
 	return w.Parallel(total, func(i int) {
+		if !wanted[i/p.Projections] || w.Pausing() {
+			return
+		}
 		b := buffers.Get().(*[]complex128)
 		defer buffers.Put(b)
 		x := *b
@@ -153,7 +168,7 @@ func filter(w operation.Work, p *signaling.ReconstructionParameters, out []float
 		for d := range p.Detectors {
 			out[i*p.Detectors+d] = float32(real(x[d]))
 		}
-		w.Progress(0.1 * float64(done.Add(1)) / float64(total))
+		w.Progress(filters * float64(done.Add(1)) / float64(total))
 	})
 }
 

@@ -3,6 +3,9 @@ package tasktest
 
 import (
 	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -30,6 +33,75 @@ func Run(t testing.TB, workers int, kind signaling.TaskType, name string, v *vol
 	r := &signaling.TaskRequest{Type: kind, Operation: name, Parameters: raw}
 	out, _, err := w.Do(t.Context(), task.Order{Request: r, Operation: op, Volume: v, Data: data, Tell: func(signaling.Event) {}})
 	return out, err
+}
+
+// Interrupt carries out an operation that is paused each time it has come so far, from 0 to 1, and goes on from its checkpoint
+// on another number of workers. It says how many of the pauses kept something.
+func Interrupt(t testing.TB, kind signaling.TaskType, name string, v *volume.Volume, data []byte, parameters any, shares ...float64) (out operation.Result, kept int, err error) {
+	t.Helper()
+	op, err := task.Lookup(kind, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &signaling.TaskRequest{Type: kind, Operation: name, Parameters: raw}
+	var state []byte
+	for n := 0; ; n++ {
+		pause := make(chan struct{})
+		var once sync.Once
+		work := operation.Work{Volume: v, Data: data, Parameters: raw, Pause: pause, Resume: state, Parallel: inParallel(n%3 + 1),
+			Progress: func(share float64) {
+				if n < len(shares) && share >= shares[n] {
+					once.Do(func() { close(pause) })
+				}
+			}}
+		out, err = op.Run(t.Context(), work)
+		var paused *operation.Paused
+		if !errors.As(err, &paused) {
+			return out, kept, err
+		}
+		encoded, err := operation.Checkpoint{Share: paused.Share, State: paused.State}.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := operation.DecodeCheckpoint(encoded, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state = c.State; len(state) > 0 {
+			kept++
+		}
+	}
+}
+
+// Resume has an operation with default parameters go on from a state.
+func Resume(t testing.TB, kind signaling.TaskType, name string, v *volume.Volume, state []byte) (operation.Result, error) {
+	t.Helper()
+	op, err := task.Lookup(kind, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op.Run(t.Context(), operation.Work{Volume: v, Resume: state, Parallel: inParallel(2), Progress: func(float64) {}})
+}
+
+// inParallel is operation.Work.Parallel on so many goroutines.
+func inParallel(workers int) func(n int, part func(int)) error {
+	return func(n int, part func(int)) error {
+		var wait sync.WaitGroup
+		var next atomic.Int64
+		for range workers {
+			wait.Go(func() {
+				for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+					part(i)
+				}
+			})
+		}
+		wait.Wait()
+		return nil
+	}
 }
 
 // JSON is Run for a result as JSON, which must be there.

@@ -37,6 +37,10 @@ func Mixture(ctx context.Context, w operation.Work) (operation.Result, error) {
 	counting := w
 	counting.Progress = func(share float64) { w.Progress(share / 2) }
 	values, err := operation.Count(ctx, counting, box)
+	var paused *operation.Paused
+	if errors.As(err, &paused) {
+		paused.State = w.Resume // what it had before it counted
+	}
 	if err != nil {
 		return operation.Result{}, err
 	}
@@ -44,12 +48,23 @@ func Mixture(ctx context.Context, w operation.Work) (operation.Result, error) {
 		return operation.Result{}, operation.Refuse("The tissue mixture", errors.New("box: it has no voxel that is a number"))
 	}
 	m := begin(merged(values), p)
-	result, err := m.train(w, p)
+	r := &signaling.Mixture{Voxels: int64(m.voxels)}
+	before := 0.0 // ms, before it was paused
+	if len(w.Resume) > 0 {
+		if before, err = m.restore(w.Resume, r, p); err != nil {
+			return operation.Result{}, operation.RefuseCheckpoint(err)
+		}
+	}
+	elapsed := func() float64 { return before + float64(time.Since(start))/float64(time.Millisecond) }
+	err = m.train(w, p, r)
+	if errors.As(err, &paused) {
+		paused.State = m.save(r, elapsed())
+	}
 	if err != nil {
 		return operation.Result{}, err
 	}
-	result.RunMs = float64(time.Since(start)) / float64(time.Millisecond)
-	return operation.JSON(result)
+	r.RunMs = elapsed()
+	return operation.JSON(r)
 }
 
 func parameters(w operation.Work, p *signaling.MixtureParameters) (operation.Box, error) {
@@ -138,13 +153,15 @@ func begin(values []operation.Value, p signaling.MixtureParameters) *model {
 	return m
 }
 
-// train repeats expectation and maximisation until nothing is gained any more.
-func (m *model) train(w operation.Work, p signaling.MixtureParameters) (*signaling.Mixture, error) {
-	r := &signaling.Mixture{Voxels: int64(m.voxels)}
+// train repeats expectation and maximisation until nothing is gained any more, or it is asked to pause between two iterations.
+func (m *model) train(w operation.Work, p signaling.MixtureParameters, r *signaling.Mixture) error {
 	for {
+		if w.Pausing() {
+			return &operation.Paused{Share: 0.5 + 0.5*float64(r.Iterations)/float64(p.Iterations)}
+		}
 		sums, likelihood, err := m.expect(w)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		n := len(r.LogLikelihood)
 		r.LogLikelihood = append(r.LogLikelihood, likelihood)
@@ -171,7 +188,7 @@ func (m *model) train(w operation.Work, p signaling.MixtureParameters) (*signali
 	for _, c := range m.components {
 		r.Components = append(r.Components, signaling.MixtureComponent{Weight: c.weight, Mean: c.mean, StdDev: math.Sqrt(c.variance)})
 	}
-	return r, nil
+	return nil
 }
 
 // moments are what a component is responsible for: how many voxels, and the sums of their distances from its mean and of the
