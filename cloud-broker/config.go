@@ -59,7 +59,7 @@ func parse(args []string) (*config, error) {
 
 	f.Command("pool", "show the nodes of a running pool and change them: cloud-broker pool --help")
 	f.Command("simulate", "replay a trace of tasks on nodes and compare policies: cloud-broker simulate --help")
-	f.Command("predict", "show how well run times are predicted: cloud-broker predict --help")
+	f.Command("predict", "show how well run times are predicted, of a running pool or a trace: cloud-broker predict --help")
 	f.Group("Studies")
 	studies := f.String("studies", "", "`folder` of studies to serve, with all folders below it: DICOM, NIfTI, NRRD and zip files")
 	demo := f.Bool("demo", false, "serve a demo study that is made at start, where --studies is not given")

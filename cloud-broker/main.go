@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // opening hours are told in time zones, which small container images lack
 
@@ -39,7 +41,10 @@ func main() {
 					},
 				})
 			case "predict":
-				return predict.Command(ctx, args[1:], os.Stdout)
+				if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(strings.TrimLeft(a, "-"), "trace") }) {
+					return predict.Command(ctx, args[1:], os.Stdout)
+				}
+				return poolcmd.Run(ctx, args, os.Stdout) // of a running pool
 			}
 		}
 		c, err := parse(args)

@@ -39,7 +39,8 @@ type verdict struct {
 	CostMs     float64             `json:"costMs"`
 }
 
-func explain(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
+// taskFlags are the flags that say what a task is; the function returned makes its request of them.
+func taskFlags(f *service.Flags) func() signaling.TaskRequest {
 	f.Group("Task")
 	kind := f.String("type", string(signaling.Rendering), "task `type`: image-processing, image-reconstruction, data-computation, rendering or training")
 	operation := f.String("operation", "", "`name` of the operation, of a compute task")
@@ -47,6 +48,20 @@ func explain(ctx context.Context, f *service.Flags, args []string, out io.Writer
 	study := f.String("study", "", "`UID` of the study")
 	series := f.String("series", "", "`UID` of the series, for the nodes that have it loaded")
 	amounts := amountFlags(f)
+	return func() signaling.TaskRequest {
+		r := signaling.TaskRequest{Type: signaling.TaskType(*kind), Operation: *operation}
+		if *study != "" || *series != "" || *source != "" {
+			r.Series = &signaling.SeriesRef{Source: *source, StudyInstanceUID: *study, SeriesInstanceUID: *series}
+		}
+		if needs, some := amounts.over(signaling.DefaultResources(r.Type)); some {
+			r.Resources = &needs
+		}
+		return r
+	}
+}
+
+func explain(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
+	request := taskFlags(f)
 	f.Group("Terminal")
 	zone := f.String("zone", "", "`zone` that it stands in")
 	address := f.String("address", "", "its network `address`")
@@ -60,15 +75,8 @@ func explain(ctx context.Context, f *service.Flags, args []string, out io.Writer
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	r := signaling.TaskRequest{
-		Type: signaling.TaskType(*kind), Operation: *operation, Zone: *zone, MaxDistanceMs: *far, WhenFull: signaling.WhenFull(*full),
-	}
-	if *study != "" || *series != "" || *source != "" {
-		r.Series = &signaling.SeriesRef{Source: *source, StudyInstanceUID: *study, SeriesInstanceUID: *series}
-	}
-	if needs, some := amounts.over(signaling.DefaultResources(r.Type)); some {
-		r.Resources = &needs
-	}
+	r := request()
+	r.Zone, r.MaxDistanceMs, r.WhenFull = *zone, *far, signaling.WhenFull(*full)
 	c, err := connect()
 	if err != nil {
 		return err

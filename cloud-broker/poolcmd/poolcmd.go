@@ -32,6 +32,15 @@ var commands = []command{
 	{"uncordon", "let tasks come to nodes again", changer("uncordon", "POST", "uncordon", "takes tasks again")},
 	{"drain", "let nodes take nothing new, and end what runs there by a deadline", drain},
 	{"forget", "take nodes out of the pool; what runs there fails", changer("forget", "DELETE", "", "forgotten")},
+	{"move", "move a running task to another node, while its user goes on", move},
+	{"moves", "list the tasks that move, and how the last moves ended", moves},
+	{"schedule", "show or say when a node is open", schedule},
+	{"time", "draw what will be free on a node when", nodeTime},
+	{"scaling", "list what running tasks are given and what is taken from them", scaling},
+	{"forecast", "show how long a task would run", forecast},
+	{"predictions", "show how good the broker's predictions are, by type of task", predictions},
+	{"predict", "replay the pool's history, and show how well run times are predicted from it", replay},
+	{"history", "write what ended tasks asked for and used, one a line", history},
 	{"override", "say what a node offers in place of what it registered with", override},
 }
 
@@ -96,6 +105,13 @@ func (m moment) ago(t time.Time) string {
 	return short(m.now.Sub(t))
 }
 
+// indented writes an answer as JSON.
+func indented(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
 // show reads a page and prints it; with --watch, again whenever the pool has changed.
 func (d display) show(ctx context.Context, c *client, read func(context.Context) (page, error)) error {
 	once := func(ctx context.Context, w io.Writer) error {
@@ -107,11 +123,10 @@ func (d display) show(ctx context.Context, c *client, read func(context.Context)
 			p.print(w, moment{c.now()})
 			return nil
 		}
-		e := json.NewEncoder(w)
 		if !*d.watch {
-			e.SetIndent("", "  ")
+			return indented(w, p.value)
 		}
-		return e.Encode(p.value)
+		return json.NewEncoder(w).Encode(p.value)
 	}
 	if !*d.watch {
 		return once(ctx, d.out)
