@@ -47,14 +47,17 @@ type Report struct {
 	Lasted                    time.Duration
 	Kills                     Kills
 
-	Requests  int // by terminals
-	Granted   int // at once, or from the queue
-	Queued    int // had to wait
-	GaveUp    int // had waited too long
-	Refused   int // nothing was free, in words
-	Ended     int // the task had ended before its terminal heard of it
-	Retried   int // times a request was sent again, at another broker
-	Moved     int // grants of another attempt, after the edge was lost
+	Requests int // by terminals
+	Granted  int // at once, or from the queue
+	Queued   int // had to wait
+	GaveUp   int // had waited too long
+	Refused  int // nothing was free, in words
+	Ended    int // the task had ended before its terminal heard of it
+	Retried  int // times a request was sent again, at another broker
+	Moved    int // grants of another attempt, after the edge was lost
+
+	MovesAsked, HandedOver int // moves that an operator asked for and was not refused; terminals that went over
+
 	AnswerP50 time.Duration
 	AnswerP99 time.Duration // from the first try on
 	AnswerMax time.Duration

@@ -26,6 +26,7 @@ type edge struct {
 // life is an edge from its start to its end.
 type life struct {
 	edge  *edge
+	agent *agent.Agent
 	stop  context.CancelFunc
 	dead  chan struct{} // closed by a death without goodbye
 	ended chan struct{}
@@ -51,7 +52,7 @@ func (e *edge) start() error {
 		Brokers: []*url.URL{{Scheme: "http", Host: e.way.addr}}, Secret: secret, Node: e.node, Begin: l.begin,
 		Load: func() signaling.Load { return signaling.Load{} }, Logger: e.world.log.With("edge", e.node.ID),
 	})
-	e.life = l
+	l.agent, e.life = a, l
 	e.world.referee.born(e, l)
 	go func() { // die and stop wait for it
 		defer close(l.ended)

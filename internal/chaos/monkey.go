@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -25,6 +26,7 @@ const (
 	stopEdge
 	cordonEdge
 	revoke
+	move
 	kinds
 )
 
@@ -47,6 +49,7 @@ func plan(seed uint64, lasts time.Duration) []act {
 		stopEdge:    {3 * time.Second, time.Second, 5 * time.Second},
 		cordonEdge:  {3 * time.Second, 2 * time.Second, 10 * time.Second},
 		revoke:      {300 * time.Millisecond, 0, 0},
+		move:        {150 * time.Millisecond, 0, 0},
 	}
 	var acts []act
 	for k, u := range usual {
@@ -169,6 +172,8 @@ func (m *monkey) act(ctx context.Context, a act) {
 		}
 	case revoke:
 		m.revoke(ctx, rng)
+	case move:
+		m.move(ctx, rng)
 	}
 }
 
@@ -249,12 +254,37 @@ func (m *monkey) revoke(ctx context.Context, rng *rand.Rand) {
 	}
 }
 
+// move moves somebody's task as an operator does: to a certain edge, or to the best one. It may be refused.
+func (m *monkey) move(ctx context.Context, rng *rand.Rand) {
+	task := m.referee.any()
+	if task == "" {
+		return
+	}
+	to := map[string]signaling.NodeID{}
+	if rng.IntN(2) == 0 {
+		to["to"] = m.edges[rng.IntN(len(m.edges))].node.ID
+	}
+	body, err := json.Marshal(to)
+	if err != nil {
+		m.fail(err)
+		return
+	}
+	err = m.asOperator(rng).persist(ctx, func(c *terminal.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, tryWithin)
+		defer cancel()
+		return c.Do(ctx, http.MethodPost, "/api/v1/tasks/"+string(task)+"/move", body, nil, nil)
+	})
+	if err == nil {
+		m.count(func(r *Report) { r.MovesAsked++ })
+	}
+}
+
 // any is a task that has a session now; empty where there is none.
 func (r *referee) any() signaling.TaskID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.claims {
-		if c.live && c.arrived && c.void.IsZero() {
+		if c.live && c.arrived && !c.shadow && c.void.IsZero() {
 			return c.work.i.Task
 		}
 	}

@@ -233,7 +233,7 @@ func (r *referee) ending(w *work, reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.claims[w.i.Attempt.ID]
-	if c == nil || !c.live || !c.arrived || c.loose || !c.void.IsZero() ||
+	if c == nil || !c.live || !c.arrived || c.loose || c.shadow || !c.void.IsZero() ||
 		errors.Is(reason, ending.ErrExpired) || errors.Is(reason, errBye) {
 		return
 	}

@@ -24,6 +24,8 @@ const (
 	queueMost = 30 * time.Second
 	// What a terminal waits between two tries.
 	pauseLeast, pauseMost = 50 * time.Millisecond, 2 * time.Second
+	// handoverWithin is how long a terminal waits until a target that it has reached has the task.
+	handoverWithin = 5 * time.Second
 	// greetTries is how often a terminal seeks its session before it gives up.
 	greetTries = 6
 )
@@ -254,11 +256,15 @@ func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Gra
 	timer := time.NewTimer(p.world.pace.stay(p.rng))
 	defer timer.Stop()
 	for {
-		ended := gone
-		if w := p.world.find(g.Attempt); w != nil {
-			ended = w.done
+		ended, moves := gone, chan *handover(nil)
+		w := p.world.find(g.Attempt)
+		if w != nil {
+			ended, moves = w.done, w.moves
 		}
 		select {
+		case m := <-moves:
+			g = p.goOver(ctx, g, w, m)
+			continue
 		case <-ended:
 			if p.rng.IntN(3) == 0 {
 				return g, finish
@@ -283,6 +289,34 @@ func (p *person) stay(ctx context.Context, stop <-chan struct{}, g signaling.Gra
 		}
 		return g, finish
 	}
+}
+
+// goOver connects to the target of a move while the session goes on where it is, and stays with the one that has it in the
+// end.
+func (p *person) goOver(ctx context.Context, g signaling.Grant, from *work, m *handover) signaling.Grant {
+	p.world.referee.granted(*m.Grant)
+	if err := p.greet(ctx, *m.Grant); err != nil {
+		from.reports(m, &signaling.Problem{Code: signaling.ProblemUnavailable, Title: "The terminal cannot reach the other edge"})
+		return g
+	}
+	to := p.world.find(m.Grant.Attempt)
+	if to == nil { // it died meanwhile
+		return g
+	}
+	p.world.referee.loosen(m.Task) // the one before it is released as soon as the broker knows
+	to.reports(m, nil)
+	late := time.NewTimer(handoverWithin)
+	defer late.Stop()
+	select {
+	case <-to.owns:
+		p.world.count(func(r *Report) { r.HandedOver++ })
+		return *m.Grant
+	case <-m.over:
+	case <-to.done:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return g
 }
 
 // finish ends a task at a broker.

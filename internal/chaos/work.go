@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/agent"
@@ -27,7 +28,19 @@ type work struct {
 	vanished chan struct{} // its terminal is gone without a word
 	ends     chan error
 	promoted chan signaling.Promote
+	owns     chan struct{} // closed when a standby has become its task's place
 	done     chan struct{}
+
+	mu    sync.Mutex
+	there bool // its terminal has come, and has not vanished
+	moves chan *handover
+	move  *handover // under way from here
+}
+
+// handover is a move to another edge, as the terminal is told of it.
+type handover struct {
+	signaling.Move
+	over chan struct{} // closed when the task stays after all
 }
 
 type greeting struct{ reply func(signaling.Signal) }
@@ -37,7 +50,8 @@ var _ agent.Work = (*work)(nil)
 // begin holds what an instruction says.
 func begin(l *life, i signaling.Instruction, changed func(signaling.Update)) *work {
 	w := &work{life: l, i: i, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
-		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), done: make(chan struct{})}
+		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), owns: make(chan struct{}), done: make(chan struct{}),
+		moves: make(chan *handover, 1)}
 	l.works.Go(w.run)
 	l.edge.world.referee.begun(w)
 	return w
@@ -60,14 +74,18 @@ func (w *work) run() {
 				arrived = time.Now()
 				timer.Stop()
 				late = errGone
+				w.setThere(true)
 				w.changed(signaling.Update{Task: w.i.Task, Attempt: w.i.Attempt.ID, State: signaling.TaskRunning})
 				w.life.edge.world.referee.arrived(w)
 			}
 			g.reply(signaling.Signal{Type: signaling.SignalWelcome, Peer: signaling.PeerID(signaling.NewID("p")), Resume: signaling.NewID("s")})
 		case <-w.vanished:
+			w.setThere(false)
 			timer.Reset(ms(w.i.GraceMs))
 		case <-w.promoted:
-			timer.Reset(ms(w.i.WaitMs))
+			if arrived.IsZero() {
+				timer.Reset(ms(w.i.WaitMs))
+			}
 		case <-timer.C:
 			reason = late
 		case <-w.bye:
@@ -120,7 +138,60 @@ func (w *work) Gone(string) {}
 func (w *work) Promote(p signaling.Promote) error {
 	w.life.edge.world.referee.promoted(w, p)
 	offer(w.promoted, p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.owns:
+	default:
+		close(w.owns)
+	}
 	return nil
+}
+
+func (w *work) setThere(there bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.there = there
+}
+
+// Move tells the terminal where to go, where it is here.
+func (w *work) Move(m signaling.Move, told func(error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.there { // the broker moves the task at once
+		w.life.edge.world.referee.loosen(w.i.Task)
+		told(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "No terminal is connected"})
+		return
+	}
+	w.leave()
+	w.move = &handover{m, make(chan struct{})}
+	w.moves <- w.move
+	told(nil)
+}
+
+// Stay has the terminal remain.
+func (w *work) Stay(signaling.Move) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leave()
+}
+
+// leave ends the handover that is under way. The caller has the lock.
+func (w *work) leave() {
+	if w.move == nil {
+		return
+	}
+	close(w.move.over)
+	w.move = nil
+	select {
+	case <-w.moves: // the terminal has not seen it
+	default:
+	}
+}
+
+// reports tells the broker how a handover went, as this edge knows it.
+func (w *work) reports(m *handover, problem *signaling.Problem) {
+	w.life.agent.Moved(signaling.MoveReport{Task: m.Task, Attempt: m.Grant.Attempt.ID, Problem: problem})
 }
 
 // View takes what a shadow keeps, which is nothing here.
