@@ -183,11 +183,11 @@ func decodeRecord(id string, f map[string]string) (t signaling.Task, a asked, er
 		t.Attempt = &at
 	}
 	if f["standby"] != "" {
-		standby, err := decodeAttempt(f["standby"])
+		beside, err := decodeAttempt(f["standby"])
 		if err != nil {
 			return t, a, err
 		}
-		t.Shadow = &standby
+		standby(&t, beside)
 	}
 	if f["held"] != "" && t.State.Ended() {
 		r, err := decodeAmounts(f["held"])
