@@ -54,7 +54,7 @@ function row({ task, reason, from, to = "", state, why = "", beganAt, endedAt }:
     <td data-label="From">${from}</td>
     <td data-label="To">${to === "" ? html`<span class="quiet">not chosen</span>` : to}</td>
     <td data-label="Reason">${reasons[reason]}</td>
-    <td data-label="Why" class="wide">${why === "" ? html`<span class="quiet">–</span>` : remark(why)}</td>
+    <td data-label="Why" class="wide ${why === "" ? "none" : ""}">${why === "" ? html`<span class="quiet">–</span>` : remark(why)}</td>
     <td data-label="When" class="right number nowrap">${when}</td>
   </tr>`;
 }

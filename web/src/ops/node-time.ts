@@ -85,8 +85,7 @@ export class NodeTimeLine extends LitElement {
           min-height: 44px;
         }
         summary {
-          display: flex;
-          align-items: center;
+          padding-top: 12px;
         }
       }
     `,

@@ -49,6 +49,15 @@ export const panelStyles = css`
     padding: 0 4px;
   }
   @media (max-width: 900px) {
+    .whole tbody th {
+      grid-column: 1 / -1;
+    }
+    td.two {
+      grid-column: span 2;
+    }
+    td.none {
+      display: none;
+    }
     tbody td[data-label="How it is"],
     tbody td[data-label="Outcome"] {
       justify-self: end;

@@ -5,12 +5,12 @@ import type { NodeTime } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural } from "../text/amount.js";
-import type { NodeStatus, OpsAPI, Score } from "./api.js";
+import type { NodeStatus, OpsAPI, Score, TimeStatus } from "./api.js";
 import { panelStyles } from "./panel-styles.js";
 import { paged, stateWords } from "./rows.js";
 import { scoresTable } from "./scores.js";
 import { tableStyles } from "./table-styles.js";
-import { clock, closedSpans, freeSteps, type Range, ranges, shareIn, type Span, spanOf, stepPath, ticksOf, timeWords } from "./time-line.js";
+import { clock, closedSpans, freeSteps, type Range, ranges, scheduledFirst, shareIn, type Span, spanOf, stepPath, ticksOf, timeWords } from "./time-line.js";
 import { timeStyles } from "./time-styles.js";
 import { tileStyles } from "./tiles.js";
 import { Visible } from "./visible.js";
@@ -22,16 +22,14 @@ const againMs = 20_000;
 const atATime = 4;
 const lookMs = 1_000;
 
-/** scheduledFirst orders nodes: those that are not always open first, the next to close or open at the top. */
-export function scheduledFirst(nodes: readonly NodeStatus[]): NodeStatus[] {
-  const next = ({ time }: NodeStatus): number => Date.parse(time?.closesAt ?? time?.opensAt ?? "") || Infinity;
-  const rank = (node: NodeStatus): number => (node.time === undefined ? 1 : 0);
-  return [...nodes].sort((a, b) => rank(a) - rank(b) || (next(a) === next(b) ? 0 : next(a) - next(b)) || a.id.localeCompare(b.id, "en", { numeric: true }));
-}
-
 interface Line {
   readAt: number;
   time?: NodeTime;
+}
+
+/** timeOf is T or t of a node; there is none while it is closed. */
+function timeOf(time: TimeStatus | undefined, seconds: number | undefined): TemplateResult {
+  return time?.open === false ? html`<span class="quiet">–</span>` : html`<span class=${seconds === undefined ? "quiet" : ""}>${timeWords(seconds)}</span>`;
 }
 
 /** PoolTimes tells "open" with a node's id. */
@@ -112,6 +110,7 @@ export class PoolTimes extends LitElement {
         background: var(--tc-raised);
       }
       @media (max-width: 900px) {
+        tbody th,
         td.strip {
           grid-column: 1 / -1;
           width: auto;
@@ -173,17 +172,17 @@ export class PoolTimes extends LitElement {
   protected override render(): TemplateResult {
     if (!this.known) return html`<div class="ghosts" aria-busy="true"><i></i><i></i><i></i></div>`;
     const { items, page, pages, from, to } = paged(scheduledFirst(this.nodes), this.page, pageSize);
-    const span = spanOf(this.now, this.hours);
+    const line = spanOf(this.now, this.hours);
     return html`${this.nodes.length === 0 ? html`<div class="nothing">${icons.stats}<h3>No node is registered</h3><p>There is nothing to draw a line of.</p></div>` : html`
       <div class="head"><p class="quiet">GPU time that is free, or processor time where there is no GPU, by the predicted ends of what runs. Hatched: closed.</p>
         <div class="choice" role="group" aria-label="How far ahead">${ranges.map(([hours, words]) => html`<button aria-pressed=${this.hours === hours} @click=${() => { this.#range(hours); }}>${words}</button>`)}</div></div>
       <div class="scroll"><table aria-label="Time of nodes" aria-rowcount=${this.nodes.length}>
         <thead><tr><th scope="col">Node</th><th scope="col" class="right" title="For how long the whole node can be used">T</th><th scope="col" class="right" title="For how long what is free can be used">t</th><th scope="col">Next</th>
-          <th scope="col" class="strip"><span class="visually-hidden">Time line</span><div class="axis" aria-hidden="true">${ticksOf(span, this.hours).map(({ at, label }) => {
-            const x = shareIn(span, at);
+          <th scope="col" class="strip"><span class="visually-hidden">Time line</span><div class="axis" aria-hidden="true">${ticksOf(line, this.hours).map(({ at, label }) => {
+            const x = shareIn(line, at);
             return x < 0.04 || x > 0.97 ? nothing : html`<span style="--x:${x.toFixed(4)}">${label}</span>`;
           })}</div></th></tr></thead>
-        <tbody>${items.map((node) => this.#row(node, span))}</tbody></table></div>
+        <tbody>${items.map((node) => this.#row(node, line))}</tbody></table></div>
       <div class="foot"><p class="quiet number">${from} to ${to} of ${this.more ? "more than " : ""}${plural(this.nodes.length, "node")}</p>
         ${pages < 2 ? nothing : html`<nav aria-label="Pages of the list"><button class="button" ?disabled=${page === 0} @click=${() => { this.page = page - 1; }}>Previous</button>
           <span class="number quiet">${page + 1} of ${pages}</span><button class="button" ?disabled=${page + 1 === pages} @click=${() => { this.page = page + 1; }}>Next</button></nav>`}</div>`}
@@ -191,14 +190,14 @@ export class PoolTimes extends LitElement {
     ${this.scores === undefined ? html`<p class="quiet">Not known.</p>` : scoresTable(this.scores)}`;
   }
 
-  #row(node: NodeStatus, span: Span): TemplateResult {
+  #row(node: NodeStatus, line: Span): TemplateResult {
     const { id, state, time } = node;
     return html`<tr data-node=${id} @click=${() => { this.#open(id); }}>
       <th scope="row"><button class="name" data-name=${id} @click=${(event: Event) => { event.stopPropagation(); this.#open(id); }}>${id}</button>${state === "ready" ? nothing : html`<small>${stateWords[state].toLowerCase()}</small>`}</th>
-      <td data-label="T" class="right number nowrap">${time?.open === false ? html`<span class="quiet">–</span>` : timeWords(time?.totalS)}</td>
-      <td data-label="t" class="right number nowrap">${time?.open === false ? html`<span class="quiet">–</span>` : timeWords(time?.freeS)}</td>
+      <td data-label="T" class="right number nowrap">${timeOf(time, time?.totalS)}</td>
+      <td data-label="t" class="right number nowrap">${timeOf(time, time?.freeS)}</td>
       <td data-label="Next" class="nowrap">${this.#next(node)}</td>
-      <td class="strip">${this.#strip(node, span)}</td></tr>`;
+      <td class="strip">${this.#strip(node, line)}</td></tr>`;
   }
 
   #next({ time }: NodeStatus): TemplateResult | string {

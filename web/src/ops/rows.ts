@@ -99,6 +99,20 @@ export const kinds: [Kind, string][] = [
   ["gpuMilli", "GPU time"], ["gpuMemoryMB", "GPU memory"], ["encoderSessions", "Encoders"], ["cpuMilli", "Processor"], ["memoryMB", "Memory"],
 ];
 
+/** kindName is what is scaled: a resource, or a part of the encoder's. */
+export function kindName(kind: string): string {
+  if (kind === "encoderThreads") return "Encoder threads";
+  if (kind === "encoderKilopixels") return "Encoded pixels";
+  return kinds.find(([one]) => one === kind)?.[1] ?? kind;
+}
+
+/** inUnits is an amount of it with its unit. */
+export function inUnits(value: number, kind: string): string {
+  if (kind === "encoderKilopixels") return `${(value / 1000).toFixed(1).replace(/\.0$/, "")} Mpixel/s`;
+  const known = kinds.find(([one]) => one === kind);
+  return known === undefined ? value.toLocaleString("en-GB") : amount(value, known[0]);
+}
+
 /** Page is a part of a list. */
 export interface Page<Item> {
   items: Item[];

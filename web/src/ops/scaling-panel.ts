@@ -6,7 +6,7 @@ import type { OpsAPI, Order, Scaling } from "./api.js";
 import { panelOf, remark } from "./panel.js";
 import { panelStyles } from "./panel-styles.js";
 import { Reading } from "./reading.js";
-import { amount, kinds, lasted, since } from "./rows.js";
+import { inUnits, kindName, lasted, since } from "./rows.js";
 import { tableStyles } from "./table-styles.js";
 import { clock } from "./time-line.js";
 import { tileStyles } from "./tiles.js";
@@ -34,9 +34,9 @@ export class ScalingPanel extends LitElement {
           <p>A task that uses less than half of what it has for a while gives some back; one that uses nearly all gets more, where its node has room.</p></div>`;
       }
       return html`<h2 class="part">Waiting</h2><p>${orders.length === 0 ? "No order waits." : "An expansion waits for room on its node, a reduction until what is left is enough for the rest of the task."}</p>
-        ${orders.length === 0 ? nothing : html`<div class="scroll"><table aria-label="Orders that wait">
+        ${orders.length === 0 ? nothing : html`<div class="scroll whole"><table aria-label="Orders that wait">
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col">Why</th><th scope="col" class="right">Waits</th></tr></thead>
-          <tbody>${orders.map((order) => html`<tr>${told(order)}<td data-label="Why" class="wide">${whyWords(order.why)}</td>
+          <tbody>${orders.map((order) => html`<tr>${told(order)}<td data-label="Why" class="wide ${order.why === undefined ? "none" : ""}">${whyWords(order.why)}</td>
             <td data-label="Waits" class="right number nowrap">${lasted(this.now - Date.parse(order.createdAt))}${order.dueAt === undefined ? nothing : html`<small>next look ${clock(Date.parse(order.dueAt), this.now)}</small>`}</td></tr>`)}</tbody></table></div>`}
         ${reports.length === 0 ? nothing : html`<h2 class="part">Ended</h2><p>The last ${reports.length === 1 ? "one" : reports.length}.</p><div class="scroll"><table aria-label="Orders that ended">
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col">Outcome</th><th scope="col">Why</th><th scope="col" class="right">When</th></tr></thead>
@@ -52,7 +52,7 @@ const outcomes: Record<Order["state"], [string, string]> = {
 function told({ task, node, kind, direction, from, to }: Order): TemplateResult {
   return html`<th scope="row"><span class="number">${task}</span></th>
     <td data-label="Amount">${kindName(kind)}<small>${direction === "shrink" ? "less" : "more"}</small></td>
-    <td data-label="From, to" class="number nowrap">${inUnits(from, kind)}<span class="arrow" aria-hidden="true">→</span><span class="visually-hidden"> to </span>${inUnits(to, kind)}</td>
+    <td data-label="From, to" class="number two">${inUnits(from, kind)}<span class="arrow" aria-hidden="true">→</span><span class="visually-hidden"> to </span>${inUnits(to, kind)}</td>
     <td data-label="Node">${node}</td>`;
 }
 
@@ -60,24 +60,10 @@ function ended(report: Order, now: number): TemplateResult {
   const [words, kind] = outcomes[report.state];
   const { why = "" } = report;
   return html`<tr>${told(report)}<td data-label="Outcome"><span class="chip ${kind}">${words}</span></td>
-    <td data-label="Why" class="wide">${whyWords(why)}</td>
+    <td data-label="Why" class="wide ${why === "" ? "none" : ""}">${whyWords(why)}</td>
     <td data-label="When" class="right number nowrap">${since(report.endedAt, now)}</td></tr>`;
 }
 
 function whyWords(why = ""): TemplateResult | string {
   return why === "" ? html`<span class="quiet">–</span>` : remark(why);
-}
-
-/** kindName is what is scaled: a resource, or a part of the encoder's. */
-export function kindName(kind: string): string {
-  if (kind === "encoderThreads") return "Encoder threads";
-  if (kind === "encoderKilopixels") return "Encoded pixels";
-  return kinds.find(([one]) => one === kind)?.[1] ?? kind;
-}
-
-/** inUnits is an amount of it with its unit. */
-export function inUnits(value: number, kind: string): string {
-  if (kind === "encoderKilopixels") return `${(value / 1000).toFixed(1).replace(/\.0$/, "")} Mpixel/s`;
-  const known = kinds.find(([one]) => one === kind);
-  return known === undefined ? value.toLocaleString("en-GB") : amount(value, known[0]);
 }

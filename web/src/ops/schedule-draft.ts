@@ -98,7 +98,7 @@ export function faultOf(detail: string): Fault | undefined {
   const found = /\b(?:body\.)?(hours|open|closed|expires|timeZone|horizonS|periodS)\b(?:\[(\d+)\]|\.(\d+))?(?:\.\w+)?:?\s*/.exec(detail);
   if (found === null) return undefined;
   const index = found[2] ?? found[3];
-  return { field: found[1] as Field, ...(index === undefined ? {} : { index: Number(index) }), text: detail.replace(/(?:body\.)?\b(?:hours|open|closed)\[(\d+)\][.:]?/g, (_, at: string) => `entry ${Number(at) + 1}`) };
+  return { field: found[1] as Field, ...(index === undefined ? {} : { index: Number(index) }), text: detail.replace(/(?:body\.)?\b(?:hours|open|closed)\[(\d+)\](?:\.(\w+))?:?/g, (_, at: string, part?: string) => `entry ${Number(at) + 1}${part === undefined ? "" : `, ${part}:`}`) };
 }
 
 /** says is a schedule in words, a line each; none where it says nothing. */

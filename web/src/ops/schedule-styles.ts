@@ -147,6 +147,7 @@ export const scheduleStyles = css`
   }
   .pair {
     display: grid;
+    align-items: start;
     grid-template-columns: 1fr 1fr;
     gap: 12px;
     margin-top: 10px;
@@ -179,17 +180,21 @@ export const scheduleStyles = css`
       min-height: 44px;
       padding-top: 10px;
     }
-    .entry.span .between {
-      flex-wrap: wrap;
+    .between {
+      flex: 1 0 100%;
     }
-    .entry.span input {
-      flex: 1 1 100%;
+    .between input {
+      flex: 1 1 0;
+    }
+    .entry.span .between {
+      display: grid;
+      grid-template-columns: minmax(0, 1fr) 44px;
     }
     .entry.span .between span {
       display: none;
     }
     .entry.span .less {
-      margin-left: auto;
+      grid-area: 1 / 2 / 3 / 3;
     }
   }
 `;

@@ -25,7 +25,7 @@ export function overall(scores: readonly Score[]): Omit<Score, "type" | "unknown
 /** scoresTile is the tile; unknown while nothing has been read. */
 export function scoresTile(scores: readonly Score[] | undefined): TemplateResult {
   const all = overall(scores ?? []);
-  return html`<section class="tile"><h2>Run times are off by</h2>
+  return html`<section class="tile scores"><h2>Run times are off by</h2>
     <p class="figure">${all === undefined ? "–" : html`${factorOf(all)}<small>median</small>`}</p>
     <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `${percent(all.within2)} within a factor of 2`}</p></section>`;
 }
@@ -36,7 +36,7 @@ export function scoresTable(scores: readonly Score[]): TemplateResult {
   if (known.length === 0) {
     return html`<p class="quiet">Nothing has run yet, so no run time can be predicted. Tasks whose end nobody knows are shown as such, and placement goes by distance and amounts alone.</p>`;
   }
-  return html`<div class="scroll"><table aria-label="How well run times are predicted">
+  return html`<div class="scroll whole"><table aria-label="How well run times are predicted">
     <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within a factor of 2</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>
     <tbody>${known.map((score) => html`<tr><th scope="row">${typeName(score.type)}</th>
       <td data-label="Ended" class="right number">${plural(score.tasks, "task")}${score.unknown > 0 ? html`<small>${score.unknown.toLocaleString("en-GB")} more were not predicted</small>` : nothing}</td>

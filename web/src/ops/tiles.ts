@@ -161,8 +161,10 @@ export const tileStyles = css`
       grid-template-columns: repeat(2, minmax(0, 1fr));
       gap: 8px;
     }
+    .tile.scores,
     .tile.load {
       grid-column: 1 / -1;
+      min-height: 0;
     }
     .tile {
       min-height: 104px;

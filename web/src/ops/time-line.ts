@@ -1,5 +1,6 @@
 // A node's time dimension (B3) as a picture and as words need it: spans, steps, bars and ticks. Times are milliseconds since 1970.
 import type { NodeMoment, NodeTask, NodeTime, Resources } from "../contract.js";
+import type { NodeStatus } from "./api.js";
 import { type Kind, kinds, lasted } from "./rows.js";
 
 /** Span is a span of time; to is excluded. */
@@ -155,17 +156,24 @@ export function openWords(time: Pick<NodeTime, "open" | "line">, now: number, ho
 export function endWords({ to, late, over }: Bar, now: number): string {
   if (to === undefined) return "end not known";
   if (over) return "runs for longer than was expected";
-  const latest = late === undefined || late <= to ? "" : `, by ${clock(late, now)} nine times in ten`;
+  const latest = late === undefined || late <= to ? "" : `, 9 in 10 by ${clock(late, now)}`;
   return to <= now ? `due to end${latest}` : `ends about ${clock(to, now)}${latest}`;
 }
 
-/** seconds is a time T or t in words; without one it is for ever. */
+/** timeWords is a time T or t, seconds; without one it is for ever. */
 export function timeWords(seconds: number | undefined): string {
-  return seconds === undefined ? "stays" : seconds <= 0 ? "none" : lasted(seconds * 1000);
+  return seconds === undefined ? "no end" : seconds <= 0 ? "none" : lasted(seconds * 1000);
 }
 
 /** scarcest is the resource whose free part can be used for the shortest time, with that time in seconds. */
 export function scarcest(freeS: Partial<Record<string, number>> | undefined): { name: string; seconds: number } | undefined {
   const found = kinds.flatMap(([kind, name]) => (freeS?.[kind] === undefined ? [] : [{ name, seconds: freeS[kind] }]));
   return found.sort((a, b) => a.seconds - b.seconds)[0];
+}
+
+/** scheduledFirst orders nodes: those that are not always open first, the next to close or open at the top. */
+export function scheduledFirst(nodes: readonly NodeStatus[]): NodeStatus[] {
+  const next = ({ time }: NodeStatus): number => Date.parse(time?.closesAt ?? time?.opensAt ?? "") || Infinity;
+  const rank = (node: NodeStatus): number => (node.time === undefined ? 1 : 0);
+  return [...nodes].sort((a, b) => rank(a) - rank(b) || (next(a) === next(b) ? 0 : next(a) - next(b)) || a.id.localeCompare(b.id, "en", { numeric: true }));
 }

@@ -40,6 +40,7 @@ export const timeStyles = css`
   }
   .plot {
     position: relative;
+    isolation: isolate;
     overflow: hidden;
     border: 1px solid var(--tc-line);
     border-radius: 10px;
@@ -79,12 +80,16 @@ export const timeStyles = css`
   .row + .row {
     border-top: 1px solid var(--tc-line);
   }
+  .plot[aria-busy="true"] {
+    animation: breathe 1.4s ease-in-out infinite;
+  }
   .row > span {
     position: relative;
     z-index: 1;
     display: flex;
+    flex-wrap: wrap;
     justify-content: space-between;
-    gap: 10px;
+    gap: 0 10px;
     font-size: 12px;
     line-height: 18px;
   }
@@ -97,11 +102,9 @@ export const timeStyles = css`
   .row > span b {
     font-weight: 500;
     white-space: nowrap;
-    overflow: hidden;
-    text-overflow: ellipsis;
   }
   .row > span small {
-    flex: none;
+    margin-left: auto;
     color: var(--tc-soft);
     font-size: 12px;
     font-variant-numeric: tabular-nums;
@@ -173,22 +176,5 @@ export const timeStyles = css`
     top: 3px;
     transform: translateX(-50%);
     white-space: nowrap;
-  }
-  .key {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 2px 14px;
-    margin: 6px 0 0;
-    color: var(--tc-soft);
-    font-size: 12px;
-  }
-  .key span::before {
-    content: "";
-    display: inline-block;
-    width: 14px;
-    height: 8px;
-    margin-right: 6px;
-    border-radius: 2px;
-    background: var(--mark);
   }
 `;
