@@ -291,9 +291,11 @@ func (a *Agent) dial(ctx context.Context, broker *url.URL) (*signaling.Conn, *si
 func (a *Agent) heartbeats(ctx context.Context, link *signaling.Conn, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var uses meter
 	for {
 		now := a.ledger.snapshot()
-		beat := &signaling.Heartbeat{State: now.state, Load: a.cfg.Load(), Attempts: now.attempts, Volumes: a.cfg.Studies.Volumes(), Idle: now.idle}
+		beat := &signaling.Heartbeat{State: now.state, Load: a.cfg.Load(), Attempts: now.attempts, Volumes: a.cfg.Studies.Volumes(), Idle: now.idle,
+			Rates: uses.read(a.ledger.budgeters(), time.Now())}
 		beat.Load.Sessions = int64(len(now.attempts))
 		if err := link.Send(signaling.Control{Type: signaling.ControlHeartbeat, Heartbeat: beat}); err != nil {
 			return

@@ -277,6 +277,11 @@ func (l *ledger) freeGPUs(ended bool) []signaling.GPU {
 // remove takes an entry out and tells those who wait for room. The caller has the lock.
 func (l *ledger) remove(id signaling.AttemptID) {
 	delete(l.entries, id)
+	l.loosen()
+}
+
+// loosen tells those who wait for room that there may be more. The caller has the lock.
+func (l *ledger) loosen() {
 	close(l.freed)
 	l.freed = make(chan struct{})
 }
@@ -427,8 +432,7 @@ func (l *ledger) configure(n signaling.Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.node = n
-	close(l.freed) // there may be more room
-	l.freed = make(chan struct{})
+	l.loosen()
 }
 
 // effective is the edge as an operator has it.

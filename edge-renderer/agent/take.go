@@ -57,6 +57,12 @@ func (a *Agent) take(link *signaling.Conn, m *signaling.Control) {
 			answer = refusal(m.ID, err)
 		}
 		_ = link.Send(answer)
+	case m.Type == signaling.ControlBudget && m.Budget != nil:
+		answer := signaling.Control{Type: signaling.ControlConfirm, ID: m.ID}
+		if err := a.budget(m.Budget); err != nil {
+			answer = refusal(m.ID, err)
+		}
+		_ = link.Send(answer)
 	case m.Type == signaling.ControlMove && m.Move != nil:
 		a.move(link, m)
 	case m.Type == signaling.ControlStay && m.Move != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tomocast/tomocast/edge-renderer/share"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -38,6 +39,13 @@ type (
 	mover interface {
 		Move(m signaling.Move, told func(error))
 		Stay(signaling.Move)
+	}
+	// budgeter has a budget, which may change while it runs (B5). SetBudget refuses, with a *signaling.Problem and at once, one
+	// that is less than what the work holds; Used is what it has used since it began.
+	budgeter interface {
+		SetBudget(signaling.Budget) error
+		Budget() signaling.Budget
+		Used() share.Used
 	}
 	// idler says for how long its terminal has done nothing.
 	idler interface {

@@ -49,8 +49,8 @@ func (c *Client) Used() time.Duration { return time.Duration(c.used.Load()) }
 type Used struct {
 	// CPU is processor time, of encoders and compute workers for example.
 	CPU time.Duration
-	// Memory is the bytes held now, Peak the most at any time.
-	Memory, Peak int64
+	// Memory is the bytes held now, Peak the most at any time, and Wanted what it would hold now if it might.
+	Memory, Peak, Wanted int64
 	// Pictures is what making pictures took; nil for an attempt that makes none.
 	Pictures *Pictures
 }
