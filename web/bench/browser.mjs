@@ -25,7 +25,7 @@ const browser = await chromium.launch({
 let around = { width: 0, height: 0 };
 let page;
 
-const operations = { open, single, drag, rest, close };
+const operations = { open, single, drag, rest, watch, close };
 
 /** open opens a viewer's URL in a browser without history, and tells how long its first picture took. */
 async function open({ url, fitting = 3 }) {
@@ -151,6 +151,32 @@ async function rest({ count, ms }) {
   return { samples };
 }
 
+/**
+ * watch drags without a pause for a while, lets go, and tells when pictures came, in milliseconds of the wall clock, and how far
+ * the camera of the picture at the end is from that of the view, millimetres.
+ */
+async function watch({ ms }) {
+  const from = await marks();
+  await turn(ms, 0);
+  const until = await page.evaluate(() => window.tomocastBench.frames.length);
+  await page.mouse.up();
+  await stilled(from.stills);
+  return page.evaluate(
+    ([from, until]) => {
+      const { frames, states, viewer, camera: shown } = window.tomocastBench;
+      const wall = (at) => performance.timeOrigin + at;
+      const camera = viewer.view.viewports[0].camera;
+      const apart = Math.max(...["position", "lookAt", "up"].flatMap((name) => camera[name].map((v, i) => Math.abs(v - shown[name][i]))));
+      return {
+        pictures: frames.slice(from.frames, until).map(({ at, motionToPhotonMs }) => ({ at: wall(at), input: motionToPhotonMs !== undefined })),
+        states: states.slice(from.states).map(({ at, state }) => ({ at: wall(at), state })),
+        apart,
+      };
+    },
+    [from, until],
+  );
+}
+
 async function close() {
   const old = page;
   page = undefined;
@@ -196,8 +222,8 @@ async function focus() {
 /** marks is how much has been noted so far. */
 function marks() {
   return page.evaluate(() => {
-    const { inputs, frames, stills, videos } = window.tomocastBench;
-    return { inputs: inputs.length, frames: frames.length, stills: stills.length, videos: videos.length };
+    const { inputs, frames, stills, videos, states } = window.tomocastBench;
+    return { inputs: inputs.length, frames: frames.length, stills: stills.length, videos: videos.length, states: states.length };
   });
 }
 

@@ -47,6 +47,7 @@ var parts = []part{
 	{"simulate", "policies and predictions on public traces", policies},
 	{"stages", "rendering, encoding and compressing the demo study", stages},
 	{"session", "a session on the demo study in Chromium", session},
+	{"moves", "a session that moves, and one whose edge is killed, in Chromium", moves},
 	{"demo", "the first picture of the demo study in Chromium", firstDemo},
 	{"first", "the first picture of the chest CT in Chromium", firstPicture},
 	{"pacs", "a CT of 100 slices from Orthanc", fromPACS},

@@ -115,18 +115,24 @@ func (s *stack) environment() []string {
 // startEdge starts an edge, which has no volume yet, in the place of the one that runs.
 func (s *stack) startEdge(ctx context.Context) (err error) {
 	s.edge.end()
-	id := "bench-" + rand.Text()
+	s.edge, _, err = s.oneMore(ctx)
+	return err
+}
+
+// oneMore starts an edge, which has no volume yet and is told apart by its id. It belongs to the caller.
+func (s *stack) oneMore(ctx context.Context) (edge *program, id string, err error) {
+	id = "bench-" + rand.Text()
 	args := []string{"--broker", s.url, "--listen", "127.0.0.1:0", "--id", id, "--log-level", "warn"}
-	if s.edge, err = start(filepath.Join(s.bin, "edge-renderer"), args, s.environment()); err != nil {
-		return err
+	if edge, err = start(filepath.Join(s.bin, "edge-renderer"), args, s.environment()); err != nil {
+		return nil, "", err
 	}
-	if err := s.answers(ctx, "/api/v1/session"); err != nil { // gives the cookie
-		return err
+	for _, path := range []string{"/api/v1/session", "/api/v1/nodes/" + id, "/readyz?session=1"} { // the first gives the cookie
+		if err := s.answers(ctx, path); err != nil {
+			edge.end()
+			return nil, "", err
+		}
 	}
-	if err := s.answers(ctx, "/api/v1/nodes/"+id); err != nil {
-		return err
-	}
-	return s.answers(ctx, "/readyz?session=1")
+	return edge, id, nil
 }
 
 func (s *stack) stop() {
