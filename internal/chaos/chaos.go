@@ -57,6 +57,7 @@ type Report struct {
 	Moved    int // grants of another attempt, after the edge was lost
 
 	MovesAsked, HandedOver int // moves that an operator asked for and was not refused; terminals that went over
+	Resized                int // budgets that edges were given
 
 	AnswerP50 time.Duration
 	AnswerP99 time.Duration // from the first try on

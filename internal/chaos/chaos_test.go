@@ -28,7 +28,8 @@ func TestChaos(t *testing.T) {
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}
-	if r.Granted == 0 || r.Kills.Brokers == 0 || r.Kills.Redis == 0 || r.Kills.Edges == 0 || r.Kills.Links == 0 || r.Kills.Revoked == 0 {
+	if r.Granted == 0 || r.Kills.Brokers == 0 || r.Kills.Redis == 0 || r.Kills.Edges == 0 || r.Kills.Links == 0 || r.Kills.Revoked == 0 ||
+		r.HandedOver == 0 || r.Resized == 0 {
 		t.Errorf("too little has happened: %+v", r)
 	}
 }

@@ -4,7 +4,8 @@
 // simulated edge is an agent.Agent with its ledger and its WebSocket to a broker, whose tasks hold resources and do nothing
 // else. Terminals ask over HTTP with an idempotency key and, where no answer comes, ask again at another broker with the
 // same key; they greet their edge through a broker's relay, stay a while, and finish, or vanish without a word. Meanwhile
-// brokers, edges and Redis are killed, links cut and tasks revoked, in an order that a seed decides.
+// brokers, edges and Redis are killed, links cut, tasks revoked and moved to other edges, in an order that a seed decides; and
+// since tasks use all that they have and next to nothing by turns, brokers give them more and less all the time.
 //
 // What is looked at, throughout and at the end:
 //

@@ -33,6 +33,7 @@ type referee struct {
 	calm       time.Time // since when Redis is there; zero while it is not
 	emptied    time.Time // when it last came back empty
 	released   time.Duration
+	resizes    int
 }
 
 // account is what is held on a node.
@@ -57,6 +58,7 @@ type matter struct {
 // claim is an attempt that an edge holds, or held.
 type claim struct {
 	work    *work
+	holds   signaling.Resources
 	task    *matter
 	fencing int64
 	shadow  bool
@@ -158,7 +160,7 @@ func (r *referee) begun(w *work) {
 				other.work.i.Attempt.ID, other.work.life.edge.node.ID, i.Attempt.ID, w.life.edge.node.ID)
 		}
 	}
-	c := &claim{work: w, task: m, fencing: i.Attempt.Fencing, shadow: i.Shadow, begun: now, live: true}
+	c := &claim{work: w, holds: i.Begins().Resources, task: m, fencing: i.Attempt.Fencing, shadow: i.Shadow, begun: now, live: true}
 	m.claims = append(m.claims, c)
 	r.claims[i.Attempt.ID] = c
 	if !m.over.IsZero() { // an instruction that came late
@@ -167,7 +169,7 @@ func (r *referee) begun(w *work) {
 	if !c.shadow {
 		r.overrule(m, c, now)
 	}
-	r.hold(a, i, 1)
+	r.hold(a, i.Attempt, c.holds, 1)
 }
 
 // overrule voids what a task's newest attempt replaces. The caller has the lock.
@@ -181,20 +183,20 @@ func (r *referee) overrule(m *matter, newest *claim, now time.Time) {
 }
 
 // hold adds an attempt's resources to a node's account, or takes them off. The caller has the lock.
-func (r *referee) hold(a *account, i signaling.Instruction, sign int64) {
-	n, g := &a.edge.node, i.Attempt.GPU
+func (r *referee) hold(a *account, at signaling.Attempt, amounts signaling.Resources, sign int64) {
+	n, g := &a.edge.node, at.GPU
 	if g < 0 || g >= len(a.gpus) {
-		r.violate("attempt %s on %s uses GPU %d of %d", i.Attempt.ID, n.ID, g, len(a.gpus))
+		r.violate("attempt %s on %s uses GPU %d of %d", at.ID, n.ID, g, len(a.gpus))
 		g = 0
 	}
 	gpu := &a.gpus[g]
-	gpu.MemoryMB += sign * i.Resources.GPUMemoryMB
-	gpu.Milli += sign * i.Resources.GPUMilli
+	gpu.MemoryMB += sign * amounts.GPUMemoryMB
+	gpu.Milli += sign * amounts.GPUMilli
 	if sign < 0 {
-		a.used = a.used.Sub(i.Resources)
+		a.used = a.used.Sub(amounts)
 		return
 	}
-	a.used = a.used.Add(i.Resources)
+	a.used = a.used.Add(amounts)
 	most := signaling.GPU{MemoryMB: n.Capacity.GPUMemoryMB, Milli: n.Capacity.GPUMilli}
 	if len(n.GPUs) > 0 {
 		most = n.GPUs[g]
@@ -254,7 +256,7 @@ func (r *referee) ended(w *work) {
 	if late := r.late(c, time.Now()); late > r.released {
 		r.released = late
 	}
-	r.hold(r.nodes[w.life.edge.node.ID], w.i, -1)
+	r.hold(r.nodes[w.life.edge.node.ID], w.i.Attempt, c.holds, -1)
 }
 
 // late is for how long a claim is held without right, as far as its edge could be told; at most 0 where it has it. The

@@ -124,6 +124,6 @@ func (w *world) conclude() {
 	f := w.referee
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r.Released = f.released
+	r.Released, r.Resized = f.released, f.resizes
 	r.Violations, r.Violated = append(r.Violations, f.violations...), r.Violated+f.violated
 }

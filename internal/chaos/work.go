@@ -21,6 +21,7 @@ var (
 type work struct {
 	life    *life
 	i       signaling.Instruction
+	budget  *budget
 	changed func(signaling.Update)
 
 	hellos   chan greeting
@@ -49,7 +50,7 @@ var _ agent.Work = (*work)(nil)
 
 // begin holds what an instruction says.
 func begin(l *life, i signaling.Instruction, changed func(signaling.Update)) *work {
-	w := &work{life: l, i: i, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
+	w := &work{life: l, i: i, budget: newBudget(&i), changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
 		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), owns: make(chan struct{}), done: make(chan struct{}),
 		moves: make(chan *handover, 1)}
 	l.works.Go(w.run)

@@ -93,10 +93,14 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 	if w.pool, err = pool.Open(ctx, w.rdb, pool.Options{Prefix: "{" + poolName + "}", Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		return w, err
 	}
+	sites, err := sitesFile(dir)
+	if err != nil {
+		return w, fmt.Errorf("chaos: %w", err)
+	}
 	for n := range o.Brokers {
 		b := &broker{program: w.Program, args: []string{"--redis", "redis://" + w.redisAddr, "--pool", poolName, "--studies", studies,
 			"--cache-dir", filepath.Join(dir, fmt.Sprintf("cache-%d", n)), "--oidc-issuer", w.issuer.URL, "--oidc-audience", audience,
-			"--oidc-operators", operator, "--session-wait", arrival.String(), "--session-grace", grace.String()}}
+			"--oidc-operators", operator, "--sites", sites, "--session-wait", arrival.String(), "--session-grace", grace.String()}}
 		w.brokers = append(w.brokers, b)
 		if b.addr, err = freeAddress(); err != nil {
 			return w, err
