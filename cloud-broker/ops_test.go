@@ -372,6 +372,8 @@ func TestThePoolIsForOperators(t *testing.T) {
 		{"POST", "/nodes/near/cordon"}, {"POST", "/nodes/near/uncordon"}, {"POST", "/nodes/near/drain"}, {"POST", "/nodes/near/drain?within=x"},
 		{"PUT", "/nodes/near/override", `{"zone":"a"}`}, {"DELETE", "/nodes/near/override"},
 		{"GET", "/pool"}, {"GET", "/pool/queue"}, {"GET", "/pool/events"}, {"POST", "/explain", `{"request":{"type":"training"}}`}, {"GET", "/history"},
+		{"GET", "/nodes/near/schedule"}, {"PUT", "/nodes/near/schedule", `{}`}, {"DELETE", "/nodes/near/schedule"}, {"GET", "/nodes/near/time"},
+		{"GET", "/moves"}, {"POST", "/tasks/t-1/move", `{}`}, {"GET", "/scaling"}, {"GET", "/predictions"}, {"GET", "/history?format=jsonl"},
 	} {
 		r := b.do(c[0], "/api/v1"+c[1], c[2], "Authorization", "Bearer "+token("bert"))
 		if p := r.problem(t); r.status != 403 || p.Code != signaling.ProblemForbidden {
@@ -500,7 +502,9 @@ func TestTheDescriptionCoversThePool(t *testing.T) {
 		{"get", "/pool", "200 403"}, {"get", "/pool/queue", "200 403"}, {"get", "/pool/events", "200 403"}, {"post", "/explain", "200 400 403"},
 		{"get", "/nodes", "200"}, {"get", "/nodes/{node}", "200 404"}, {"delete", "/nodes/{node}", "204 404"}, {"post", "/nodes/{node}/cordon", "204"},
 		{"post", "/nodes/{node}/uncordon", "204"}, {"post", "/nodes/{node}/drain", "204 400"}, {"put", "/nodes/{node}/override", "204 400"},
-		{"delete", "/nodes/{node}/override", "204"},
+		{"delete", "/nodes/{node}/override", "204"}, {"get", "/nodes/{node}/schedule", "200 403 404"}, {"put", "/nodes/{node}/schedule", "204 400 403"},
+		{"delete", "/nodes/{node}/schedule", "204 403"}, {"get", "/nodes/{node}/time", "200 403 404"}, {"post", "/tasks/{task}/move", "202 400 403 404"},
+		{"get", "/moves", "200 403"}, {"get", "/scaling", "200 403"}, {"post", "/forecast", "200 400"}, {"get", "/predictions", "200 403"}, {"get", "/history", "200 403"},
 	} {
 		o := doc.Paths[c[1]][c[0]]
 		for _, status := range strings.Fields(c[2]) {

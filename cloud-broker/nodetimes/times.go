@@ -262,14 +262,14 @@ func (e *entry) edge(now time.Time) (time.Time, bool) {
 	return w.Open, some
 }
 
-// span is T and t of a node that has been known since a time. T of a machine that goes, and that nobody says when it came,
-// counts from then.
+// span is T and t of a node that has been known since a time. T of a machine that goes counts from then where nobody says
+// when it came.
 func (e *entry) span(now, since time.Time) fit.Span {
 	w, open := e.windows.At(now)
 	if !open {
 		return fit.Span{}
 	}
-	if w.Open.IsZero() {
+	if w.Open.IsZero() && e.plan.Time == 0 {
 		w.Open = since
 	}
 	s := fit.Span{Total: inSeconds(w.Length()), Free: inSeconds(e.windows.Left(now))}

@@ -23,6 +23,44 @@ type node struct {
 	DrainUntil *time.Time          `json:"drainUntil,omitempty"`
 	Override   *signaling.Override `json:"override,omitempty"`
 	Tasks      []nodeTask          `json:"tasks,omitempty"`
+	Time       *timeStatus         `json:"time,omitempty"`
+}
+
+// timeStatus is a node's time at a glance.
+type timeStatus struct {
+	Open     bool       `json:"open"`
+	TotalS   *float64   `json:"totalS,omitempty"`
+	FreeS    *float64   `json:"freeS,omitempty"`
+	ClosesAt *time.Time `json:"closesAt,omitempty"`
+	OpensAt  *time.Time `json:"opensAt,omitempty"`
+}
+
+// state is a node's state in a word, and that it is closed.
+func (n *node) state() string {
+	if n.Time != nil && !n.Time.Open {
+		return string(n.State) + ", closed"
+	}
+	return string(n.State)
+}
+
+// text says it in a line.
+func (t *timeStatus) text(at moment) string {
+	switch {
+	case t == nil:
+		return ""
+	case !t.Open && t.OpensAt == nil:
+		return "closed for good"
+	case !t.Open:
+		return "closed, opens in " + short(t.OpensAt.Sub(at.now))
+	}
+	text := "open"
+	if t.ClosesAt != nil {
+		text += ", closes in " + short(t.ClosesAt.Sub(at.now))
+	}
+	if t.TotalS != nil && t.FreeS != nil {
+		text += fmt.Sprintf(", can be used for %s, what is free for %s", seconds(*t.TotalS), seconds(*t.FreeS))
+	}
+	return text
 }
 
 type nodeTask struct {
@@ -98,7 +136,7 @@ func (c *client) list(ctx context.Context, query url.Values, limit int) (page, e
 		for _, a := range found.Nodes {
 			n := &a.value
 			used := n.Capacity.Sub(n.Free)
-			t.add(string(n.ID), string(n.State), string(n.Tier), n.Zone, ms(n.DistanceMs), types(n.Types),
+			t.add(string(n.ID), n.state(), string(n.Tier), n.Zone, ms(n.DistanceMs), types(n.Types),
 				percent(used.GPUMilli, n.Capacity.GPUMilli), of(used.GPUMemoryMB, n.Capacity.GPUMemoryMB, 1024),
 				of(used.EncoderSessions, n.Capacity.EncoderSessions, 1), of(used.CPUMilli, n.Capacity.CPUMilli, 1000),
 				of(used.MemoryMB, n.Capacity.MemoryMB, 1024), strconv.FormatInt(n.Load.Sessions, 10), strconv.Itoa(n.Volumes), at.ago(n.SeenAt))
@@ -197,7 +235,7 @@ func (n *node) print(w io.Writer, at moment) {
 	if !n.SeenAt.IsZero() {
 		state += ", seen " + at.ago(n.SeenAt) + " ago"
 	}
-	fields(w, "Node", string(n.ID), "State", state, "Tier", string(n.Tier), "Zone", n.Zone,
+	fields(w, "Node", string(n.ID), "State", state, "Time", n.Time.text(at), "Tier", string(n.Tier), "Zone", n.Zone,
 		"Distance", ms(n.DistanceMs), "Version", n.Version, "Renderer", n.Renderer, "Codecs", strings.Join(n.Codecs, ", "),
 		"Tasks", strings.Join(kinds, ", "), "Networks", strings.Join(n.Networks, ", "), "URL", n.URL, "Signalling", n.DirectURL,
 		"Studies", strconv.Itoa(n.Volumes)+" loaded", "Override", overrideText(n.Override))
