@@ -51,8 +51,16 @@ func (l *loop) Open() (*stream.Peer, error) {
 		ICEServers: l.job.cfg.Instruction.ICEServers, Handler: c,
 		Signal: func(m signaling.Signal) { c.tell(eventReply{c, m}) },
 	}
-	if l.input != nil {
-		options.Bulk = c.bulk(l.input)
+	if input := l.input; input != nil || l.arriving {
+		options.Bulk = func(h signaling.BulkHeader) (stream.Transfer, error) {
+			switch {
+			case h.Format == signaling.CheckpointFormat:
+				return c.checkpointed(h)
+			case input == nil:
+				return nil, errors.New("the task has its data")
+			}
+			return c.bulk(input, h)
+		}
 	}
 	rtc, err := l.job.cfg.Transport.NewPeer(options)
 	if err != nil {
@@ -73,6 +81,9 @@ func (l *loop) Leave(reason error) {
 	l.seat.RTC, l.conn, l.connected = nil, nil, false
 	l.lost = l.job.clock()
 	if l.delivered != nil && l.ending == nil && errors.Is(reason, seat.ErrBye) {
-		l.endAt, l.ending = l.lost, errDone
+		l.endSoon(errDone)
+		if !l.arriving {
+			l.endAt = l.lost
+		}
 	}
 }

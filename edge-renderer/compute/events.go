@@ -61,7 +61,11 @@ type (
 		took   time.Duration
 	}
 
-	eventTask     struct{ event signaling.Event }
+	eventTask struct{ event signaling.Event }
+	eventTold struct { // something that the terminal is to know
+		to    *conn
+		event signaling.Event
+	}
 	eventComputed struct {
 		outcome outcome
 		spent   time.Duration
@@ -101,22 +105,24 @@ func (l *loop) take(ctx context.Context, e event) {
 		}
 	case eventRequest:
 		if e.from == l.conn {
-			l.request(e.request)
+			l.request(ctx, e.request)
+		}
+	case eventTold:
+		if e.to == l.conn {
+			l.event(e.event)
 		}
 	case eventTask:
 		if e.event.Type == signaling.EventTaskStarted {
-			l.started = l.job.clock()
+			l.started, l.runs = l.job.clock(), true
 		}
 		l.news = &e.event
 		l.event(e.event)
 	case eventComputed:
-		l.outcome = &e.outcome
-		if l.started > 0 { // what the terminal and a deferral took says nothing of this node
-			l.usage.RunMs = max((l.job.clock() - l.started).Milliseconds(), 1)
-		}
-		l.usage.CPUMs += float64(e.spent) / float64(time.Millisecond)
+		l.computed(ctx, e)
 	case eventDelivered:
-		l.sent(e)
+		l.gone(e)
+	case eventMove, eventStay, eventPromote, eventSaved, eventCheckpoint:
+		l.takeMove(ctx, e)
 	default:
 		l.takeData(ctx, e)
 	}
@@ -163,8 +169,8 @@ func (l *loop) opened(e eventOpened) {
 	}
 }
 
-// sent notes that the result has gone, or did not: then it goes again when the terminal is back.
-func (l *loop) sent(e eventDelivered) {
+// gone notes that the result has gone, or did not: then it goes again when the terminal is back.
+func (l *loop) gone(e eventDelivered) {
 	l.sending = false
 	if e.err != nil || e.to != l.conn {
 		l.job.log.Info("result not delivered yet", "err", e.err)
@@ -188,7 +194,7 @@ func (l *loop) connect() {
 	if err := l.seat.Flush(); err != nil {
 		l.job.log.Debug("reply not sent", "err", err)
 	}
-	if l.state == signaling.TaskReserved {
+	if l.state == signaling.TaskReserved && !l.arriving {
 		l.report(signaling.TaskRunning, "")
 	}
 	i := &l.job.cfg.Instruction
@@ -204,28 +210,30 @@ func (l *loop) connect() {
 	if l.news != nil && l.outcome == nil {
 		l.event(*l.news)
 	}
+	l.tellMove()
 	l.tellFailure()
 }
 
 // request answers a request of the terminal.
-func (l *loop) request(r signaling.Request) {
+func (l *loop) request(ctx context.Context, r signaling.Request) {
 	l.touched = l.job.clock()
 	reply := signaling.Event{Type: signaling.EventReply, ID: r.ID}
-	if err := l.carryOut(r); err != nil {
+	if err := l.carryOut(ctx, r); err != nil {
 		reply.Problem = ending.Problem(err)
 	}
 	l.event(reply)
 }
 
-func (l *loop) carryOut(r signaling.Request) error {
+func (l *loop) carryOut(ctx context.Context, r signaling.Request) error {
 	named := r.TaskID == "" || r.TaskID == l.job.cfg.Instruction.Task
 	switch {
 	case r.Type == signaling.RequestFinish:
 		l.endSoon(ending.ErrFinished)
 		return nil
 	case r.Type == signaling.RequestTaskCancel && named:
+		l.cancelled = true
 		l.cancel()
-		if !l.begun {
+		if !l.begun || l.paused {
 			l.endSoon(context.Canceled)
 		}
 		return nil
@@ -233,10 +241,18 @@ func (l *loop) carryOut(r signaling.Request) error {
 		if !slices.Contains(task.Choices, r.Handling) {
 			return refuse("handling %.20q: one of %v", string(r.Handling), task.Choices)
 		}
+		l.choose(r.Handling)
 		select {
 		case l.choice <- r.Handling:
 		default: // the first choice counts
 		}
+		return nil
+	case r.Type == signaling.RequestCheckpoint && named:
+		return l.checkpoint(ctx)
+	case r.Type == signaling.RequestStayed && named:
+		l.stayed(r.Problem)
+		return nil
+	case r.Type == signaling.RequestArrived && named: // the edge knows it itself
 		return nil
 	case r.Type == signaling.RequestTaskCancel, r.Type == signaling.RequestHandle:
 		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No such task", Detail: "This connection belongs to one task alone"}

@@ -35,6 +35,7 @@ type edge struct {
 	err    error
 	mu     sync.Mutex
 	room   int64
+	most   int64 // that there is room for; 1 MiB where it is less
 
 	job *compute.Job
 }
@@ -45,7 +46,7 @@ func (e *edge) Open(_ context.Context, _ cache.Request, w cache.Watch) (*cache.S
 }
 
 func (e *edge) Reserve(_ context.Context, n int64) (func(), error) {
-	if n > 1<<20 {
+	if n > max(e.most, 1<<20) {
 		return nil, &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "No room"}
 	}
 	e.hold(n)

@@ -49,37 +49,35 @@ func (in *input) close() {
 
 // bulk takes a transfer of the terminal, or refuses one that is not what was announced. It is called from the goroutine of
 // a peer.
-func (c *conn) bulk(in *input) func(signaling.BulkHeader) (stream.Transfer, error) {
-	return func(h signaling.BulkHeader) (stream.Transfer, error) {
-		if err := in.fits(h); err != nil {
-			p := &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The data is not what was announced", Detail: err.Error()}
-			if h.Bytes > in.announced.Bytes {
-				p.Code = signaling.ProblemTooLarge
-			}
-			c.tell(eventRefused{c, p})
-			return nil, err
+func (c *conn) bulk(in *input, h signaling.BulkHeader) (stream.Transfer, error) {
+	if err := in.fits(h); err != nil {
+		p := &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The data is not what was announced", Detail: err.Error()}
+		if h.Bytes > in.announced.Bytes {
+			p.Code = signaling.ProblemTooLarge
 		}
-		select {
-		case <-in.whole:
-			return nil, errors.New("the data of the task has come already")
-		default:
-		}
-		select {
-		case in.turn <- struct{}{}: // a connection that was replaced may still be about to let go
-		case <-in.whole:
-			return nil, errors.New("the data of the task has come already")
-		case <-c.left:
-			return nil, stream.ErrPeerClosed
-		}
-		data, err := in.buf.Take(int(h.Bytes))
-		if err != nil {
-			<-in.turn
-			c.tell(eventRefused{c, &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "No memory for the data", Detail: err.Error()}})
-			return nil, err
-		}
-		in.data, in.begun = data, time.Now()
-		return &transfer{conn: c, input: in}, nil
+		c.tell(eventRefused{c, p})
+		return nil, err
 	}
+	select {
+	case <-in.whole:
+		return nil, errors.New("the data of the task has come already")
+	default:
+	}
+	select {
+	case in.turn <- struct{}{}: // a connection that was replaced may still be about to let go
+	case <-in.whole:
+		return nil, errors.New("the data of the task has come already")
+	case <-c.left:
+		return nil, stream.ErrPeerClosed
+	}
+	data, err := in.buf.Take(int(h.Bytes))
+	if err != nil {
+		<-in.turn
+		c.tell(eventRefused{c, &signaling.Problem{Code: signaling.ProblemTooLarge, Title: "No memory for the data", Detail: err.Error()}})
+		return nil, err
+	}
+	in.data, in.begun = data, time.Now()
+	return &transfer{conn: c, input: in}, nil
 }
 
 func (in *input) fits(h signaling.BulkHeader) error {

@@ -41,12 +41,14 @@ type loop struct {
 	series    *cache.Series // once it is open
 	ready     bool          // what the operation works on is there
 	begun     bool          // it is being computed, or was
+	cancelled bool          // by the terminal
 	cancel    context.CancelFunc
 	choice    chan signaling.Handling
 	news      *signaling.Event // what the terminal was told last of the task
 	outcome   *outcome         // nil until it has been computed
 	sending   bool             // the result is on its way
 	delivered *conn            // that the result went over, nil before
+	moving
 
 	// Instants on the task's clock.
 	touched, lost, endAt, started time.Duration
@@ -57,7 +59,9 @@ type loop struct {
 }
 
 func newLoop(j *Job) *loop {
-	return &loop{job: j, state: signaling.TaskReserved, choice: make(chan signaling.Handling, 1), cancel: func() {}}
+	i := &j.cfg.Instruction
+	return &loop{job: j, state: signaling.TaskReserved, choice: make(chan signaling.Handling, 1), cancel: func() {},
+		moving: moving{arriving: i.Shadow && i.Moves, ran: i.Ran, room: func() {}}}
 }
 
 func (l *loop) run(ctx context.Context) {
@@ -164,7 +168,12 @@ func (l *loop) open(ctx context.Context) error {
 
 // proceed does what is due: computing once the terminal has come and the data is there, sending once there is a result.
 func (l *loop) proceed(ctx context.Context) {
-	if l.ready && !l.begun && l.state == signaling.TaskRunning && l.failed == nil {
+	l.land()
+	if l.paused && l.job.clock()-l.since >= pausedAtMost {
+		l.job.log.Warn("nobody says what becomes of a paused task: it goes on")
+		l.goOn()
+	}
+	if l.ready && !l.begun && l.goes() && l.failed == nil {
 		l.begun = true
 		l.compute(ctx)
 	}
@@ -176,7 +185,14 @@ func (l *loop) proceed(ctx context.Context) {
 // compute hands the task to the workers.
 func (l *loop) compute(ctx context.Context) {
 	i := &l.job.cfg.Instruction
-	order := task.Order{ID: i.Task, Request: &i.Request, Operation: l.operation, Allowance: l.job.account.workers, Choice: l.choice,
+	request := i.Request
+	if l.handling != "" { // the user is not asked twice
+		request.Handling = l.handling
+	}
+	pause := make(chan struct{})
+	l.pause, l.runs = pause, false
+	order := task.Order{ID: i.Task, Request: &request, Operation: l.operation, Allowance: l.job.account.workers, Choice: l.choice,
+		Pause: pause, Resume: l.resume,
 		Tell: func(e signaling.Event) { l.tell(ctx, eventTask{e}) }}
 	if l.operation.Data {
 		order.Data = l.input.data
@@ -242,8 +258,12 @@ func (l *loop) expires(now time.Duration) (time.Duration, error) {
 			return 0, l.ending
 		}
 		return l.endAt - now, nil
+	case l.arriving: // the broker knows how long it is waited for
+		if l.failed != nil {
+			return 0, l.failed
+		}
 	case l.state == signaling.TaskReserved:
-		wait := left(0, i.WaitMs)
+		wait := left(l.awaited, i.WaitMs)
 		if wait <= 0 && l.failed != nil {
 			return 0, l.failed
 		} else if wait <= 0 {
@@ -294,22 +314,42 @@ func (l *loop) tellFailure() {
 }
 
 // endSoon ends the task when what was just sent has had time to arrive.
-func (l *loop) endSoon(cause error) { l.ending, l.endAt = cause, l.job.clock()+farewell }
+// One that ends well where it has just arrived waits for the broker, which must not hear of the end of a place that it does
+// not know yet.
+func (l *loop) endSoon(cause error) {
+	after := farewell
+	if l.arriving && errors.Is(cause, ending.ErrFinished) {
+		after = promoteWithin
+	}
+	l.ending, l.endAt = cause, l.job.clock()+after
+}
 
 // end releases everything, and says what became of the task.
 func (l *loop) end(cause error) {
 	l.cancel()
 	if l.connected && l.ending == nil { // it has not been told why
-		l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
+		why := ending.Problem(cause)
+		if l.arriving && l.failed == nil {
+			why = ending.NotMoved
+		}
+		l.event(signaling.Event{Type: signaling.EventEnding, Problem: why})
 		<-time.After(farewell)
 	}
 	l.Leave(cause)
 	l.helpers.Wait()
 	for len(l.job.events) > 0 { // what came while the task ended
-		if e, ok := (<-l.job.events).(eventOpened); ok && e.series != nil {
-			e.series.Release()
+		switch e := (<-l.job.events).(type) {
+		case eventOpened:
+			if e.series != nil {
+				e.series.Release()
+			}
+		case eventMove:
+			e.told(errLeft)
+		case eventCheckpoint:
+			e.release()
 		}
 	}
+	l.room()
 	if l.series != nil {
 		l.series.Release()
 	}
@@ -328,7 +368,8 @@ func (l *loop) report(state signaling.TaskState, reason string) {
 	l.state = state
 	u := signaling.Update{Task: l.job.cfg.Instruction.Task, Attempt: l.job.cfg.Instruction.Attempt.ID, State: state, Reason: reason}
 	if state.Ended() {
-		u.Usage = &l.usage
+		used := l.used()
+		u.Usage = &used
 	}
 	l.job.cfg.Changed(u)
 }

@@ -24,6 +24,9 @@ func Used(ran *signaling.Ran, here signaling.Usage) signaling.Usage {
 	return u
 }
 
+// NotMoved is what the terminal hears that has come to a place which does not become the task's.
+var NotMoved = &signaling.Problem{Code: signaling.ProblemMoved, Title: "The task goes on elsewhere", Detail: "Ask the broker for its grant"}
+
 // maxWords bounds what is passed on of a terminal's own words, bytes.
 const maxWords = 400
 

@@ -172,7 +172,7 @@ func (l *loop) plan(ctx context.Context, now time.Duration) (time.Duration, erro
 	if err := l.expired(now); err != nil {
 		return 0, err
 	}
-	l.keepAccounts()
+	l.keepAccounts(ctx, now)
 	wait := time.Second
 	if l.endAt > 0 {
 		wait = max(l.endAt-now, 0)
@@ -484,7 +484,11 @@ func (l *loop) end(cause error) {
 		l.stillFlight()
 	}
 	if l.peer.connected && l.endAt == 0 { // it has not been told why
-		l.event(signaling.Event{Type: signaling.EventEnding, Problem: ending.Problem(cause)})
+		why := ending.Problem(cause)
+		if l.arriving && l.failed == nil {
+			why = ending.NotMoved
+		}
+		l.event(signaling.Event{Type: signaling.EventEnding, Problem: why})
 		<-time.After(farewell)
 	}
 	l.Leave(cause)
@@ -505,6 +509,7 @@ func (l *loop) end(cause error) {
 		l.letGo(t.works)
 	}
 	if l.opening != nil {
+		l.opening.leave()
 		l.letKept(l.opening)
 	}
 	l.view = nil

@@ -48,71 +48,82 @@ func (c *Client) Compute(ctx context.Context, r signaling.TaskRequest, input []b
 		out.Bulk, err = o.Run(ctx, r, input)
 		return out, err
 	}
+	out.Bulk, out.Place.Grant, err = c.ComputeAt(ctx, place.Grant, r, input, o)
+	return out, err
+}
+
+// ComputeAt has a compute task done that was granted. It goes along where the task moves, and returns the grant of where it was
+// at last.
+func (c *Client) ComputeAt(ctx context.Context, grant signaling.Grant, r signaling.TaskRequest, input []byte, o ComputeOptions) (Bulk, signaling.Grant, error) {
 	o.Session.DataOnly = true
+	at := computing{client: c, request: r, input: input, options: o, grant: grant, resume: map[signaling.AttemptID]string{}}
+	if o.Session.Resume != "" {
+		at.resume[grant.Attempt.ID] = o.Session.Resume
+	}
 	for try := 0; ; try++ {
-		resume := ""
-		if out.Bulk, resume, err = c.computeAt(ctx, out.Place.Grant, r, input, o); err == nil {
-			return out, nil
+		b, err := at.run(ctx)
+		if err == nil || try == comebacks || ctx.Err() != nil || !gone(err) {
+			return b, at.grant, err
 		}
-		if try == comebacks || ctx.Err() != nil || !gone(err) {
-			return out, err
+		renewed, failure := c.Renew(ctx, at.grant.Task, !moved(err))
+		if failure != nil {
+			return b, at.grant, errors.Join(err, failure)
 		}
-		grant, renewal := c.Renew(ctx, out.Place.Grant.Task, true)
-		if renewal != nil {
-			return out, errors.Join(err, renewal)
-		}
-		o.Session.Resume = ""
-		if grant.Attempt.ID == out.Place.Grant.Attempt.ID {
-			o.Session.Resume = resume
-		}
-		out.Place.Grant = grant
+		at.grant = renewed
 	}
 }
 
 // comebacks is how often a terminal comes back to a task whose edge it has lost.
 const comebacks = 3
 
-// gone says whether an error means that the edge is out of reach, and nothing about the task.
+// gone says whether an error means that the task is not, or no longer, at the edge, and nothing about the task.
 func gone(err error) bool {
 	var p *signaling.Problem
-	return !errors.As(err, &p) || p.Code == signaling.ProblemEdgeLost
+	return !errors.As(err, &p) || p.Code == signaling.ProblemEdgeLost || p.Code == signaling.ProblemMoved
 }
 
-// computeAt does a task where it was granted. The secret lets the terminal come back there.
-func (c *Client) computeAt(ctx context.Context, grant signaling.Grant, r signaling.TaskRequest, input []byte, o ComputeOptions) (b Bulk, resume string, err error) {
-	s, err := c.Connect(ctx, grant, o.Session)
-	if err != nil {
-		return b, o.Session.Resume, err
-	}
-	defer s.Close()
-	if b, err = s.Compute(ctx, r, input, o); err != nil {
-		return b, s.ResumeToken(), err
-	}
-	_ = s.Finish(ctx) // the edge, which has sent the result, lets go by itself when the terminal leaves
-	return b, "", nil
+// moved says whether an error means that the task goes on elsewhere.
+func moved(err error) bool {
+	var p *signaling.Problem
+	return errors.As(err, &p) && p.Code == signaling.ProblemMoved
 }
 
-// Compute does the one task of a connection to a compute task of its own: it sends the input and waits for the result.
+// Compute does the one task of a connection to a compute task of its own: it sends the input and waits for the result. It does
+// not go along when the task moves, see [Client.Compute].
 func (s *Session) Compute(ctx context.Context, r signaling.TaskRequest, input []byte, o ComputeOptions) (Bulk, error) {
-	ready, err := s.await(ctx, func(e signaling.Event) bool { return e.Type == signaling.EventReady && e.Session != nil })
-	if err != nil {
+	if err := s.bring(ctx, r, input); err != nil {
 		return Bulk{}, err
-	}
-	whole := ready.Loading != nil && ready.Loading.TotalBytes > 0 && ready.Loading.Bytes == ready.Loading.TotalBytes
-	if r.Input != nil && !whole {
-		h := signaling.BulkHeader{Transfer: s.transfer.Add(1), Task: ready.Session.Task, Format: r.Input.Format}
-		if err := s.SendBulk(ctx, h, input); err != nil {
-			return Bulk{}, fmt.Errorf("send the data of %s: %w", r.Operation, err)
-		}
 	}
 	done, err := s.await(ctx, func(e signaling.Event) bool { return s.computing(ctx, e, o) })
 	if err != nil {
 		return Bulk{}, err
 	}
+	return s.transferred(ctx, r, done.Transfer)
+}
+
+// bring sends the input, unless the edge has it.
+func (s *Session) bring(ctx context.Context, r signaling.TaskRequest, input []byte) error {
+	ready, err := s.await(ctx, func(e signaling.Event) bool { return e.Type == signaling.EventReady && e.Session != nil })
+	if err != nil {
+		return err
+	}
+	whole := ready.Loading != nil && ready.Loading.TotalBytes > 0 && ready.Loading.Bytes == ready.Loading.TotalBytes
+	if r.Input == nil || whole {
+		return nil
+	}
+	h := signaling.BulkHeader{Transfer: s.transfer.Add(1), Task: ready.Session.Task, Format: r.Input.Format}
+	if err := s.SendBulk(ctx, h, input); err != nil {
+		return fmt.Errorf("send the data of %s: %w", r.Operation, err)
+	}
+	return nil
+}
+
+// transferred waits for a transfer that was announced.
+func (s *Session) transferred(ctx context.Context, r signaling.TaskRequest, transfer uint32) (Bulk, error) {
 	for {
 		select {
 		case b := <-s.Bulks():
-			if b.Header.Transfer == done.Transfer {
+			if b.Header.Transfer == transfer {
 				return b, nil
 			}
 		case <-ctx.Done():
