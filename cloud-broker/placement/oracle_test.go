@@ -3,12 +3,14 @@ package placement
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -23,6 +25,7 @@ type world struct {
 	elsewhere  float64
 	remembered map[string]map[signaling.NodeID]float64
 	experience []Experience
+	spans      map[signaling.NodeID]fit.Span
 }
 
 const testZones = 7
@@ -66,6 +69,29 @@ func (w *world) configure() {
 		w.experience = append(w.experience, Experience{Node: w.anyID(), Type: signaling.TaskTypes[r.IntN(len(signaling.TaskTypes))], Runs: runs,
 			Failures: int64(r.IntN(int(runs) + 1)), SpeedMBs: float64(r.IntN(50)), TransferMBs: float64(r.IntN(50)), GPUMilli: float64(r.IntN(1000))})
 	}
+}
+
+// setSpans draws new times of nodes; some are closed.
+func (w *world) setSpans(s *Snapshot) {
+	w.spans = map[signaling.NodeID]fit.Span{}
+	for range w.r.IntN(w.ids) {
+		w.spans[w.anyID()] = fit.Span{Total: 1000, Free: float64(w.r.IntN(11)) * 100}
+	}
+	s.SetSpans(maps.Clone(w.spans))
+}
+
+// t1Of is what a node's time must be above for a request of these tests.
+func t1Of(q *Request) float64 {
+	if q.Order == nil {
+		return 0
+	}
+	return q.Order.Run.Value()
+}
+
+// only has a request look at nothing but time beside distance.
+func only(t1 float64) *Order {
+	p, _ := fit.Named("filter")
+	return &Order{Policy: p, Run: fit.Exactly(t1), TimeOnly: true}
 }
 
 func zoneName(i int) string {
@@ -186,6 +212,9 @@ func (w *world) request() Request {
 	case 2:
 		q.Address = netip.MustParseAddr("::ffff:10.9.3.4")
 	}
+	if r.IntN(2) == 0 {
+		q.Order = only(float64(r.IntN(11)) * 100)
+	}
 	if r.IntN(4) == 0 {
 		q.Within = []string{zoneName(r.IntN(testZones)), zoneName(r.IntN(testZones))}
 	}
@@ -278,6 +307,9 @@ func (w *world) toCloud(q *Request) float64 {
 func (w *world) fits(q *Request, n *signaling.Node, distance, cloud float64) bool {
 	if !slices.Contains(n.Types, q.Type) || n.State != signaling.NodeReady || slices.Contains(q.Exclude, n.ID) ||
 		q.Within != nil && !slices.Contains(q.Within, n.Zone) {
+		return false
+	}
+	if span, some := w.spans[n.ID]; some && !(span.Free > t1Of(q)) {
 		return false
 	}
 	if n.Tier == signaling.TierEdge && (q.MaxDistanceMs > 0 && distance > q.MaxDistanceMs || distance >= cloud) {
@@ -379,7 +411,7 @@ func (w *world) check(t *testing.T, s *Snapshot, q Request, limit int) {
 			t.Fatalf("candidate %+v", c)
 		}
 	}
-	sum := why.Fit + why.NotType + why.Stays + why.NotReady + why.Cordoned + why.TooFar + why.BeyondCloud + why.Excluded + why.Lacking()
+	sum := why.Fit + why.NotType + why.Stays + why.NotReady + why.Cordoned + why.TooFar + why.BeyondCloud + why.Excluded + why.Closing + why.Lacking()
 	if why.Complete && sum != len(w.nodes) || why.Nodes != len(w.nodes) || s.Len() != len(w.nodes) || why.Fit != len(got) {
 		t.Fatalf("%+v limit %d: %d nodes explained as %+v (sum %d)", q, limit, len(w.nodes), why, sum)
 	}
@@ -421,6 +453,7 @@ func TestSameAnswerAsScan(t *testing.T) {
 			s.SetDistances(w.table())
 			s.SetRemembered(w.remembered)
 			s.SetExperience(w.experience)
+			w.setSpans(s)
 		}
 		settings()
 		if seed%3 == 0 { // start from a bulk load

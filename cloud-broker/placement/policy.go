@@ -27,7 +27,7 @@ type Order struct {
 // t1 is what the time of a node must be above.
 func (o *Order) t1(s *Snapshot) float64 {
 	rule := o.Policy.Time
-	if rule.Quantile == 0 || o.Run == nil || len(s.ends) == 0 {
+	if rule.Quantile == 0 || o.Run == nil || len(s.spans) == 0 {
 		return 0
 	}
 	return rule.T1(&fit.Task{Run: o.Run, Waited: o.Waited, Misses: o.Misses}, s.stays(rule.Cap))

@@ -87,7 +87,7 @@ func (s *Snapshot) stays(share float64) float64 {
 func (s *Snapshot) Bounded() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.ends) > 0
+	return len(s.spans) > 0
 }
 
 // Lasts says whether a node's time is above what an order asks for; nil asks only that it is open. Of a node that is not known
