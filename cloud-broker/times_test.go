@@ -133,6 +133,38 @@ func TestB3MachinesThatGoSayWhen(t *testing.T) {
 	})
 }
 
+// TestB3WhatRunsOnANodeThatClosesLeavesBefore: it moves while the node is open still, and the node takes part again when it has
+// opened.
+func TestB3WhatRunsOnANodeThatClosesLeavesBefore(t *testing.T) {
+	eachRedis(t, func(t *testing.T, args ...string) {
+		b := start(t, args...)
+		here, there := b.join(newNode("near")), newNode("other")
+		there.DistanceMs = 9
+		target := b.join(there)
+		g := b.submit()
+		receive(t, "the instruction", here.instructions)
+		here.update(g, signaling.TaskRunning)
+		b.eventually("the session runs", func() bool { return here.state(g) == signaling.TaskRunning })
+		if r := b.ask("PUT", "/api/v1/nodes/near/schedule", `{"closed":[`+span(time.Now().Add(time.Minute), time.Now().Add(time.Hour))+`]}`); r.status != 204 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		i := receive(t, "the target's instruction", target.instructions)
+		if leave := receive(t, "the wish to leave", here.moves); !i.Moves || i.Task != g.Task || leave.Attempt != g.Attempt.ID {
+			t.Errorf("%+v, %+v", i, leave)
+		}
+		target.arrived(i)
+		if r := receive(t, "the release", here.releases); r.Attempt != g.Attempt.ID || r.Problem == nil || r.Problem.Code != signaling.ProblemMoved {
+			t.Errorf("%+v", r)
+		}
+		if end := b.ends(g.Task); end.State != "moved" || end.Reason != signaling.MoveDrain || end.From != "near" || end.To != "other" {
+			t.Errorf("%+v", end)
+		}
+		if n := decode[timed](t, b.ask("GET", "/api/v1/nodes/near", ""), 200); n.State != signaling.NodeReady || n.Time == nil || !n.Time.Open || n.Free != n.Capacity {
+			t.Errorf("it is still there, and empty: %+v", n)
+		}
+	})
+}
+
 // TestB3TheTimeLineOfANode shows what runs there, and for how long what is free can be used.
 func TestB3TheTimeLineOfANode(t *testing.T) {
 	b := start(t)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -50,7 +49,8 @@ func (s *server) predictOperations(a huma.API) {
 			if err := in.Body.Validate(); err != nil {
 				return nil, invalid("The request cannot be served as it is.", err)
 			}
-			return &forecastOutput{Body: s.Foresight.Forecast(principal(ctx).Subject, in.Body, time.Now())}, nil
+			f, err := s.Dispatcher.Forecast(ctx, terminal(ctx, in.Body.Zone), in.Body)
+			return answer(&forecastOutput{Body: f}, err)
 		})
 	huma.Register(a, operation("list-predictions", http.MethodGet, "/predictions", "See how good predictions are",
 		"By type of task, over the last ones that have ended. For operators.", http.StatusForbidden),
