@@ -48,8 +48,7 @@ func (e *edge) Free(context.Context, signaling.NodeID) (nodetime.Amounts, error)
 		return nodetime.Amounts{}, fmt.Errorf("node %s is not in the pool at the moment", e.node)
 	}
 	free := nodetime.Of(n.Free)
-	cores := (n.Capacity.CPUMilli + milliOfCore - 1) / milliOfCore
-	free[nodetime.EncoderThreads], free[nodetime.EncoderPixels] = cores, cores*threadKpps
+	free[nodetime.EncoderThreads], free[nodetime.EncoderPixels] = cores(&n), cores(&n)*threadKpps
 	for _, k := range []nodetime.Kind{nodetime.EncoderThreads, nodetime.EncoderPixels} {
 		free[k] -= e.others[k]
 		for _, r := range e.tasks {

@@ -11,6 +11,7 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/scale"
 	"github.com/tomocast/tomocast/cloud-broker/scale/monitor"
 	"github.com/tomocast/tomocast/cloud-broker/scale/order"
+	"github.com/tomocast/tomocast/cloud-broker/scale/scaler"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -45,6 +46,7 @@ type running struct {
 	task    signaling.TaskID
 	attempt signaling.AttemptID
 	scaling *scale.Scaling
+	kinds   map[nodetime.Kind]scaler.Kind // that are scaled
 	floor   nodetime.Amounts
 	// account is what it holds: in Redis, and of encoder threads and pixels here. has is what its edge has told or
 	// confirmed last.
@@ -163,6 +165,7 @@ func (e *edge) take(ctx context.Context, b *beat) {
 			e.reconcile(ctx, r, &rates.Budget, at.Resources)
 		}
 	}
+	e.crowd(ctx, b)
 }
 
 // follow ends what is not there any more, and begins what is new.
@@ -213,13 +216,13 @@ func (e *edge) begin(ctx context.Context, t *signaling.Task, holds signaling.Res
 	if e.tasks[t.ID] != nil { // another attempt of it, here too
 		e.end(t.ID, b.at)
 	}
-	r := &running{task: t.ID, attempt: t.Attempt.ID, scaling: s, floor: scale.Floor(t.Request.Type)}
+	c := e.of(t.Request.Type)
+	r := &running{task: t.ID, attempt: t.Attempt.ID, scaling: s, kinds: c.Scaler.Kinds, floor: scale.Floor(t.Request.Type)}
 	r.account = nodetime.Of(holds).Add(encoding(&budget))
 	r.has = nodetime.Of(budget.Resources).Add(encoding(&budget))
 	if budget.Resources.IsZero() { // it does not tell
 		r.has = r.account
 	}
-	c := e.of(t.Request.Type)
 	// The pool's clock may be ahead of this one.
 	started := b.at.Add(-max(0, b.at.Sub(*t.StartedAt)))
 	request := nodetime.Of(t.Request.Needs()).Add(usualEncoding(t.Request.Type, r.account))

@@ -234,6 +234,39 @@ func TestB5EncoderThreads(t *testing.T) {
 	})
 }
 
+// While an edge's processor has room its sessions encode as the edge likes; when it is short each has threads and pixels by
+// number, which are divided from then on.
+func TestB5EncodersAreDividedWhenTheyAreShort(t *testing.T) {
+	onBoth(t, nil, func(w *world) {
+		w.node("e") // four cores
+		w.pixels = 20_000
+		wants := nodetime.Amounts{nodetime.GPUTime: needs.GPUMilli * 7 / 10, nodetime.CPU: needs.CPUMilli * 7 / 10, nodetime.Memory: needs.MemoryMB * 7 / 10}
+		ids := []signaling.AttemptID{w.runs("t", "e", wants), w.runs("u", "e", wants)}
+		use := func(threads int64) {
+			wants[nodetime.EncoderThreads] = threads
+			for _, id := range ids {
+				w.wants("e", id, wants)
+			}
+		}
+		use(1)
+		w.must(w.ResizeKind(w.ctx, "t", ids[0], nodetime.CPU, needs.CPUMilli+100))
+		w.until("heartbeats were looked at", func() bool { return w.budget("e", ids[0]).Resources == w.holds("t") })
+		if b := w.budget("e", ids[0]); b.EncoderThreads != 0 || b.EncoderKpps != 0 {
+			t.Errorf("its encoder has numbers though there is room: %+v", b)
+		}
+		use(2)
+		w.until("both have numbers", func() bool {
+			a, b := w.budget("e", ids[0]), w.budget("e", ids[1])
+			return a.EncoderThreads > 0 && b.EncoderThreads > 0 && a.EncoderKpps > 0 && b.EncoderKpps > 0 && a.EncoderThreads+b.EncoderThreads <= 4
+		})
+		w.wants("e", ids[0], nodetime.Amounts{nodetime.GPUTime: 100, nodetime.CPU: 300, nodetime.Memory: 300}) // its user looks at a picture
+		w.until("what one does not need is the other's", func() bool {
+			return w.budget("e", ids[0]).EncoderThreads == 1 && w.budget("e", ids[0]).EncoderKpps < 20_000
+		})
+		w.audited()
+	})
+}
+
 // What a task that ends leaves open is void, and an edge that is silent is not scaled any more.
 func TestB9LeftAndSilent(t *testing.T) {
 	onBoth(t, func(c *scaling.Config) {

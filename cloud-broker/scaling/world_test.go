@@ -1,6 +1,7 @@
 package scaling_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -54,9 +55,11 @@ type world struct {
 
 	mu    sync.Mutex
 	edges map[signaling.NodeID]*edge
-	cut   int // how many answers are lost yet, though the edge does what it was told
-	no    error
-	sets  int
+	// pixels is what sessions with encoder threads encode, thousands a second.
+	pixels int64
+	cut    int // how many answers are lost yet, though the edge does what it was told
+	no     error
+	sets   int
 }
 
 // edge is what an edge has: its ledger with budgets, and what its tasks would use if they had it.
@@ -217,7 +220,15 @@ func (w *world) beat(s *scaling.Scaler, node signaling.NodeID) {
 			return &v
 		}
 		rates[id] = signaling.Rates{Budget: b, GPUMilli: uses(nodetime.GPUTime, b.GPUMilli), CPUMilli: uses(nodetime.CPU, b.CPUMilli),
-			MemoryMB: uses(nodetime.Memory, b.MemoryMB), EncoderThreads: uses(nodetime.EncoderThreads, b.EncoderThreads)}
+			MemoryMB: uses(nodetime.Memory, b.MemoryMB), EncoderThreads: uses(nodetime.EncoderThreads, cmp.Or(b.EncoderThreads, signaling.MaxEncoderThreads))}
+		if r := rates[id]; w.pixels > 0 {
+			kpps := 0.0
+			if *r.EncoderThreads > 0 {
+				kpps = float64(min(w.pixels, cmp.Or(b.EncoderKpps, w.pixels)))
+			}
+			r.EncoderKpps = &kpps
+			rates[id] = r
+		}
 	}
 	w.mu.Unlock()
 	s.Measured(w.ctx, node, rates)
