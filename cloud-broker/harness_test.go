@@ -108,6 +108,7 @@ func launch(t testing.TB, args ...string) *running {
 	if b.broker, err = newBroker(c, log); err != nil {
 		t.Fatal(err)
 	}
+	b.look = 100 * time.Millisecond
 	b.viewer = viewer(fstest.MapFS{
 		"index.html":           {Data: []byte("<!doctype html><title>Tomocast</title>")},
 		"assets/index-1234.js": {Data: []byte(strings.Repeat("export const a = 1;\n", 200))},

@@ -133,3 +133,14 @@ func written(t testing.TB, name, text string) string {
 	}
 	return file
 }
+
+// threeBrokers runs a test on three brokers of one Redis server.
+func threeBrokers(t *testing.T, f func(t *testing.T, bs brokers), args ...string) {
+	t.Helper()
+	with := append([]string{"--redis", "redis://" + redistest.Addr(t)}, args...)
+	var bs brokers
+	for range 3 {
+		bs = append(bs, start(t, with...))
+	}
+	f(t, bs)
+}

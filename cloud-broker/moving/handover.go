@@ -46,6 +46,8 @@ func (r *reserver) Reserve(ctx context.Context, h migrator.Hold, t migrator.Task
 	switch {
 	case errors.Is(err, pool.ErrNoneFits):
 		return fmt.Errorf("%s: %w", h.To, migrator.ErrNoRoom)
+	case errors.Is(err, pool.ErrClosed):
+		return fmt.Errorf("%w: %w", migrator.ErrLost, err)
 	case errors.Is(err, pool.ErrMoving), errors.Is(err, pool.ErrElsewhere):
 		return fmt.Errorf("%w: %w", migrator.ErrMoving, err)
 	case errors.Is(err, pool.ErrEnded), errors.Is(err, pool.ErrNotFound):

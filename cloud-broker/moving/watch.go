@@ -78,11 +78,17 @@ func (m *Mover) Changed(task signaling.TaskID) {
 func (m *Mover) watchAll(now time.Time) {
 	for _, mv := range m.defrag.Migrator.Moving() {
 		if p := m.places[mv.Task]; p != nil && mv.Stage == migrator.Handing {
-			if mv.Reason == migrator.Lost && m.isBack(mv.From) {
+			switch {
+			case mv.Reason == migrator.Lost && m.isBack(mv.From):
 				m.defrag.Migrator.Cancel(m.ctx, mv.Task, "its node is back", now)
-				continue
+			case m.isGone(mv.To):
+				_ = m.defrag.Migrator.NodeLost(m.ctx, mv.To, nil, now) // it has nothing to add, and so no error
+			default:
+				if mv.Reason != migrator.Lost && m.isGone(mv.From) {
+					_ = m.defrag.Migrator.NodeLost(m.ctx, mv.From, nil, now)
+				}
+				m.watch(p, now)
 			}
-			m.watch(p, now)
 		}
 	}
 }
@@ -98,6 +104,20 @@ func (m *Mover) isBack(node signaling.NodeID) bool {
 	return m.Edges.Linked(ctx, node)
 }
 
+// isGone says whether a node has no link any more, with whichever broker.
+func (m *Mover) isGone(node signaling.NodeID) bool {
+	n, known := m.Nodes.Get(node)
+	if !known || n.State == signaling.NodeLost {
+		return true
+	}
+	if n.State != signaling.NodeStarting {
+		return false
+	}
+	ctx, cancel := m.within()
+	defer cancel()
+	return !m.Edges.Linked(ctx, node)
+}
+
 // watch looks what has become of a task that is being handed over.
 func (m *Mover) watch(p *place, now time.Time) {
 	ctx, cancel := m.within()
@@ -111,6 +131,6 @@ func (m *Mover) watch(p *place, now time.Time) {
 	case t.Attempt != nil && t.Attempt.ID == attempt.ID:
 		m.defrag.Migrator.Arrived(m.ctx, id, now)
 	case t.Moves == nil || t.Moves.ID != attempt.ID:
-		m.defrag.Migrator.Failed(m.ctx, id, fmt.Errorf("node %s let go of it: %w", attempt.Node, migrator.ErrLost), now)
+		m.defrag.Migrator.Failed(m.ctx, id, fmt.Errorf("the reservation on node %s was given up", attempt.Node), now)
 	}
 }

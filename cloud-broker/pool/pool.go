@@ -37,6 +37,8 @@ var (
 	ErrFull = errors.New("too many tasks wait for a place")
 	// ErrShare: as many tasks of one creator wait for a place as may.
 	ErrShare = errors.New("too many tasks of this user wait for a place")
+	// ErrClosed: the node takes no such tasks now.
+	ErrClosed = errors.New("the node takes no such tasks now")
 	// ErrMoving: another move of the task has a reservation.
 	ErrMoving = errors.New("the task moves already")
 	// ErrElsewhere: the task has another place, or its idempotency key belongs to another task.

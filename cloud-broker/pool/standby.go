@@ -59,7 +59,7 @@ func (p *Pool) ClaimShadow(ctx context.Context, task signaling.TaskID, candidate
 // ClaimMove reserves the target of a move for a task that is on the node from, under an attempt that MoveID has made. It holds
 // what the task holds, or needs where the task holds nothing. Asked again it answers with what it has reserved. A shadow of
 // the task gives way to it and is returned, so that its edge can be told; its room is there for the move. Errors: ErrNotFound,
-// ErrEnded, ErrNoneFits, ErrMoving where another move has a reservation, ErrElsewhere where the task is not on that node.
+// ErrEnded, ErrNoneFits, ErrClosed where the target takes no such tasks now, ErrMoving where another move has a reservation, ErrElsewhere where the task is not on that node.
 func (p *Pool) ClaimMove(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID, from, to signaling.NodeID, needs signaling.Resources, lease time.Duration) (signaling.Reservation, *signaling.Attempt, error) {
 	var r signaling.Reservation
 	var shadow *signaling.Attempt
@@ -123,6 +123,8 @@ func (p *Pool) claimStandby(ctx context.Context, task signaling.TaskID, attempt 
 		return r, nil, err
 	case f[0] == "none":
 		return r, nil, ErrNoneFits
+	case f[0] == "closed":
+		return r, nil, ErrClosed
 	case f[0] == "moving":
 		return r, nil, ErrMoving
 	case f[0] == "elsewhere":
@@ -146,8 +148,9 @@ func (p *Pool) Promote(ctx context.Context, task signaling.TaskID) (signaling.At
 	return a, nil
 }
 
-// PromoteMove is Promote for the reservation of a move, and answers alike where it has been promoted already. left is the
-// attempt that the task has left by it, without its fencing token; nil where there was none any more.
+// PromoteMove is Promote for the reservation of a move, of which the target's edge has said that the task goes on there; it
+// answers alike where it has been promoted already. left is the attempt that the task has left by it, without its fencing token;
+// nil where there was none any more.
 func (p *Pool) PromoteMove(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID) (a signaling.Attempt, left *signaling.Attempt, err error) {
 	if a, left, err = p.promote(ctx, string(task), p.top.Load(), string(attempt)); err != nil {
 		return a, nil, fmt.Errorf("move task %.70q to its new place: %w", string(task), err)

@@ -5,7 +5,7 @@
 -- A move holds what the task holds, which may be other than needs, and takes the place of a shadow, whose room counts as free.
 -- Returns "ok <node> <fencing> <gpu> <amounts>", with " <attempt> <node> <fencing>" of a shadow that was released behind it,
 -- "again <standby> <lease ms left> <attempt's record>", "moving" where another move has a reservation, "elsewhere" where the
--- task is not on that node, "none", "unknown" or "ended".
+-- task is not on that node, "closed" where the node of a move takes no such tasks now, "none", "unknown" or "ended".
 local task, from = ARGV[2], ARGV[8]
 local tkey = P .. ':task:' .. task
 local t = redis.call('HMGET', tkey, 'state', 'at', 'standby')
@@ -22,10 +22,12 @@ if from and own ~= from then return 'elsewhere' end
 local want, s = amounts(ARGV[4]), shadow and held(shadow)
 local now = from and held(at)
 if now then want = {tonumber(now[6]), tonumber(now[7]), tonumber(now[8]), tonumber(now[9]), tonumber(now[10])} end
+local open = false
 for node in string.gmatch(ARGV[7], '%S+') do
   local n = redis.call('HMGET', P .. ':node:' .. node, 'state', 'types', 'f')
   if node ~= own and n[1] == 'ready' and string.find(n[2], ARGV[3], 1, true) then
     local free, gpu = amounts(n[3]), 0
+    open = true
     if s and beside == node then add(free, s, 1) end
     local fits = true
     for k = 1, 5 do fits = fits and free[k] >= want[k] end
@@ -50,4 +52,4 @@ for node in string.gmatch(ARGV[7], '%S+') do
     end
   end
 end
-return 'none'
+return from and not open and 'closed' or 'none'
