@@ -27,10 +27,11 @@ var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 func schedule(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	f.Arguments("NODE", "id of the node", 1, 1)
 	f.Group("When it is open (what is left out stays as it is)")
-	hours := f.Strings("hours", "opening `hours` by the week, like \"mon-fri 07:30-19:00\"; may be given several times, and takes the place of those before")
+	var hours, open, closed repeated
+	f.Var(&hours, "hours", "opening `hours` by the week, like \"mon-fri 07:30-19:00\"; may be given several times, and takes the place of those before")
 	always := f.Bool("always", false, "no opening hours: it is open always but for the spans")
-	open := f.Strings("open", "`span` in which it is open besides, like 2026-12-05T18:00/2026-12-06T06:00; may be given several times")
-	closed := f.Strings("closed", "`span` in which it is closed: FROM/TO, now/TO or FROM/+4h; may be given several times")
+	f.Var(&open, "open", "`span` in which it is open besides, like 2026-12-05T18:00/2026-12-06T06:00; may be given several times")
+	f.Var(&closed, "closed", "`span` in which it is closed: FROM/TO, now/TO or FROM/+4h; may be given several times")
 	fresh := f.Bool("drop-spans", false, "forget the spans that were set before")
 	expires := f.String("expires", "", "`time` at which the machine goes, or never")
 	zone := f.String("time-zone", "", "`name` of the time zone of hours and times, like Europe/Berlin; UTC where nothing is said")
@@ -44,7 +45,7 @@ func schedule(ctx context.Context, f *service.Flags, args []string, out io.Write
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	change := scheduleChange{hours: *hours, always: *always, open: *open, closed: *closed, fresh: *fresh, expires: *expires, zone: *zone,
+	change := scheduleChange{hours: hours, always: *always, open: open, closed: closed, fresh: *fresh, expires: *expires, zone: *zone,
 		horizon: *horizon, period: *period}
 	if *reset && !change.none() {
 		return fmt.Errorf("%w: --clear takes back what was set, and sets nothing", service.ErrUsage)
@@ -74,6 +75,16 @@ func schedule(ctx context.Context, f *service.Flags, args []string, out io.Write
 		err := c.do(ctx, http.MethodGet, path, nil, nil, &s)
 		return page{s, func(w io.Writer, at moment) { s.value.print(w, node, at) }}, err
 	})
+}
+
+// repeated is a flag that may be given several times. Its values may have commas in them.
+type repeated []string
+
+func (r *repeated) String() string { return "" }
+
+func (r *repeated) Set(s string) error {
+	*r = append(*r, s)
+	return nil
 }
 
 func notFound(err error) bool {
