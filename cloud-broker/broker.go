@@ -176,7 +176,7 @@ func (b *broker) serve(ctx context.Context) error {
 	d := dispatch.New(dispatch.Config{
 		Pool: p, Snapshot: b.nodes, Edges: hub, Keys: b.keys, Library: b.library, Relays: b.relays,
 		Sites: b.sites, Buffer: b.sites.Buffer, Changed: b.changed, Wait: b.wait, Idle: b.idle, Grace: b.grace, Log: b.log, Metrics: b.metrics,
-		Scaler: scaler, Foresight: expect, Times: times,
+		Scaler: scaler, Foresight: expect,
 	})
 	mover, err := moving.New(moving.Config{Pool: p, Nodes: b.nodes, Edges: hub, Place: d, Foresee: expect, Times: times, Closing: b.sites.Closing,
 		Defrag: b.sites.Defragment.Config, Defragment: !b.sites.Defragment.Off, Look: b.look, Log: b.log, Metrics: b.metrics})

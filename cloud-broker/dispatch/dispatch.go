@@ -58,9 +58,8 @@ type Config struct {
 	Metrics           *prometheus.Registry
 	Mover             Mover  // nil where they stay where they are
 	Scaler            Scaler // nil where running tasks keep what they have
-	// Foresight predicts run times and use, Times knows when nodes close; nil where nobody does.
+	// Foresight predicts run times and use; nil where nobody does.
 	Foresight *foresight.Foresight
-	Times     Times
 }
 
 // Dispatcher places tasks.
@@ -93,8 +92,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		service.Part{Name: "sweep the pool", Run: d.sweep},
 		service.Part{Name: "queue", Run: d.queue.run},
 		service.Part{Name: "shadows", Run: d.shadows.run},
-		service.Part{Name: "learn", Run: d.learn},
-		service.Part{Name: "times", Run: d.followTimes})
+		service.Part{Name: "learn", Run: d.learn})
 }
 
 func (d *Dispatcher) sweep(ctx context.Context) error {

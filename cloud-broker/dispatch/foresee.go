@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
@@ -12,39 +11,6 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/sites"
 	"github.com/tomocast/tomocast/signaling"
 )
-
-// Times knows the nodes' time dimension (B3).
-type Times interface {
-	// Spans are the times of the nodes that do not stay. The map is not changed any more.
-	Spans() map[signaling.NodeID]fit.Span
-}
-
-// spansEvery is how late placement hears of the nodes' times.
-const spansEvery = time.Second
-
-// followTimes has placement know the nodes' times, until ctx ends.
-func (d *Dispatcher) followTimes(ctx context.Context) error {
-	if d.Times == nil {
-		<-ctx.Done()
-		return nil
-	}
-	tick := time.NewTicker(spansEvery)
-	defer tick.Stop()
-	last := uintptr(0)
-	for {
-		spans := d.Times.Spans()
-		if at := reflect.ValueOf(spans).Pointer(); at != last { // else it is the same map as before
-			last = at
-			d.Snapshot.SetSpans(spans)
-			d.queue.changed()
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
 
 // byDistance is the policy that looks at nothing but what placement's own terms are: distance, history and locality.
 const byDistance = "distance"
