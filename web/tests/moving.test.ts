@@ -165,7 +165,7 @@ describe("B8 a session that moves", () => {
     const target = await scene.moves(old);
     const task = scene.session.submit({ type: "data-computation" }, () => undefined);
     scene.shows(target);
-    vi.advanceTimersByTime(30_000);
+    await vi.advanceTimersByTimeAsync(30_000);
     expect(shownAt()).toBe("edge-1");
     old.say({ type: "task-done", taskId: task.id, problem: { code: "internal", title: "No result" } });
     await expect(task.result).rejects.toThrow("No result");
@@ -301,6 +301,37 @@ describe("B8 an edge that goes away", () => {
     old.emit("lost", undefined);
     expect(shownAt()).toBe("edge-2");
     expect(scene.states.at(-1)).toBe("running");
+  });
+
+  it("without a word is asked about early, and the picture stays until another edge has its own", async () => {
+    old.silent.add("displayed");
+    scene.next = grantOf("edge-2");
+    turn(1);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(scene.asked).toMatchObject([{ lost: true, parameters: { view: { viewports: [{ camera: camera(1) }] } } }]);
+    const target = scene.edge(1);
+    expect([shownAt(), old.closed]).toEqual(["edge-2", undefined]);
+    target.comes();
+    await settle();
+    target.stamps();
+    scene.session.lines.comes({ rtp: target.stamps(), width: 800, height: 600, at: 0 });
+    await settle();
+    expect(old.closed).toBe("");
+    expect(target.has("arrived")).toHaveLength(0);
+    expect(scene.states.at(-1)).toBe("running");
+    expect(position(target)).toBe(1);
+  });
+
+  it("only for this page keeps its session: nothing happens but that the broker is asked", async () => {
+    old.silent.add("displayed");
+    turn(1);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(scene.asked).toHaveLength(1);
+    expect(scene.edges).toHaveLength(1);
+    old.silent.clear();
+    turn(2);
+    scene.shows(old);
+    expect(scene.session.pictures.newest?.seq).toBe(2);
   });
 
   it("and its target after it have the broker asked", async () => {

@@ -9,7 +9,7 @@ import { Reading } from "../src/ops/reading.js";
 import { inUnits, kindName } from "../src/ops/rows.js";
 import { heldOf, heldWords } from "../src/ops/running-tasks.js";
 import { daysWords, type Draft, draftOf, faultOf, says, scheduleOf } from "../src/ops/schedule-draft.js";
-import { factorOf, overall } from "../src/ops/scores.js";
+import { factorOf, forecastWords, overall } from "../src/ops/scores.js";
 import {
   barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, scarcest, scheduledFirst, shareIn, spanOf, stepPath, ticksOf, timeWords,
 } from "../src/ops/time-line.js";
@@ -228,6 +228,12 @@ describe("predictions", () => {
 
   it("are off by a factor", () => {
     expect([factorOf(score({})), factorOf({ errorLog: 0 }), factorOf({ errorLog: Math.log(25) })]).toEqual(["2.00×", "1.00×", "25×"]);
+  });
+
+  it("say how long a task would run, and how sure that is", () => {
+    expect(forecastWords({ known: false })).toBe("Nobody knows how long it would run: nothing like it has ended yet.");
+    expect(forecastWords({ known: true, expectedMs: 600_000, lowMs: 120_000, highMs: 1_800_000, basis: "212 tasks like it" }))
+      .toBe("It would run for about 10 min, eight in ten between 2 min and 30 min. 212 tasks like it.");
   });
 
   it("are put together by how many tasks there were, and are not known where none has ended", () => {

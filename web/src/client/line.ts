@@ -15,6 +15,8 @@ export interface Ends {
   display(): NonNullable<Request["display"]>;
   /** event takes what the edge says on "control". */
   event(line: Line, event: EdgeEvent): void;
+  /** quiet is told where nothing is heard of the edge any more. */
+  quiet(line: Line): void;
 }
 
 /** Line is there from the grant of a place until the place is lost or left. */
@@ -31,9 +33,10 @@ export class Line {
     this.connection = connection;
     this.control = new Control((message) => connection.send("control", message));
     this.computations = new Computations(this.control);
-    this.pulse = new Pulse(connection, this.control, () => ends.display());
+    this.pulse = new Pulse(connection, this.control, () => ends.display(), () => { ends.quiet(this); });
     connection.on("suspect", () => { this.pulse.doubt(); });
     connection.on("message", ({ channel, data }) => {
+      this.pulse.heard();
       if (channel === "still") this.track.stillMessage(data);
       else if (channel === "bulk") void this.computations.message(data);
       else if (typeof data !== "string") return; // binary messages are for those two only
@@ -44,6 +47,7 @@ export class Line {
 
   /** input sends what the hand moves, and says false where that cannot go now. What waits in the buffer is old before it is sent. */
   input(message: string): boolean {
+    this.pulse.works();
     return this.connection.send("input", message, 16 << 10);
   }
 

@@ -43,7 +43,12 @@ export interface Ways {
   sent(seq: number, at: number): void;
   /** uploader sends the files of the session to another edge; undefined for a series. */
   uploader(progress: () => void): Uploader | undefined;
+  /** again asks the broker where the task is, whose edge may be lost; nowhere where it is over. */
+  again(): Promise<Grant | undefined>;
 }
+
+/** A page comes back to one of the last few attempts, or to none. */
+const secretsBound = 4;
 
 /** Lines owns the lines of one session. */
 export class Lines extends Emitter<LinesEvents> {
@@ -53,6 +58,11 @@ export class Lines extends Emitter<LinesEvents> {
   #handover: Handover | undefined;
   /** The line that the session has left, until the next edge has said that it goes on there. */
   #left: Line | undefined;
+  /** The broker has placed the task where the session is on its way to, and need not be told of the arrival. */
+  #placed = false;
+  #wondering = false;
+  /** The secrets of the attempts that this page was connected to last. */
+  readonly #secrets = new Map<string, string>();
   /** Why the line is lost, while the session may still arrive elsewhere. */
   #gone: { problem: ProblemError | undefined } | undefined;
 
@@ -93,9 +103,9 @@ export class Lines extends Emitter<LinesEvents> {
   }
 
   /** connect begins a line in place of the one before. */
-  connect(grant: Grant, resume: string): Track {
+  connect(grant: Grant): Track {
     this.close();
-    const line = this.#make(grant, resume);
+    const line = this.#make(grant, this.secret(grant.attempt.id));
     this.#line = line;
     line.connection.open();
     return line.track;
@@ -128,14 +138,24 @@ export class Lines extends Emitter<LinesEvents> {
     this.input.forget();
     this.#left?.close();
     this.#left = undefined;
+    if (this.#line !== undefined) this.#remember(this.#line);
     this.#line?.close(reason);
     this.#line = undefined;
+  }
+
+  #remember({ grant, connection }: Line): void {
+    this.#secrets.set(grant.attempt.id, connection.resume);
+    for (const oldest of this.#secrets.keys()) {
+      if (this.#secrets.size <= secretsBound) break;
+      this.#secrets.delete(oldest);
+    }
   }
 
   #make(grant: Grant, resume: string): Line {
     const line = new Line(grant, this.#ways.connect(grant, resume), {
       display: () => this.#ways.display(),
       event: (from, event) => { this.#event(from, event); },
+      quiet: (from) => { this.#quiet(from); },
     });
     const { connection } = line;
     connection.on("stream", (stream) => {
@@ -162,26 +182,63 @@ export class Lines extends Emitter<LinesEvents> {
     if (this.#handover?.line === line) this.#handover.event(event);
     else if (this.#left === line && event.type === "stay" && this.#line !== undefined) this.#back(line, this.#line);
     if (this.#line !== line) return;
-    if (event.type === "move") this.#begin(event);
+    if (event.type === "move") this.#move(event);
     else if (event.type === "stay") this.#stop("stays");
-    else if (event.type === "ending" && event.problem?.code === "moved") this.#lost(line, ProblemError.from(event.problem));
+    else if (event.type === "ending" && (event.problem?.code === "moved" || this.#handover !== undefined)) {
+      this.#lost(line, event.problem && ProblemError.from(event.problem));
+    }
     else this.emit("event", event);
     if (event.view !== undefined) this.changed();
   }
 
-  /** begin goes to another edge while the session goes on here. */
-  #begin({ grant }: EdgeEvent): void {
+  /** secret is what lets this page come back to an attempt that it was connected to; empty where it was not. */
+  secret(attempt: string): string {
+    return this.#secrets.get(attempt) ?? "";
+  }
+
+  #quiet(line: Line): void {
+    if (this.#line !== line) return;
+    if (this.#handover === undefined) void this.#wonder(line);
+    else this.#handover.alone(true);
+  }
+
+  /**
+   * wonder asks the broker early whether an edge is gone of which nothing is heard. Where it is, the task has another place by
+   * then; an edge that is there keeps it, and the connection is all that is seen to.
+   */
+  async #wonder(line: Line): Promise<void> {
+    if (this.#wondering) return;
+    this.#wondering = true;
+    try {
+      const grant = await this.#ways.again();
+      if (grant === undefined || this.#line !== line || this.#handover !== undefined || grant.attempt.id === line.grant.attempt.id) return;
+      this.#begin(grant, true).alone(true);
+    } catch {
+      // The broker does not know either; the connection says in time what becomes of it.
+    } finally {
+      this.#wondering = false;
+    }
+  }
+
+  #move({ grant }: EdgeEvent): void {
     const known = [this.moving, this.#line?.grant].map((one) => one?.attempt.id);
-    if (grant === undefined || known.includes(grant.attempt.id)) return; // told twice
+    if (grant !== undefined && !known.includes(grant.attempt.id)) this.#begin(grant, false); // it may be told twice
+  }
+
+  /** begin goes to another edge while the session goes on here. */
+  #begin(grant: Grant, placed: boolean): Handover {
     this.#stop("stays");
-    const line = this.#make(grant, "");
+    this.#placed = placed;
+    const line = this.#make(grant, this.secret(grant.attempt.id));
     const uploader = this.#ways.uploader(() => { this.#handover?.progress(); });
-    this.#handover = new Handover(line, uploader, this.#ways.leaving, {
+    const handover = new Handover(line, uploader, this.#ways.leaving, {
       arrived: (match) => { this.#arrived(match); },
       failed: (problem) => { this.#stayed(problem); },
       hold: (on) => { this.emit("hold", on); },
     }, this.#ways.scheduler);
-    this.#handover.begin();
+    this.#handover = handover;
+    handover.begin();
+    return handover;
   }
 
   #arrived(match: Match | undefined): void {
@@ -192,6 +249,11 @@ export class Lines extends Emitter<LinesEvents> {
     this.#left = left;
     this.#gone = undefined;
     this.emit("arrived", { handover, match });
+    if (this.#placed) {
+      this.#left = undefined;
+      left?.close();
+      return;
+    }
     handover.line.control.request({ type: "arrived" }).then(
       () => {
         left?.close();
@@ -219,9 +281,10 @@ export class Lines extends Emitter<LinesEvents> {
 
   /** stayed tells the edge that was to be left that the session stays there. */
   #stayed({ code, title, detail }: ProblemError): void {
+    if (this.#handover !== undefined) this.#remember(this.#handover.line);
     this.#handover = undefined;
     this.emit("coming", undefined);
-    this.#line?.send({ type: "stayed", problem: { code, title, detail } });
+    if (!this.#placed) this.#line?.send({ type: "stayed", problem: { code, title, detail } });
     if (this.#gone !== undefined && this.#line !== undefined) this.#lost(this.#line, this.#gone.problem);
   }
 
@@ -236,7 +299,7 @@ export class Lines extends Emitter<LinesEvents> {
   #lost(line: Line, problem: ProblemError | undefined): void {
     if (this.#left === line) this.#left = undefined;
     if (this.#line !== line) return;
-    if (this.#handover?.usable === true) {
+    if (this.#handover?.usable === true || (this.#handover !== undefined && this.#placed)) {
       this.#gone = { problem };
       this.#handover.alone(true);
       return;

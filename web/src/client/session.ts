@@ -103,6 +103,7 @@ export class Session extends Emitter<SessionEvents> {
         if (this.#view !== undefined) this.views.asked(seq, this.#view);
       },
       uploader: (progress) => this.#content.uploader(progress),
+      again: () => this.#place.again(this.#parameters(), this.#stop.signal),
     });
     this.#listen();
     this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });
@@ -292,11 +293,11 @@ export class Session extends Emitter<SessionEvents> {
     return { ...(this.#view === undefined ? {} : { view: this.#view }), ...this.#size, ...upload };
   }
 
-  #connect(grant: Grant, resume = ""): void {
+  #connect(grant: Grant): void {
     this.#disconnect();
     this.views.restart();
     if (this.#state !== "restoring") this.#enter("connecting");
-    this.pictures.follow(this.#lines.connect(grant, resume));
+    this.pictures.follow(this.#lines.connect(grant));
   }
 
   #listen(): void {
@@ -411,7 +412,6 @@ export class Session extends Emitter<SessionEvents> {
   /** restore opens the session again, on the same edge where that still holds it, until it runs or is given up. */
   async #restore(problem: ProblemError): Promise<void> {
     if (this.#stop.signal.aborted || this.#state === "failed" || this.#state === "ended") return;
-    const resume = this.#lines.line?.connection.resume ?? "";
     this.#disconnect();
     this.#content.lost();
     this.told.forget();
@@ -426,7 +426,7 @@ export class Session extends Emitter<SessionEvents> {
     try {
       // The first try is at once: another edge may be free.
       if (attempt > 0) await wait(backoffMs(attempt - 1, 1_000), stop);
-      if (!(await this.#rejoin(resume))) await this.#begin();
+      if (!(await this.#rejoin())) await this.#begin();
     } catch (error) {
       if (stop.aborted) return;
       void this.#restore(asProblem(error));
@@ -434,11 +434,10 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** rejoin goes on with the same task, on its edge or on another; it says false where the task is over. */
-  async #rejoin(resume: string): Promise<boolean> {
-    const old = this.grant;
+  async #rejoin(): Promise<boolean> {
     const grant = await this.#place.again(this.#parameters(), this.#stop.signal);
     if (grant === undefined) return false;
-    this.#connect(grant, grant.attempt.id === old?.attempt.id ? resume : "");
+    this.#connect(grant);
     return true;
   }
 

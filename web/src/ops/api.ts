@@ -2,7 +2,7 @@
 import type { BrokerHTTP } from "../client/http.js";
 import { ProblemError } from "../client/problem.js";
 import { type ServerEvent, serverEvents } from "../client/server-events.js";
-import type { Attempt, Moving, Node, NodeTime, Override, Queue, Resources, Schedule, Task, TaskRequest, Term, Usage } from "../contract.js";
+import type { Attempt, Forecast, Moving, Node, NodeTime, Override, Queue, Resources, Schedule, Task, TaskRequest, Term, Usage } from "../contract.js";
 
 export type NodeState = Node["state"];
 export type TaskType = TaskRequest["type"];
@@ -257,6 +257,11 @@ export class OpsAPI {
   /** predictions are how good predictions were lately, by type. */
   async predictions(stop?: AbortSignal): Promise<Score[]> {
     return ((await this.#http.ask("GET", "/predictions", { signal: stop })) as { scores: Score[] }).scores;
+  }
+
+  /** forecast is how long a task would run, from the tasks that have ended. */
+  async forecast(request: TaskRequest, stop?: AbortSignal): Promise<Forecast> {
+    return (await this.#http.ask("POST", "/forecast", { body: request, signal: stop })) as Forecast;
   }
 
   /** explain tries where a request would be placed; nothing is claimed. */

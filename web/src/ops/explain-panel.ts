@@ -1,13 +1,14 @@
 // Where a task would be placed, and why: a try that claims nothing.
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { asProblem } from "../client/problem.js";
-import type { Resources, TaskRequest } from "../contract.js";
+import type { Forecast, Resources, TaskRequest } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { sentence } from "../text/amount.js";
 import { costOf } from "../text/placing.js";
 import type { Explained, OpsAPI, TaskType, Verdict } from "./api.js";
 import { type Kind, kinds, needsWords, stateWords, taskTypes, typeName } from "./rows.js";
+import { forecastWords } from "./scores.js";
 import { tableStyles } from "./table-styles.js";
 import { tileStyles } from "./tiles.js";
 
@@ -109,10 +110,12 @@ export class ExplainPanel extends LitElement {
       }
     `,
   ];
-  static override readonly properties = { api: { attribute: false }, found: { state: true }, problem: { state: true }, busy: { state: true } };
+  static override readonly properties = { api: { attribute: false }, found: { state: true }, forecast: { state: true }, problem: { state: true }, busy: { state: true } };
 
   declare api: OpsAPI;
   declare private found: Explained | undefined;
+  /** forecast is how long it would run; undefined where that cannot be told. */
+  declare private forecast: Forecast | undefined;
   declare private problem: string;
   declare private busy: boolean;
   #stop = new AbortController();
@@ -154,7 +157,8 @@ export class ExplainPanel extends LitElement {
     ].filter(Boolean);
     return html`<div class="outcome ${chosen === undefined ? "none" : ""}">${chosen === undefined ? icons.warning : icons.done}
         <div><p><b>${chosen === undefined ? (found.whenFull === "queue" ? "It would wait in the queue." : "It would be refused.") : `It would run on ${chosen.node}.`}</b> ${sentence(found.summary)}</p>
-          <p>${sentence(place.join("; "))}</p></div></div>
+          <p>${sentence(place.join("; "))}</p>
+          ${this.forecast === undefined ? nothing : html`<p>${forecastWords(this.forecast)}</p>`}</div></div>
       ${found.verdicts.length === 0 ? nothing : html`<div class="scroll"><table aria-label="Verdicts">
         <thead><tr><th scope="col">Node</th><th scope="col">Verdict</th><th scope="col" class="right">Distance</th><th scope="col" class="right">Cost</th><th scope="col">Made of</th></tr></thead>
         <tbody>${found.verdicts.map((verdict) => row(verdict, verdict === chosen))}</tbody></table></div>`}`;
@@ -174,8 +178,12 @@ export class ExplainPanel extends LitElement {
     this.#stop = stop;
     this.busy = true;
     try {
-      const found = await this.api.explain(request, text("address"), stop.signal);
+      // Where it would go is told also where nobody can say for how long.
+      const [found, forecast] = await Promise.all([
+        this.api.explain(request, text("address"), stop.signal), this.api.forecast(ofFiles(request), stop.signal).catch(() => undefined),
+      ]);
       this.found = found;
+      this.forecast = forecast;
       this.problem = "";
     } catch (error) {
       if (stop.signal.aborted) return;
@@ -184,6 +192,11 @@ export class ExplainPanel extends LitElement {
     }
     this.busy = false;
   }
+}
+
+/** ofFiles makes a rendering task that names no series one whose files the terminal sends, as the broker does to explain it. */
+function ofFiles(request: TaskRequest): TaskRequest {
+  return request.type === "rendering" ? { ...request, parameters: { upload: true } } : request;
 }
 
 function row({ node, tier, state, zone = "", fits, rejected = "", distanceMs, basis, terms, costMs }: Verdict, first: boolean): TemplateResult {

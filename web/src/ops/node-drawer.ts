@@ -8,6 +8,7 @@ import { plural, sentence } from "../text/amount.js";
 import type { Moving } from "../contract.js";
 import type { Ended, NodeDetail, OpsAPI } from "./api.js";
 import { drawerStyles } from "./drawer-styles.js";
+import type { NodeTimeLine } from "./node-time.js";
 import { overrideForm, overrideOf } from "./override-form.js";
 import { amount, type Kind, kinds, lasted, needsWords, shareOf, since, stateWords, typeName, typesOf, usedOf } from "./rows.js";
 import { runningStyles, runningTasks } from "./running-tasks.js";
@@ -114,7 +115,7 @@ export class NodeDrawer extends LitElement {
         api: this.api, node: this.node, tasks: node.tasks, moves: this.moves, moving: this.moving,
         choose: (task) => { this.moving = task; }, began: () => { this.dispatchEvent(new CustomEvent("moving")); },
       })}</section>
-      <section><h3>When it is open</h3><tc-ops-schedule .api=${this.api} node=${this.node}></tc-ops-schedule></section>
+      <section><h3>When it is open</h3><tc-ops-schedule .api=${this.api} node=${this.node} @said=${() => { this.renderRoot.querySelector<NodeTimeLine>("tc-ops-time")?.again(); }}></tc-ops-schedule></section>
       <section><h3>What an operator says</h3>${this.#override(node)}</section>
       <section><h3>Ended last</h3>${this.#ended()}</section>`;
   }

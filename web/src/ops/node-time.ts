@@ -116,6 +116,11 @@ export class NodeTimeLine extends LitElement {
     if (changed.get("node") !== undefined && changed.get("node") !== this.node && changed.get("node") !== "") this.#time.anew();
   }
 
+  /** again reads the line now. */
+  again(): void {
+    this.#time.again();
+  }
+
   protected override render(): TemplateResult {
     const { value: time, problem } = this.#time;
     const told = problem === undefined ? nothing : html`<p role="alert">${sentence(explain(problem).title)} ${time === undefined ? sentence(explain(problem).detail) : "What is shown is as it was."}</p>`;

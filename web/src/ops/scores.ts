@@ -1,8 +1,9 @@
 // How good the predictions of run times were (B2): as a tile, and by type.
 import { html, nothing, type TemplateResult } from "lit";
-import { plural } from "../text/amount.js";
+import type { Forecast } from "../contract.js";
+import { plural, sentence } from "../text/amount.js";
 import type { Score } from "./api.js";
-import { typeName } from "./rows.js";
+import { lasted, typeName } from "./rows.js";
 
 /** factorOf is the factor by which half of the predictions were off at most. */
 export function factorOf({ errorLog }: Pick<Score, "errorLog">): string {
@@ -20,6 +21,13 @@ export function overall(scores: readonly Score[]): Omit<Score, "type" | "unknown
   if (tasks === 0) return undefined;
   const mean = (of: (score: Score) => number): number => scores.reduce((sum, score) => sum + of(score) * score.tasks, 0) / tasks;
   return { tasks, errorLog: mean(({ errorLog }) => errorLog), within2: mean(({ within2 }) => within2), covered90: mean(({ covered90 }) => covered90) };
+}
+
+/** forecastWords is how long a task is expected to run. */
+export function forecastWords({ known, expectedMs = 0, lowMs = 0, highMs = 0, basis = "" }: Forecast): string {
+  if (!known) return "Nobody knows how long it would run: nothing like it has ended yet.";
+  const range = highMs > 0 ? `, eight in ten between ${lasted(lowMs)} and ${lasted(highMs)}` : "";
+  return `It would run for about ${lasted(expectedMs)}${range}.${basis === "" ? "" : ` ${sentence(basis)}`}`;
 }
 
 /** scoresTile is the tile; unknown while nothing has been read. */
