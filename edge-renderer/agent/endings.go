@@ -26,7 +26,9 @@ func (a *Agent) changed(u signaling.Update) {
 		}
 		return
 	}
-	if !ok {
+	// The broker has taken a task that moved off this edge itself. Told again to a pool that has lost all, this end would be the
+	// task's, which goes on.
+	if !ok || a.ledger.find(u.Attempt).moved {
 		return
 	}
 	now := time.Now()
