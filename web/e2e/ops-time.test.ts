@@ -106,12 +106,27 @@ describe("moves (B8)", () => {
   });
 });
 
+describe("a drain", () => {
+  it("takes the session away before anything ends", async () => {
+    await tab("Nodes").click();
+    await page.getByRole("button", { name: idle, exact: true }).click();
+    await dialog().getByRole("button", { name: "Drain…" }).click();
+    await dialog().getByText(/what runs there moves to other nodes/).waitFor();
+    await dialog().getByRole("button", { name: "Drain", exact: true }).click();
+    await expect.poll(async () => (await running())?.attempt?.node, { timeout: 60_000 }).toBe(busy);
+    await page.getByRole("button", { name: "Close" }).click();
+    await tab("Moves").click();
+    await page.getByRole("table", { name: "Moves that ended" }).getByText("Its node is emptied").waitFor();
+    expect(await session.evaluate(() => told.errors)).toEqual([]);
+  });
+});
+
 describe("scaling (B5)", () => {
   it("is told, or that there was none", async () => {
     await tab("Scaling").click();
-    await page.getByRole("heading", { name: /Nothing has been scaled|Waiting/ }).waitFor();
+    await page.getByRole("tabpanel").getByRole("heading", { name: /Nothing has been scaled|Waiting/ }).waitFor();
     await tab("Nodes").click();
-    await page.getByRole("button", { name: idle, exact: true }).click();
+    await page.getByRole("button", { name: busy, exact: true }).click();
     await dialog().locator(".held").first().waitFor();
     expect(await dialog().locator(".held").first().innerText()).toContain("Encoders");
   });

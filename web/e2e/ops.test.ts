@@ -55,7 +55,7 @@ describe("the operators' page", () => {
 
   it("drains an edge, after it was asked whether it should", async () => {
     await page.getByRole("button", { name: "Drain…" }).click();
-    await page.getByLabel("Sessions there end").selectOption({ label: "Within 5 minutes" });
+    await page.getByLabel("What has not moved ends").selectOption({ label: "Within 5 minutes" });
     await page.getByRole("button", { name: "Drain", exact: true }).click();
     await page.getByRole("dialog").getByText("Draining").or(page.getByText("No node")).first().waitFor();
     await page.getByRole("button", { name: "Close" }).click();
@@ -67,6 +67,7 @@ describe("the operators' page", () => {
     await page.getByRole("tab", { name: "Explain" }).click();
     await page.getByRole("button", { name: "Try it" }).click();
     await page.getByText("It would run on edge-1.").waitFor();
+    await page.getByText("Nobody knows how long it would run", { exact: false }).waitFor();
     await page.getByLabel("Address of the terminal").fill("nowhere");
     await page.getByRole("button", { name: "Try it" }).click();
     expect(await page.getByRole("alert").innerText()).toContain("address");
@@ -74,7 +75,7 @@ describe("the operators' page", () => {
 
   it("can be used by keyboard, and says that nobody waits", async () => {
     await page.getByRole("tab", { name: "Explain" }).focus();
-    await page.keyboard.press("ArrowLeft");
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowLeft");
     await page.getByRole("heading", { name: "Nobody waits" }).waitFor();
     await page.keyboard.press("Home");
     await page.getByLabel("Name of the node").fill("edge-none");
