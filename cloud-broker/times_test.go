@@ -238,6 +238,50 @@ func TestTimesMovesAndForecastsRefuseWhatCannotBe(t *testing.T) {
 	}
 }
 
+// TestTheDescriptionShowsWorkedExamples, and those that are sent are taken.
+func TestTheDescriptionShowsWorkedExamples(t *testing.T) {
+	b := start(t)
+	type media struct {
+		Content map[string]struct{ Example json.RawMessage }
+	}
+	doc := decode[struct {
+		Paths map[string]map[string]struct {
+			RequestBody media
+			Responses   map[string]media
+		}
+	}](t, b.ask("GET", "/api/v1/openapi.json", ""), 200)
+	for _, c := range []struct {
+		method, path, sent, answered string
+		send                         string // where the example is sent
+		status                       int
+	}{
+		{"get", "/nodes/{node}/schedule", "", "200", "", 0},
+		{"put", "/nodes/{node}/schedule", "hours", "", "/nodes/near/schedule", 204},
+		{"get", "/nodes/{node}/time", "", "200", "", 0},
+		{"post", "/tasks/{task}/move", "to", "202", "/tasks/t-none/move", 404},
+		{"get", "/moves", "", "200", "", 0},
+		{"get", "/scaling", "", "200", "", 0},
+		{"post", "/forecast", "type", "200", "/forecast", 200},
+		{"get", "/predictions", "", "200", "", 0},
+	} {
+		o := doc.Paths[c.path][c.method]
+		if c.answered != "" && len(o.Responses[c.answered].Content["application/json"].Example) == 0 {
+			t.Errorf("%s %s: nothing that is answered", c.method, c.path)
+		}
+		example := o.RequestBody.Content["application/json"].Example
+		if c.sent == "" {
+			continue
+		}
+		if !strings.Contains(string(example), `"`+c.sent+`"`) {
+			t.Errorf("%s %s: %s", c.method, c.path, example)
+			continue
+		}
+		if r := b.ask(strings.ToUpper(c.method), "/api/v1"+c.send, string(example)); r.status != c.status {
+			t.Errorf("%s %s: %d %s", c.method, c.path, r.status, r.body)
+		}
+	}
+}
+
 // TestB8AnOperatorMovesATaskOverTheAPI: the answer is how the move begins, and the list shows it.
 func TestB8AnOperatorMovesATaskOverTheAPI(t *testing.T) {
 	b := start(t)

@@ -18,27 +18,31 @@ type Mover interface {
 	Moves() []signaling.Moving
 }
 
+// moveWish is where a task is to move.
+type moveWish struct {
+	To signaling.NodeID `json:"to,omitempty" maxLength:"63" doc:"Node to move to; the best one where it is left out."`
+}
+
 type moveInput struct {
 	Task string `path:"task" maxLength:"63" doc:"Id of the task."`
-	Body struct {
-		To signaling.NodeID `json:"to,omitempty" maxLength:"63" example:"edge-7" doc:"Node to move to; the best one where it is left out."`
-	}
+	Body moveWish
 }
 
 type moveOutput struct{ Body signaling.Moving }
 
-type movesOutput struct {
-	Body struct {
-		Moves []signaling.Moving `json:"moves" nullable:"false" doc:"Those under way first, then the last that ended, the newest first."`
-	}
+// moveList are moves of tasks.
+type moveList struct {
+	Moves []signaling.Moving `json:"moves" nullable:"false" doc:"Those under way first, then the last that ended, the newest first."`
 }
+
+type movesOutput struct{ Body moveList }
 
 func (s *server) moveOperations(a huma.API) {
 	move := operation("move-task", http.MethodPost, "/tasks/{task}/move", "Move a running task to another node",
 		"Its terminal goes over while the task goes on: follow the moves to see how it ends. A move that fails leaves the task where it was. For operators.",
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
 	move.DefaultStatus = http.StatusAccepted
-	huma.Register(a, move, func(ctx context.Context, in *moveInput) (*moveOutput, error) {
+	huma.Register(a, worked(move, moveWish{To: "edge-8"}, exampleMoving), func(ctx context.Context, in *moveInput) (*moveOutput, error) {
 		if err := operatorsOnly(ctx); err != nil {
 			return nil, problemOf(err)
 		}
@@ -52,8 +56,9 @@ func (s *server) moveOperations(a huma.API) {
 		m, err := s.Mover.Move(ctx, signaling.TaskID(in.Task), in.Body.To, signaling.MoveByHand)
 		return answer(&moveOutput{Body: m}, err)
 	})
-	huma.Register(a, operation("list-moves", http.MethodGet, "/moves", "List moves of tasks",
+	huma.Register(a, worked(operation("list-moves", http.MethodGet, "/moves", "List moves of tasks",
 		"Those that this broker makes, and the last that have ended. For operators.", http.StatusForbidden),
+		nil, moveList{[]signaling.Moving{exampleMoving, exampleMoved}}),
 		func(ctx context.Context, _ *struct{}) (*movesOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)

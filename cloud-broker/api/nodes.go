@@ -157,14 +157,17 @@ func (s *server) nodeOperations(a huma.API) {
 		})
 }
 
-// change registers an operation that changes a node and answers nothing.
+// change registers an operation that changes a node and answers nothing. example is what is sent, where something is.
 func change[I any, P interface {
 	*I
 	node() signaling.NodeID
-}](a huma.API, id, method, path, summary, description string, do func(context.Context, *I) error) {
+}](a huma.API, id, method, path, summary, description string, do func(context.Context, *I) error, example ...any) {
 	o := operation(id, method, "/nodes/{node}"+path, summary, strings.TrimSpace(description+" For operators."),
 		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable)
 	o.DefaultStatus = http.StatusNoContent
+	for _, e := range example {
+		o = worked(o, e, nil)
+	}
 	huma.Register(a, o, func(ctx context.Context, in *I) (*struct{}, error) {
 		if err := operatorsOnly(ctx); err != nil {
 			return nil, problemOf(err)

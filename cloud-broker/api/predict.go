@@ -17,11 +17,12 @@ type forecastInput struct{ Body signaling.TaskRequest }
 
 type forecastOutput struct{ Body signaling.Forecast }
 
-type predictionsOutput struct {
-	Body struct {
-		Scores []foresight.Score `json:"scores" nullable:"false" doc:"Of each type of task that has ended."`
-	}
+// scoreList says how good predictions are.
+type scoreList struct {
+	Scores []foresight.Score `json:"scores" nullable:"false" doc:"Of each type of task that has ended."`
 }
+
+type predictionsOutput struct{ Body scoreList }
 
 type historyInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"How many are returned at most."`
@@ -43,8 +44,8 @@ const jsonLines = "application/jsonl"
 
 // predictOperations are about how long tasks run (B2).
 func (s *server) predictOperations(a huma.API) {
-	huma.Register(a, operation("forecast", http.MethodPost, "/forecast", "See how long a task would run",
-		"What is predicted of a task that you would ask for, from the tasks that have ended. Nothing is claimed.", http.StatusBadRequest),
+	huma.Register(a, worked(operation("forecast", http.MethodPost, "/forecast", "See how long a task would run",
+		"What is predicted of a task that you would ask for, from the tasks that have ended. Nothing is claimed.", http.StatusBadRequest), exampleRequest, exampleForecast),
 		func(ctx context.Context, in *forecastInput) (*forecastOutput, error) {
 			if err := in.Body.Validate(); err != nil {
 				return nil, invalid("The request cannot be served as it is.", err)
@@ -52,8 +53,8 @@ func (s *server) predictOperations(a huma.API) {
 			f, err := s.Dispatcher.Forecast(ctx, terminal(ctx, in.Body.Zone), in.Body)
 			return answer(&forecastOutput{Body: f}, err)
 		})
-	huma.Register(a, operation("list-predictions", http.MethodGet, "/predictions", "See how good predictions are",
-		"By type of task, over the last ones that have ended. For operators.", http.StatusForbidden),
+	huma.Register(a, worked(operation("list-predictions", http.MethodGet, "/predictions", "See how good predictions are",
+		"By type of task, over the last ones that have ended. For operators.", http.StatusForbidden), nil, scoreList{[]foresight.Score{exampleScore}}),
 		func(ctx context.Context, _ *struct{}) (*predictionsOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)

@@ -9,17 +9,19 @@ import (
 	"github.com/tomocast/tomocast/cloud-broker/scaling"
 )
 
-type scalingOutput struct {
-	Body struct {
-		Orders  []scaling.Order `json:"orders" nullable:"false" doc:"Those that wait, in the order of their age."`
-		Reports []scaling.Order `json:"reports" nullable:"false" doc:"How the last ones ended, the newest first."`
-	}
+// orderList are orders to scale tasks.
+type orderList struct {
+	Orders  []scaling.Order `json:"orders" nullable:"false" doc:"Those that wait, in the order of their age."`
+	Reports []scaling.Order `json:"reports" nullable:"false" doc:"How the last ones ended, the newest first."`
 }
+
+type scalingOutput struct{ Body orderList }
 
 // scalingOperation is about what running tasks are given and what is taken from them (B5).
 func (s *server) scalingOperation(a huma.API) {
-	huma.Register(a, operation("list-scaling", http.MethodGet, "/scaling", "List orders to scale tasks",
+	huma.Register(a, worked(operation("list-scaling", http.MethodGet, "/scaling", "List orders to scale tasks",
 		"Of the tasks on the edges that have their link at this broker. For operators.", http.StatusForbidden),
+		nil, orderList{[]scaling.Order{exampleOrder}, []scaling.Order{exampleReport}}),
 		func(ctx context.Context, _ *struct{}) (*scalingOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)

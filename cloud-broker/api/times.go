@@ -21,12 +21,13 @@ type scheduleInput struct {
 
 func (in *scheduleInput) node() signaling.NodeID { return in.Node }
 
-type scheduleOutput struct {
-	Body struct {
-		signaling.Schedule
-		From string `json:"from" enum:"operator,configuration" doc:"Who has set it. An operator's counts in place of the configuration's."`
-	}
+// setSchedule is a schedule, and who has set it.
+type setSchedule struct {
+	signaling.Schedule
+	From string `json:"from" enum:"operator,configuration" doc:"Who has set it. An operator's counts in place of the configuration's."`
 }
+
+type scheduleOutput struct{ Body setSchedule }
 
 type timeInput struct {
 	Node  signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
@@ -37,9 +38,9 @@ type timeOutput struct{ Body signaling.NodeTime }
 
 // timeOperations are about when nodes are open, and what is free on them when (B3).
 func (s *server) timeOperations(a huma.API) {
-	huma.Register(a, operation("get-schedule", http.MethodGet, "/nodes/{node}/schedule", "See when a node is open",
+	huma.Register(a, worked(operation("get-schedule", http.MethodGet, "/nodes/{node}/schedule", "See when a node is open",
 		"As an operator has set it, else as the configuration of sites has it. For operators.",
-		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable),
+		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable), nil, setSchedule{exampleSchedule, "operator"}),
 		func(ctx context.Context, in *nodeInput) (*scheduleOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
@@ -54,15 +55,15 @@ func (s *server) timeOperations(a huma.API) {
 				return invalid("The schedule cannot be used.", err)
 			}
 			return s.timeProblem(in.Node, s.Times.Set(ctx, in.Node, &in.Body))
-		})
+		}, exampleSchedule)
 	change(a, "unschedule-node", http.MethodDelete, "/schedule", "Take back when a node is open",
 		"What the configuration of sites says counts again.",
 		func(ctx context.Context, in *nodeInput) error {
 			return s.timeProblem(in.Node, s.Times.Set(ctx, in.Node, nil))
 		})
-	huma.Register(a, operation("get-node-time", http.MethodGet, "/nodes/{node}/time", "See a node's time",
+	huma.Register(a, worked(operation("get-node-time", http.MethodGet, "/nodes/{node}/time", "See a node's time",
 		"For how long it and what is free on it can be used, what runs there, and what will be free when, by the predicted ends. For operators.",
-		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable),
+		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable), nil, exampleTime),
 		func(ctx context.Context, in *timeInput) (*timeOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
@@ -84,12 +85,11 @@ func (s *server) schedule(ctx context.Context, id signaling.NodeID) (*scheduleOu
 		return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "The node has no schedule.",
 			Detail: fmt.Sprintf("Neither an operator nor the configuration of sites says when node %.63s is open: it always is.", id)})
 	}
-	out := &scheduleOutput{}
-	out.Body.Schedule, out.Body.From = set, "configuration"
+	from := "configuration"
 	if operator {
-		out.Body.From = "operator"
+		from = "operator"
 	}
-	return out, nil
+	return &scheduleOutput{setSchedule{set, from}}, nil
 }
 
 // timeProblem is what an error about a node's time means to the one who asked.
