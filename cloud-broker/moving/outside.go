@@ -114,7 +114,7 @@ func (ns *nodes) Tasks(ctx context.Context, id signaling.NodeID) ([]signaling.Ta
 func nodeOf(n *signaling.Node, s fit.Span) migrator.Node {
 	free := nodetime.Of(n.Free)
 	total := nodetime.Of(n.Capacity)
-	out := migrator.Node{ID: n.ID, Takes: n.State == signaling.NodeReady, Period: time.Duration(s.Period * float64(time.Second))}
+	out := migrator.Node{ID: n.ID, Takes: n.State == signaling.NodeReady, Lasts: s.Free, Period: time.Duration(s.Period * float64(time.Second))}
 	for k := range free {
 		free[k] = min(max(free[k], 0), total[k]) // an override may have taken away what is held
 		if free[k] > 0 {

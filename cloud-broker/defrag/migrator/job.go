@@ -117,6 +117,11 @@ func (m *Migrator) info(ctx context.Context, t Task, now time.Time) Info {
 func short(t Task, i Info, n Node) string {
 	if t.Shadow == n.ID {
 		n.Free = n.Free.Add(t.Kept)
+		for k, kept := range t.Kept {
+			if kept > 0 {
+				n.Room[k] += float64(kept) * n.Lasts
+			}
+		}
 	}
 	for k := range nodetime.Kinds {
 		if t.Has[k] > n.Free[k] {

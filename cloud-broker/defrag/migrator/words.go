@@ -76,6 +76,7 @@ type Node struct {
 	Takes  bool // it takes tasks
 	Free   nodetime.Amounts
 	Room   [nodetime.Kinds]float64 // what is free times how long it is available, amount times seconds
+	Lasts  float64                 // for how long what becomes free is available, seconds; of use to tasks that have a shadow there
 	Period time.Duration           // circulation period
 	Tasks  []signaling.TaskID
 }
