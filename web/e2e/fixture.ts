@@ -137,12 +137,13 @@ export class Stack {
     return slice.parentPath;
   }
 
-  /** api asks the broker's API as this machine's user. */
-  async api(path: string): Promise<unknown> {
+  /** api asks the broker's API as this machine's user, who is its operator too. */
+  async api(path: string, method = "GET", body?: unknown): Promise<unknown> {
     const page = await fetch(`${this.url}/`);
     const cookie = (page.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
-    const response = await fetch(`${this.url}/api/v1${path}`, { headers: { cookie } });
-    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    const json = body === undefined ? {} : { body: JSON.stringify(body) };
+    const response = await fetch(`${this.url}/api/v1${path}`, { method, headers: { cookie, origin: this.url, "Content-Type": "application/json" }, ...json });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return response.json();
   }
 
