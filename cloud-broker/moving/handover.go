@@ -126,9 +126,10 @@ func (m *Mover) settle(t signaling.Task, a signaling.Attempt) {
 	m.work.Go(func() {
 		again := time.NewTicker(promoteAgain)
 		defer again.Stop()
+		ran := m.ran(t.ID)
 		for range promoteTries {
 			ctx, cancel := context.WithTimeout(m.ctx, askWithin)
-			err := m.Edges.Promote(ctx, a.Node, signaling.Promote{Task: t.ID, Attempt: a})
+			err := m.Edges.Promote(ctx, a.Node, signaling.Promote{Task: t.ID, Attempt: a, Ran: ran})
 			cancel()
 			var refusal *signaling.Problem
 			if err == nil || m.ctx.Err() != nil {
@@ -145,6 +146,17 @@ func (m *Mover) settle(t signaling.Task, a signaling.Attempt) {
 			}
 		}
 	})
+}
+
+// ran is what the edge that a task has left has told of its use when its terminal went; nil where it has told nothing.
+func (m *Mover) ran(id signaling.TaskID) *signaling.Ran {
+	ctx, cancel := m.within()
+	defer cancel()
+	t, err := m.Pool.Task(ctx, id)
+	if err != nil || t.Usage == nil {
+		return nil
+	}
+	return &signaling.Ran{RunMs: t.Usage.RunMs, Usage: *t.Usage}
 }
 
 // handing hands tasks over.
