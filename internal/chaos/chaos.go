@@ -57,6 +57,8 @@ type Report struct {
 	Moved    int // grants of another attempt, after the edge was lost
 
 	MovesAsked, HandedOver int // moves that an operator asked for and was not refused; terminals that went over
+	ByEdges                int // granted by the edge that was asked
+	PreEmpted              int // idle sessions that made room for an urgent one
 	Resized                int // budgets that edges were given
 
 	AnswerP50 time.Duration

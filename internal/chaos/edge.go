@@ -17,6 +17,7 @@ type edge struct {
 	world    *world
 	node     signaling.Node
 	way      *way
+	door     *door         // nil where terminals cannot reach it themselves
 	teardown time.Duration // how long its sessions take to end
 
 	mu   sync.Mutex
@@ -53,6 +54,7 @@ func (e *edge) start() error {
 		Load: func() signaling.Load { return signaling.Load{} }, Logger: e.world.log.With("edge", e.node.ID),
 	})
 	l.agent, e.life = a, l
+	e.admit(a)
 	e.world.referee.born(e, l)
 	go func() { // die and stop wait for it
 		defer close(l.ended)
@@ -62,6 +64,13 @@ func (e *edge) start() error {
 		l.works.Wait()
 	}()
 	return nil
+}
+
+// admit has an agent answer at the edge's door; nil closes it.
+func (e *edge) admit(a *agent.Agent) {
+	if e.door != nil {
+		e.door.open(a)
+	}
 }
 
 func (l *life) begin(i signaling.Instruction, changed func(signaling.Update)) agent.Work {
@@ -100,6 +109,7 @@ func (e *edge) perish(how func()) bool {
 		return false
 	}
 	how()
+	e.admit(nil)
 	e.world.referee.died(e, l)
 	close(l.dead)
 	l.stop()
@@ -118,6 +128,7 @@ func (e *edge) end() bool {
 	}
 	e.world.referee.stopping(l)
 	l.stop()
+	e.admit(nil)
 	<-l.ended
 	e.life = nil
 	return true

@@ -44,10 +44,10 @@ func newIssuer() *issuer {
 	return i
 }
 
-// token says that its bearer is subject, for as long as any run lasts.
-func (i *issuer) token(subject string) (string, error) {
+// token says that its bearer is subject and of some groups, for as long as any run lasts.
+func (i *issuer) token(subject string, groups ...string) (string, error) {
 	now := time.Now()
-	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"iss": i.URL, "aud": audience, "sub": subject,
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"iss": i.URL, "aud": audience, "sub": subject, "groups": append([]string{}, groups...),
 		"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(12 * time.Hour).Unix()})
 	t.Header["kid"] = "1"
 	s, err := t.SignedString(i.key)

@@ -34,6 +34,7 @@ type referee struct {
 	emptied    time.Time // when it last came back empty
 	released   time.Duration
 	resizes    int
+	preempted  int
 }
 
 // account is what is held on a node.
@@ -237,6 +238,11 @@ func (r *referee) ending(w *work, reason error) {
 	c := r.claims[w.i.Attempt.ID]
 	if c == nil || !c.live || !c.arrived || c.loose || c.shadow || !c.void.IsZero() ||
 		errors.Is(reason, ending.ErrExpired) || errors.Is(reason, errBye) {
+		return
+	}
+	var problem *signaling.Problem
+	if errors.As(reason, &problem) && problem.Code == signaling.ProblemPreempted {
+		r.preempted++
 		return
 	}
 	if since := w.life.edge.way.linked(); !since.IsZero() && w.life.edge.way.away(c.begun) < awayMost {

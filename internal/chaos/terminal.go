@@ -35,7 +35,9 @@ type person struct {
 	world *world
 	name  string
 	token string
-	rng   *rand.Rand
+	// hurried has the right to urgent places, and asks for them now and then.
+	hurried bool
+	rng     *rand.Rand
 }
 
 // errUnanswered says that no broker gave an answer in time.
@@ -75,7 +77,16 @@ func (p *person) request() signaling.TaskRequest {
 	if p.rng.IntN(2) == 0 {
 		r.WhenFull = signaling.WhenFullQueue
 	}
+	r.Urgent = p.hurried && p.rng.IntN(2) == 0
 	return r
+}
+
+// way is whom p asks first.
+func (p *person) way() terminal.Way {
+	if p.rng.IntN(3) == 0 {
+		return terminal.EdgeFirst
+	}
+	return terminal.BrokerFirst
 }
 
 // work is one task from its request to its end.
@@ -104,7 +115,7 @@ func (p *person) work(ctx context.Context, stop <-chan struct{}) {
 // submit asks for a task until there is an answer, at one broker after the other with the same key, and waits in the queue
 // where that is the answer. A terminal that has waited too long leaves.
 func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
-	r, key, began, tries := p.request(), fmt.Sprintf("%s-%x", p.name, p.rng.Uint64()), time.Now(), 0
+	r, way, key, began, tries := p.request(), p.way(), fmt.Sprintf("%s-%x", p.name, p.rng.Uint64()), time.Now(), 0
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(answerWithin, cancel)
@@ -120,7 +131,7 @@ func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
 	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {
 		tries++
 		var place terminal.Place
-		place, err = p.world.client(p.rng, p.token).Place(ctx, r, terminal.PlaceOptions{Key: key, Waiting: waiting})
+		place, err = p.world.client(p.rng, p.token).Place(ctx, r, terminal.PlaceOptions{Way: way, Key: key, Waiting: waiting})
 		if g = place.Grant; err == nil || said(err) || ctx.Err() != nil {
 			break
 		}
@@ -129,6 +140,9 @@ func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
 	switch {
 	case err == nil:
 		p.world.referee.granted(g)
+		if g.Answer == signaling.EdgeAccepts {
+			p.world.count(func(r *Report) { r.ByEdges++ })
+		}
 	case ctx.Err() != nil && !queued && time.Since(began) >= answerWithin:
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
 		p.world.referee.violation("%s got no answer to a request in %v: %v", p.name, time.Since(began).Round(time.Second), err)

@@ -124,6 +124,6 @@ func (w *world) conclude() {
 	f := w.referee
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r.Released, r.Resized = f.released, f.resizes
+	r.Released, r.Resized, r.PreEmpted = f.released, f.resizes, f.preempted
 	r.Violations, r.Violated = append(r.Violations, f.violations...), r.Violated+f.violated
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type work struct {
 	life    *life
 	i       signaling.Instruction
 	budget  *budget
+	idle    bool
 	changed func(signaling.Update)
 
 	hellos   chan greeting
@@ -50,7 +52,7 @@ var _ agent.Work = (*work)(nil)
 
 // begin holds what an instruction says.
 func begin(l *life, i signaling.Instruction, changed func(signaling.Update)) *work {
-	w := &work{life: l, i: i, budget: newBudget(&i), changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
+	w := &work{life: l, i: i, budget: newBudget(&i), idle: rand.IntN(3) == 0, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
 		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), owns: make(chan struct{}), done: make(chan struct{}),
 		moves: make(chan *handover, 1)}
 	l.works.Go(w.run)
@@ -134,6 +136,14 @@ func (w *work) Signal(string, signaling.Signal) {}
 
 // Gone ends nothing, as the contract has it.
 func (w *work) Gone(string) {}
+
+// Idle is for how long the terminal has done nothing: of one in three long enough to make room.
+func (w *work) Idle() time.Duration {
+	if w.idle {
+		return 2 * ms(signaling.IdleAfter)
+	}
+	return 0
+}
 
 // Promote makes a shadow the session.
 func (w *work) Promote(p signaling.Promote) error {

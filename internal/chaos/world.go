@@ -24,6 +24,8 @@ import (
 
 const (
 	poolName = "chaos"
+	// hurried is the group of terminals that may ask for urgent places, one of hurriedEvery.
+	hurried, hurriedEvery = "hurried", 8
 	// How long edges wait for a terminal that was granted, and for one that is gone.
 	arrival, grace = 5 * time.Second, 2 * time.Second
 	// awaited is how long the pool keeps a task, and with it its shadow, for a terminal to ask again (pool.Options.PlacingTTL).
@@ -100,7 +102,7 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 	for n := range o.Brokers {
 		b := &broker{program: w.Program, args: []string{"--redis", "redis://" + w.redisAddr, "--pool", poolName, "--studies", studies,
 			"--cache-dir", filepath.Join(dir, fmt.Sprintf("cache-%d", n)), "--oidc-issuer", w.issuer.URL, "--oidc-audience", audience,
-			"--oidc-operators", operator, "--sites", sites, "--session-wait", arrival.String(), "--session-grace", grace.String()}}
+			"--oidc-operators", operator, "--sites", sites, "--oidc-urgent", hurried, "--session-wait", arrival.String(), "--session-grace", grace.String()}}
 		w.brokers = append(w.brokers, b)
 		if b.addr, err = freeAddress(); err != nil {
 			return w, err
@@ -115,6 +117,12 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 		choices := rand.New(rand.NewPCG(o.Seed, uint64(n)+1<<32))
 		if e.way, err = newWay(func() string { return w.address(choices, -1) }); err != nil {
 			return w, err
+		}
+		if n%3 == 0 {
+			if e.door, err = newDoor(); err != nil {
+				return w, err
+			}
+			e.node.URL = "http://" + e.door.addr
 		}
 		w.edges = append(w.edges, e)
 		w.byID[e.node.ID] = e
@@ -131,6 +139,9 @@ func (w *world) close() {
 	for _, e := range w.edges {
 		e.die()
 		e.way.cut()
+		if e.door != nil {
+			e.door.close()
+		}
 	}
 	for _, b := range w.brokers {
 		b.kill()
@@ -247,11 +258,15 @@ func (w *world) run(ctx context.Context) (Report, error) {
 	stop := make(chan struct{})
 	for n := range w.Terminals {
 		name := fmt.Sprintf("terminal-%d", n)
-		token, err := w.issuer.token(name)
+		var groups []string
+		if n%hurriedEvery == 0 {
+			groups = []string{hurried}
+		}
+		token, err := w.issuer.token(name, groups...)
 		if err != nil {
 			return w.report, err
 		}
-		p := &person{world: w, name: name, token: token, rng: rand.New(rand.NewPCG(w.Seed, uint64(n)))}
+		p := &person{world: w, name: name, hurried: groups != nil, token: token, rng: rand.New(rand.NewPCG(w.Seed, uint64(n)))}
 		people.Go(func() { p.run(ctx, stop) })
 	}
 	err := newMonkey(w).run(ctx)
