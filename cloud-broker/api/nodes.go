@@ -64,7 +64,7 @@ func (in *nodeInput) node() signaling.NodeID { return in.Node }
 type nodeOutput struct {
 	Body struct {
 		NodeStatus
-		Tasks []heldTask `json:"tasks" nullable:"false" doc:"What runs there, of the newest tasks, without whose and on what."`
+		Tasks []heldTask `json:"tasks" nullable:"false" doc:"What runs there, the oldest first, without whose and on what."`
 	}
 }
 
@@ -78,6 +78,7 @@ type heldTask struct {
 	Resources signaling.Resources `json:"resources" doc:"What it holds."`
 	CreatedAt time.Time           `json:"createdAt"`
 	Shadow    bool                `json:"shadow,omitempty" doc:"It is kept ready here to take over."`
+	Moves     bool                `json:"moves,omitempty" doc:"It is on its way here."`
 }
 
 type drainInput struct {
@@ -247,28 +248,29 @@ func (s *server) node(ctx context.Context, id signaling.NodeID) (*nodeOutput, er
 	if err != nil {
 		return nil, problemOf(err)
 	}
-	tasks, err := s.Dispatcher.Tasks(ctx, principal(ctx), 0, maxTasks)
-	if err != nil {
-		return nil, problemOf(err)
+	tasks, err := s.Dispatcher.Pool.OnNode(ctx, id, maxTasks)
+	if err != nil && !errors.Is(err, pool.ErrUnknownNode) { // it may be forgotten at this moment
+		return nil, problemOf(s.timeProblem(id, err))
 	}
 	out := &nodeOutput{}
 	out.Body.NodeStatus, out.Body.Tasks = s.withTime(n), []heldTask{}
 	for _, t := range tasks {
-		for _, at := range []*signaling.Attempt{t.Attempt, t.Shadow} {
-			if at == nil || at.Node != id || t.State.Ended() {
+		for _, at := range []*signaling.Attempt{t.Attempt, t.Shadow, t.Moves} {
+			if at == nil || at.Node != id {
 				continue
 			}
 			out.Body.Tasks = append(out.Body.Tasks, heldTask{
 				Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, State: t.State, Attempt: *at,
-				Resources: t.Request.Needs(), CreatedAt: t.CreatedAt, Shadow: at == t.Shadow,
+				Resources: *t.Resources, CreatedAt: t.CreatedAt, Shadow: at == t.Shadow, Moves: at == t.Moves,
 			})
+			break
 		}
 	}
 	return out, nil
 }
 
-// maxTasks bounds how many of the newest tasks are looked through for what runs on a node.
-const maxTasks = 2000
+// maxTasks bounds how much is told of what runs on a node.
+const maxTasks = 1000
 
 type sessionOutput struct {
 	Body struct {
@@ -279,6 +281,8 @@ type sessionOutput struct {
 		Zone     string `json:"zone,omitempty" doc:"Where your token says you are."`
 		Version  string `json:"version" doc:"Version of the broker."`
 		Source   string `json:"source" doc:"Name of the source of studies."`
+		// Quota is what the user's tasks may hold at a time.
+		Quota *signaling.Resources `json:"quota,omitempty" doc:"What your tasks may hold at a time; what is 0 is not bounded. Absent where nothing is."`
 	}
 }
 
@@ -289,6 +293,9 @@ func (s *server) sessionOperation(a huma.API) {
 			out := &sessionOutput{}
 			out.Body.Subject, out.Body.Method, out.Body.Operator = p.Subject, p.Method, p.Operator
 			out.Body.Urgent, out.Body.Zone = p.Urgent, p.Zone
+			if q := s.Dispatcher.Sites.Quota(p.Subject); !q.IsZero() {
+				out.Body.Quota = &q
+			}
 			out.Body.Version, out.Body.Source = service.Version(), s.Library.Name()
 			return out, nil
 		})

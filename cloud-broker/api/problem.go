@@ -16,7 +16,7 @@ import (
 type Problem struct {
 	Title  string                `json:"title" doc:"What went wrong, in a few words."`
 	Status int                   `json:"status" doc:"The HTTP status."`
-	Code   signaling.ProblemCode `json:"code" doc:"What a program decides on: bad-request, unauthorized, forbidden, not-found, session-taken, no-free-node, unavailable, not-a-volume, unreadable, too-large, cancelled, internal, edge-lost, unsupported, rate-limited, data-stays or pre-empted."`
+	Code   signaling.ProblemCode `json:"code" doc:"What a program decides on: bad-request, unauthorized, forbidden, not-found, session-taken, no-free-node, unavailable, not-a-volume, unreadable, too-large, cancelled, internal, edge-lost, unsupported, rate-limited, data-stays, pre-empted, moved or quota."`
 	Detail string                `json:"detail,omitempty" doc:"On what, and what the user can do."`
 	Errors []*huma.ErrorDetail   `json:"errors,omitempty" doc:"Each thing that is wrong with the request."`
 }

@@ -32,5 +32,6 @@
 // registers with its ledger and the highest fencing token that it has seen. Register raises the counter above it
 // and holds the ledger's attempts again, with their requests, and standbys as standbys. A Pool also remembers the
 // highest token that it has given out itself. What only Redis knew is gone: the history, the queue (who waits asks
-// again), view states (the edges report them again), cordons, drains, overrides and schedules of operators, experience and pings.
+// again), view states (the edges report them again), cordons, drains, overrides and schedules of operators, experience
+// and pings.
 package pool

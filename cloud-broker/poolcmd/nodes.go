@@ -72,6 +72,7 @@ type nodeTask struct {
 	Resources signaling.Resources `json:"resources"`
 	CreatedAt time.Time           `json:"createdAt"`
 	Shadow    bool                `json:"shadow,omitempty"`
+	Moves     bool                `json:"moves,omitempty"`
 }
 
 // pageOfNodes is how many nodes are asked for at a time: the API's most.
@@ -261,8 +262,11 @@ func (n *node) print(w io.Writer, at moment) {
 	runs := table{titles: []string{"TASK", "TYPE", "STATE", ">SINCE", ">GPU", "ATTEMPT", ">FENCING", "AS"}}
 	for _, r := range n.Tasks {
 		as := "task"
-		if r.Shadow {
+		switch {
+		case r.Shadow:
 			as = "shadow"
+		case r.Moves:
+			as = "on its way here"
 		}
 		runs.add(string(r.Task), strings.TrimSuffix(string(r.Type)+" "+r.Operation, " "), string(r.State), at.ago(r.CreatedAt),
 			strconv.Itoa(r.Attempt.GPU), string(r.Attempt.ID), strconv.FormatInt(r.Attempt.Fencing, 10), as)
