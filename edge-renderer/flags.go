@@ -24,7 +24,7 @@ type serveFlags struct {
 	volumeMemory, gpuMemory, cacheDisk        *int64
 	cacheDir                                  *string
 	studies                                   *[]string
-	brokerPublic, gpus                        *string
+	brokerPublic, gpus, until                 *string
 	types, handling                           *[]string
 	mdns, alone                               *bool
 	window, version                           *bool
@@ -46,6 +46,7 @@ func parseServe(args []string) (*serveFlags, error) {
 	s.tier = f.String("tier", "edge", "`edge`, or cloud for a renderer beside the broker that works when no edge is free")
 	s.zone = f.String("zone", "", "`name` of the site or zone this edge stands in")
 	s.distance = f.Float64("distance", 0, "round trip to its terminals in `milliseconds`; the nearest free edge is chosen")
+	s.until = f.String("until", "", "`TIME` at which this machine goes (RFC 3339, for example 2026-03-01T18:00:00Z), as spot machines do: nothing is placed on it that would take longer")
 	s.mdns = f.Bool("mdns", false, "announce this edge in the local network (DNS-SD), so that terminals find it without the broker; needs --direct-url")
 	f.Group("Work")
 	s.types = f.Strings("types", "task `types` to take, with commas or repeated; all that this edge can do where none is given")

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/agent"
 	"github.com/tomocast/tomocast/edge-renderer/encode"
@@ -47,6 +48,9 @@ func (s *serveFlags) node(renderer string, gpus int, loopback bool) (signaling.N
 	if n.Handling, err = parseHandling(*s.handling, n.Types); err != nil {
 		return n, err
 	}
+	if n.Expires, err = parseUntil(*s.until, time.Now()); err != nil {
+		return n, err
+	}
 	if *s.directURL != "" {
 		direct, err := url.Parse(*s.directURL)
 		if err != nil || (direct.Scheme != "wss" && direct.Scheme != "ws") || direct.Host == "" || direct.RawQuery != "" || direct.Fragment != "" {
@@ -73,6 +77,22 @@ func (s *serveFlags) node(renderer string, gpus int, loopback bool) (signaling.N
 		return n, fmt.Errorf("%w: this edge cannot register: %w", service.ErrUsage, err)
 	}
 	return n, nil
+}
+
+// parseUntil is when the machine goes; nil where nobody knows.
+func parseUntil(value string, now time.Time) (*time.Time, error) {
+	if value == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, value)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: --until %.60q: write it like 2026-03-01T18:00:00Z (RFC 3339)", service.ErrUsage, value)
+	case !t.After(now):
+		return nil, fmt.Errorf("%w: --until %.60q is over: give the time at which this machine will go", service.ErrUsage, value)
+	}
+	t = t.UTC()
+	return &t, nil
 }
 
 // networks are the prefixes of a machine's local networks, without those of its own that no terminal is in.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/task"
 	"github.com/tomocast/tomocast/internal/service"
@@ -49,10 +50,26 @@ func TestA10NodeFromItsConfiguration(t *testing.T) {
 	}
 }
 
+// B3: a machine that knows when it goes says so.
+func TestB3NodeSaysWhenItGoes(t *testing.T) {
+	s, err := parseServe([]string{"--id", "edge-1", "--until", "2126-03-01T19:00:00+01:00"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.node("one GPU", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Expires == nil || n.Expires.Format(time.RFC3339) != "2126-03-01T18:00:00Z" {
+		t.Errorf("it goes at %v", n.Expires)
+	}
+}
+
 func TestConfigurationThatCannotBe(t *testing.T) {
 	for flag, args := range map[string][]string{
 		"--types": {"--types", "dancing"}, "--handling": {"--handling", "training"}, "--handling training": {"--handling", "training=sometimes"},
 		"--handling rendering": {"--handling", "rendering=defer"}, "--direct-url": {"--direct-url", "https://edge"},
+		"--until": {"--until", "tomorrow"}, "--until 2001": {"--until", "2001-01-01T00:00:00Z"},
 	} {
 		s, err := parseServe(append([]string{"--id", "edge-1"}, args...))
 		if err != nil {

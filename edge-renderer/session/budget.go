@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -82,15 +84,15 @@ func (a *account) encoded(width, height, threads int, convert, encode time.Durat
 	a.used.Pictures.Pixels += int64(width) * int64(height)
 }
 
-// holds notes the memory that the session holds.
-func (a *account) holds(bytes int64) {
+// holds notes the memory that the session holds, and what it would hold.
+func (a *account) holds(bytes, wanted int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.used.Memory, a.used.Peak = bytes, max(a.used.Peak, bytes)
+	a.used.Memory, a.used.Peak, a.used.Wanted = bytes, max(a.used.Peak, bytes), wanted
 }
 
 // keepAccounts brings the budget to where it is obeyed, and what the session holds to its account.
-func (l *loop) keepAccounts() {
+func (l *loop) keepAccounts(ctx context.Context, now time.Duration) {
 	b := l.s.account.now()
 	l.control.limit = limit{threads: int(min(b.EncoderThreads, encode.MaxThreads)), kpps: b.EncoderKpps}
 	bytes := int64(pictureBytes * l.width * l.height)
@@ -99,22 +101,66 @@ func (l *loop) keepAccounts() {
 		bytes += h.Bytes
 		counted[h.Series] = true
 	}
-	if l.opening != nil {
-		for _, h := range l.opening.kept {
+	wanted := int64(0)
+	if o := l.opening; o != nil {
+		for _, h := range o.kept {
 			if !counted[h.Series] {
 				bytes += h.Bytes
 			}
 		}
+		if w := o.waits; w != nil && !w.over {
+			wanted = bytes + w.series.Bytes
+			if w.over = now >= w.until; w.over || l.lacks(o, w.series) == nil {
+				l.loaded(ctx, w.eventLoaded)
+			}
+		}
 	}
-	l.s.account.holds(bytes)
+	l.s.account.holds(bytes, wanted)
 }
 
 // pictureBytes is what a pixel takes in a session: as it is rendered, as it is shown, and as it is encoded (4:2:0).
 const pictureBytes = 4 + 4 + 2
 
-// affords says why the session must not keep a series beside those that stay on the screen with it. One that has the screen to
+// memoryWithin is how long a series waits for a budget that has room for it: longer than scaling takes to see that it is
+// wanted.
+const memoryWithin = 10 * time.Second
+
+// errWaits says that a series waits for memory.
+var errWaits = errors.New("it waits for memory")
+
+// awaited is a series that has come and waits for memory.
+type awaited struct {
+	eventLoaded
+	until time.Duration // on the session's clock
+	over  bool          // it has waited
+}
+
+// leave lets go of the series that waits, where there is one.
+func (o *opening) leave() {
+	if o.waits != nil && !o.waits.over {
+		o.waits.series.Release()
+		o.waits = nil
+	}
+}
+
+// afford takes a series in that has come, has it wait for a larger budget (errWaits), or refuses it, and releases it then.
+func (l *loop) afford(e eventLoaded) error {
+	why := l.lacks(e.of, e.series)
+	switch {
+	case why == nil:
+		return nil
+	case e.of.waits == nil:
+		l.opening = e.of
+		e.of.waits = &awaited{eventLoaded: e, until: l.s.clock() + memoryWithin}
+		return errWaits
+	}
+	e.series.Release()
+	return why
+}
+
+// lacks says why the session must not keep a series beside those that stay on the screen with it. One that has the screen to
 // itself is always shown: its request was placed with it. So is what the place shows from where it moves.
-func (l *loop) affords(o *opening, s *cache.Series) error {
+func (l *loop) lacks(o *opening, s *cache.Series) error {
 	most := l.s.account.now().MemoryMB
 	if l.view == nil || l.shadow || o.viewport == "" || most == 0 {
 		return nil

@@ -52,6 +52,7 @@ type opening struct {
 	shown   signaling.SeriesRef
 	before  []signaling.Viewport // nil where nothing was there
 	kept    map[string]*held
+	waits   *awaited // for memory; nil where it does not
 }
 
 // The events of an opening.
@@ -187,6 +188,7 @@ func (l *loop) giveUp() {
 	}
 	l.opening = nil
 	o.cancel()
+	o.leave()
 	l.goBack(o)
 }
 
@@ -271,8 +273,8 @@ func (l *loop) loaded(ctx context.Context, e eventLoaded) {
 	l.opening = nil
 	err := e.err
 	if err == nil {
-		if err = l.affords(e.of, e.series); err != nil {
-			e.series.Release()
+		if err = l.afford(e); errors.Is(err, errWaits) {
+			return
 		}
 	}
 	if err == nil {
@@ -362,8 +364,11 @@ func (l *loop) show(o *opening, s *cache.Series) error {
 		if err != nil {
 			return err
 		}
-		if l.revision > 0 {
+		switch {
+		case l.revision > 0:
 			state.Revision = l.revision + 1
+		case l.s.cfg.Instruction.Moves:
+			state.Revision += revisionsAhead
 		}
 		l.view = newView(state)
 		l.view.check = l.checkViewport
