@@ -134,11 +134,10 @@ func (r TimeRule) T1(t *Task, limit float64) float64 {
 	if r.Growth > 0 {
 		t1 *= math.Pow(r.Growth, float64(min(t.Misses, 100)))
 	}
-	t1 = min(t1, limit)
 	if r.Patience > 0 && t1 > 0 {
 		t1 *= max(1-t.Waited/(r.Patience*t1), 0)
 	}
-	return t1
+	return min(t1, limit)
 }
 
 // Decide chooses a node for a task. What it says is worth nothing when something was placed meanwhile: place it at once.

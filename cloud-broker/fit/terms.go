@@ -96,6 +96,9 @@ var terms = map[Term]*term{
 }
 
 func change(x float64) string {
+	if math.Abs(x) < 5 {
+		return "what stays free can be used by typical tasks as before"
+	}
 	if x > 0 {
 		return fmt.Sprintf("%.2f GPUs more stay free that typical tasks cannot use", x/GPU)
 	}

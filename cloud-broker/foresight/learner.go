@@ -15,6 +15,8 @@ import (
 const (
 	// longest is what a run may take to be believed.
 	longest = 366 * 24 * time.Hour
+	// quickest is what a task takes that ended in the millisecond in which it began.
+	quickest = time.Millisecond / 2
 	// most bounds the rates of use that are believed, thousandths of a GPU or a core.
 	most = 1000 * 1024
 	// maxOpen bounds the tasks that have begun and not ended of which predictions are remembered.
@@ -121,13 +123,14 @@ func (l *learner) end(e *pool.HistoryEntry) {
 	}
 	took := e.EndedAt.Sub(*e.StartedAt)
 	switch {
-	case took <= 0:
+	case took < 0:
 		l.refused[refusedTimes]++
 		return
 	case took > longest:
 		l.refused[refusedLong]++
 		return
 	}
+	took = max(took, quickest)
 	if !known { // it began before this broker heard of it
 		m = l.predict(t)
 	}

@@ -121,7 +121,7 @@ func TestB2PoisonedHistoryIsRefused(t *testing.T) {
 		e.Usage = &u
 		return e
 	}
-	f.replay([]pool.HistoryEntry{bad(0, -time.Hour, signaling.Usage{}), bad(1, 0, signaling.Usage{}), bad(2, 2*longest, signaling.Usage{})}, nil)
+	f.replay([]pool.HistoryEntry{bad(0, -time.Hour, signaling.Usage{}), bad(1, -time.Millisecond, signaling.Usage{}), bad(2, 2*longest, signaling.Usage{})}, nil)
 	if got := f.Forecast("anna", compute("histogram"), at); got != want {
 		t.Errorf("%+v became %+v", want, got)
 	}

@@ -29,9 +29,8 @@ func (s *Snapshot) SetSpans(spans map[signaling.NodeID]fit.Span) {
 			note(id, fit.Always)
 		}
 	}
-	ends := s.ix.ends(spans)
 	s.mu.Lock()
-	s.spans, s.ends = spans, ends
+	s.spans = spans
 	s.mu.Unlock()
 	for z, items := range changed { // searches go on in between
 		s.mu.Lock()
@@ -41,6 +40,10 @@ func (s *Snapshot) SetSpans(spans map[signaling.NodeID]fit.Span) {
 		z.measureTime()
 		s.mu.Unlock()
 	}
+	ends := s.ix.ends(spans)
+	s.mu.Lock()
+	s.ends = ends // last, since what t1 is capped at must not be less than a node's time that is not known yet to have passed
+	s.mu.Unlock()
 }
 
 func (it *item) setSpan(spans map[signaling.NodeID]fit.Span) {
