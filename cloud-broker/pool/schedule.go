@@ -59,7 +59,7 @@ func (p *Pool) Schedule(ctx context.Context, node signaling.NodeID) (signaling.S
 	return s, nil
 }
 
-// Schedules are those that operators have set.
+// Schedules are those that operators have set. One that this broker cannot read, of a newer one, is left out and logged.
 func (p *Pool) Schedules(ctx context.Context) (map[signaling.NodeID]signaling.Schedule, error) {
 	all, err := p.rdb.HGetAll(ctx, p.key("schedules")).Result()
 	if err != nil {
@@ -69,7 +69,8 @@ func (p *Pool) Schedules(ctx context.Context) (map[signaling.NodeID]signaling.Sc
 	for id, text := range all {
 		var s signaling.Schedule
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
-			return nil, fmt.Errorf("read the schedule of node %s: %w", id, err)
+			p.o.Logger.Warn("the schedule of a node cannot be read by this broker", "node", id, "error", err)
+			continue
 		}
 		out[signaling.NodeID(id)] = s
 	}

@@ -71,6 +71,22 @@ func TestSchedulesThatCannotBeAreRefused(t *testing.T) {
 	})
 }
 
+// One schedule that cannot be read does not hide the others.
+func TestASchedulesRecordThatIsBroken(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.must(p.SetSchedule(p.ctx, "edge-1", &signaling.Schedule{HorizonS: 60}))
+		p.must(p.rdb.HSet(p.ctx, prefix+":schedules", "edge-2", `{"hours":7}`).Err())
+		all, err := p.Schedules(p.ctx)
+		p.must(err)
+		if len(all) != 1 || all["edge-1"].HorizonS != 60 {
+			t.Errorf("%+v", all)
+		}
+		if _, err := p.Schedule(p.ctx, "edge-2"); err == nil {
+			t.Error("the broken one is read")
+		}
+	})
+}
+
 func TestTasksOnANode(t *testing.T) {
 	onBoth(t, pool.Options{}, func(p fixture) {
 		p.register(edge("edge-1"), 0)
