@@ -129,9 +129,13 @@ func (l *loop) leave(e eventMove) {
 	}
 	l.leaving = &e.move
 	l.tellMove()
+	e.told(nil)
+}
+
+// tellUsage tells the broker what the task has used so far, which goes along.
+func (l *loop) tellUsage() {
 	i, u := &l.job.cfg.Instruction, l.used()
 	l.job.cfg.Changed(signaling.Update{Task: i.Task, Attempt: i.Attempt.ID, State: l.state, Usage: &u})
-	e.told(nil)
 }
 
 func (l *loop) tellMove() {
@@ -229,6 +233,7 @@ func (l *loop) halted(ctx context.Context) {
 		return
 	}
 	l.saved = saved
+	l.tellUsage()
 	l.sendCheckpoint(ctx)
 }
 
