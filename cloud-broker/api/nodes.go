@@ -75,7 +75,8 @@ type heldTask struct {
 	Operation string              `json:"operation,omitempty"`
 	State     signaling.TaskState `json:"state"`
 	Attempt   signaling.Attempt   `json:"attempt"`
-	Resources signaling.Resources `json:"resources" doc:"What it holds."`
+	Resources signaling.Resources `json:"resources" doc:"What it holds now."`
+	Requested signaling.Resources `json:"requested" doc:"What it asked for."`
 	CreatedAt time.Time           `json:"createdAt"`
 	Shadow    bool                `json:"shadow,omitempty" doc:"It is kept ready here to take over."`
 	Moves     bool                `json:"moves,omitempty" doc:"It is on its way here."`
@@ -261,7 +262,7 @@ func (s *server) node(ctx context.Context, id signaling.NodeID) (*nodeOutput, er
 			}
 			out.Body.Tasks = append(out.Body.Tasks, heldTask{
 				Task: t.ID, Type: t.Request.Type, Operation: t.Request.Operation, State: t.State, Attempt: *at,
-				Resources: *t.Resources, CreatedAt: t.CreatedAt, Shadow: at == t.Shadow, Moves: at == t.Moves,
+				Resources: *t.Resources, Requested: t.Request.Needs(), CreatedAt: t.CreatedAt, Shadow: at == t.Shadow, Moves: at == t.Moves,
 			})
 			break
 		}
