@@ -19,6 +19,7 @@ type lastWord struct {
 func (a *Agent) changed(u signaling.Update) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	ordered := a.ledger.find(u.Attempt).ordered
 	entry, ok := a.ledger.update(u)
 	if !u.State.Ended() {
 		if a.link != nil {
@@ -29,6 +30,12 @@ func (a *Agent) changed(u signaling.Update) {
 	// The broker has taken a task that moved off this edge itself. Told again to a pool that has lost all, this end would be the
 	// task's, which goes on.
 	if !ok || a.ledger.find(u.Attempt).moved {
+		return
+	}
+	if ordered { // The broker has ended it, and only hears what it used. In a registration it would come back.
+		if a.link != nil {
+			_ = a.link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &u})
+		}
 		return
 	}
 	now := time.Now()

@@ -309,10 +309,11 @@ func (l *ledger) update(u signaling.Update) (signaling.LedgerEntry, bool) {
 
 // found is an attempt as who asks for it finds it.
 type found struct {
-	work   Work // nil where this edge does not hold it
-	shadow bool // it is kept ready to take over
-	moves  bool // a shadow that its terminal comes to
-	moved  bool // its task goes on elsewhere
+	work    Work // nil where this edge does not hold it
+	shadow  bool // it is kept ready to take over
+	moves   bool // a shadow that its terminal comes to
+	moved   bool // its task goes on elsewhere
+	ordered bool // the broker has ended it
 }
 
 // find looks for an attempt.
@@ -320,7 +321,7 @@ func (l *ledger) find(id signaling.AttemptID) found {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entries[id]; e != nil {
-		return found{e.work, e.Shadow, e.moves, e.moved}
+		return found{e.work, e.Shadow, e.moves, e.moved, e.ending}
 	}
 	return found{moved: slices.Contains(l.moved, id)}
 }
