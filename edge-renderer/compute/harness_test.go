@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/tomocast/tomocast/edge-renderer/compute"
+	"github.com/tomocast/tomocast/edge-renderer/seat/seattest"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/edge-renderer/task"
@@ -94,32 +90,8 @@ func start(t *testing.T, config task.Config, request signaling.TaskRequest, chan
 			t.Errorf("%d bytes of room are still held", n)
 		}
 	})
-	server := httptest.NewServer(http.HandlerFunc(e.signal))
-	t.Cleanup(server.Close)
-	e.url = "ws" + strings.TrimPrefix(server.URL, "http")
+	e.url = seattest.Serve(t, e.job, func(token string) *signaling.TokenClaims { return &signaling.TokenClaims{Role: signaling.Role(token)} })
 	return e
-}
-
-// signal connects a terminal's WebSocket to the task, as the agent does once it has verified the token.
-func (e *edge) signal(w http.ResponseWriter, r *http.Request) {
-	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	conn, name := signaling.NewConn(ws, signaling.MaxSignal), signaling.NewID("c")
-	defer conn.Close(websocket.CloseNormalClosure, "")
-	for {
-		var m signaling.Signal
-		if conn.Receive(&m) != nil {
-			e.job.Gone(name)
-			return
-		}
-		if m.Type == signaling.SignalHello {
-			e.job.Hello(name, &signaling.TokenClaims{Role: signaling.Role(m.Token)}, m, func(m signaling.Signal) { _ = conn.Send(m) })
-		} else {
-			e.job.Signal(name, m)
-		}
-	}
 }
 
 func (e *edge) dial(resume string) *terminal.Session {

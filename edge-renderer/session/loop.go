@@ -103,9 +103,6 @@ func newLoop(s *Session) *loop {
 		tasks: map[signaling.TaskID]computation{}, series: map[string]*held{},
 		orders: make(chan order), outcomes: make(chan outcome, 1),
 	}
-	if i.Moves {
-		l.revision = revisionsAhead
-	}
 	if i.Ran != nil && i.Ran.IdleMs > 0 {
 		l.touched = -time.Duration(i.Ran.IdleMs) * time.Millisecond
 		s.used.Store(int64(l.touched))

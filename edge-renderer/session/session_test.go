@@ -8,13 +8,8 @@ import (
 	"image/png"
 	"log/slog"
 	"math"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/tomocast/tomocast/edge-renderer/encode"
 	"github.com/tomocast/tomocast/edge-renderer/encode/decode"
@@ -23,6 +18,7 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/render"
 	"github.com/tomocast/tomocast/edge-renderer/render/cpu"
 	"github.com/tomocast/tomocast/edge-renderer/render/phantom"
+	"github.com/tomocast/tomocast/edge-renderer/seat/seattest"
 	"github.com/tomocast/tomocast/edge-renderer/stream"
 	"github.com/tomocast/tomocast/edge-renderer/study/cache"
 	"github.com/tomocast/tomocast/edge-renderer/task"
@@ -106,33 +102,8 @@ func start(t *testing.T, change func(*Config)) *bench {
 	}
 	b.session = Start(cfg)
 	t.Cleanup(func() { b.session.End(ending.ErrFinished); <-b.session.Done() })
-	server := httptest.NewServer(http.HandlerFunc(b.signal))
-	t.Cleanup(server.Close)
-	b.url = "ws" + strings.TrimPrefix(server.URL, "http")
+	b.url = seattest.Serve(t, b.session, nil)
 	return b
-}
-
-// signal connects a terminal's WebSocket to the session, as the agent does once it has verified the token.
-func (b *bench) signal(w http.ResponseWriter, r *http.Request) {
-	up := websocket.Upgrader{}
-	ws, err := up.Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	conn, name := signaling.NewConn(ws, signaling.MaxSignal), signaling.NewID("c")
-	defer conn.Close(websocket.CloseNormalClosure, "")
-	for {
-		var m signaling.Signal
-		if conn.Receive(&m) != nil {
-			b.session.Gone(name)
-			return
-		}
-		if m.Type == signaling.SignalHello {
-			b.session.Hello(name, &signaling.TokenClaims{Role: signaling.RoleHost}, m, func(m signaling.Signal) { _ = conn.Send(m) })
-		} else {
-			b.session.Signal(name, m)
-		}
-	}
 }
 
 func (b *bench) dial(ctx context.Context, o terminal.Options) *terminal.Session {
