@@ -84,7 +84,7 @@ type heldTask struct {
 
 type drainInput struct {
 	Node   signaling.NodeID `path:"node" maxLength:"63" doc:"Id of the node."`
-	Within string           `query:"within" maxLength:"20" doc:"What runs there ends after this time at the latest, like 90s, 10m or 2h, at most 168h. Without it, it goes on as long as it wants."`
+	Within string           `query:"within" maxLength:"20" doc:"What could not move ends after this time at the latest, like 90s, 10m or 2h, at most 168h. Without it, it goes on as long as it wants."`
 }
 
 func (in *drainInput) node() signaling.NodeID { return in.Node }
@@ -126,8 +126,8 @@ func (s *server) nodeOperations(a huma.API) {
 		func(ctx context.Context, in *nodeInput) error {
 			return s.Dispatcher.Cordon(ctx, in.Node, false)
 		})
-	change(a, "drain-node", http.MethodPost, "/drain", "Let a node take nothing new, and end",
-		"What runs there goes on, or ends when the time is up.",
+	change(a, "drain-node", http.MethodPost, "/drain", "Let a node take nothing new, and empty it",
+		"What runs there moves to other nodes while it goes on. What cannot move stays, or ends when the time is up.",
 		func(ctx context.Context, in *drainInput) error {
 			within, err := in.deadline()
 			if err != nil {

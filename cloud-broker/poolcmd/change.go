@@ -59,21 +59,21 @@ func changer(name, method, path, done string) func(context.Context, *service.Fla
 
 func drain(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	f.Group("Drain")
-	within := f.Duration("within", 0, "end what still runs after this `time`, like 10m, at most 168h; without it, it goes on as long as it wants")
+	within := f.Duration("within", 0, "end what could not move away after this `time`, like 10m, at most 168h; without it, it goes on as long as it wants")
 	connect := nodeFlags(f)
-	f.Example("cloud-broker pool drain edge-7", "let edge-7 end what runs there, and take nothing new")
+	f.Example("cloud-broker pool drain edge-7", "move what runs on edge-7 to other nodes, and let nothing new come; nobody notices")
 	f.Example("cloud-broker pool drain edge-7 --within 10m", "the same, with a deadline")
 	f.Example("cloud-broker pool uncordon edge-7", "take it back")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	query, done := url.Values{}, "drains; what runs there goes on"
+	query, done := url.Values{}, "drains; what runs there moves to other nodes"
 	if *within != 0 {
 		if *within < time.Second || *within > 7*24*time.Hour {
 			return fmt.Errorf("%w: --within %v: 1s to 168h", service.ErrUsage, *within)
 		}
 		query.Set("within", within.String())
-		done = "drains; what runs there ends within " + span(*within)
+		done = "drains; what runs there moves to other nodes, or ends within " + span(*within)
 	}
 	c, err := connect()
 	if err != nil {

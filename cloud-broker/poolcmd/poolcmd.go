@@ -30,7 +30,7 @@ var commands = []command{
 	{"explain", "show where a task would be placed, and why", explain},
 	{"cordon", "keep new tasks away from nodes; what runs there goes on", changer("cordon", "POST", "cordon", "cordoned: it takes nothing new")},
 	{"uncordon", "let tasks come to nodes again", changer("uncordon", "POST", "uncordon", "takes tasks again")},
-	{"drain", "let nodes take nothing new, and end what runs there by a deadline", drain},
+	{"drain", "let nodes take nothing new, and move what runs there to others", drain},
 	{"forget", "take nodes out of the pool; what runs there fails", changer("forget", "DELETE", "", "forgotten")},
 	{"move", "move a running task to another node, while its user goes on", move},
 	{"moves", "list the tasks that move, and how the last moves ended", moves},
@@ -61,7 +61,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	f.Example("cloud-broker pool list", "the nodes of the broker on this machine, for which no token is needed")
 	f.Example("cloud-broker pool list --broker https://broker.example.org --token-file token --watch", "those of another one, live")
-	f.Example("cloud-broker pool drain edge-7 --within 30m", "let what runs on edge-7 end within half an hour, and let nothing new begin")
+	f.Example("cloud-broker pool drain edge-7 --within 30m", "move what runs on edge-7 to other nodes, and end what is left in half an hour")
 	f.Example("cloud-broker pool explain --type rendering --zone ward-3", "where a session of a terminal in ward 3 would run, and why there")
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return fmt.Errorf("%w: there is no command %.40q; cloud-broker pool --help lists what there is", service.ErrUsage, args[0])

@@ -163,8 +163,8 @@ func TestChanges(t *testing.T) {
 	}{
 		{[]string{"cordon", "edge-1"}, "POST /api/v1/nodes/edge-1/cordon", "edge-1: cordoned"},
 		{[]string{"uncordon", "edge-1"}, "POST /api/v1/nodes/edge-1/uncordon", "edge-1: takes tasks again"},
-		{[]string{"drain", "edge-1", "edge-2", "--within", "10m"}, "POST /api/v1/nodes/edge-2/drain?within=10m0s", "edge-2: drains; what runs there ends within 10m"},
-		{[]string{"drain", "edge-1"}, "POST /api/v1/nodes/edge-1/drain", "goes on"},
+		{[]string{"drain", "edge-1", "edge-2", "--within", "10m"}, "POST /api/v1/nodes/edge-2/drain?within=10m0s", "edge-2: drains; what runs there moves to other nodes, or ends within 10m"},
+		{[]string{"drain", "edge-1"}, "POST /api/v1/nodes/edge-1/drain", "moves to other nodes"},
 		{[]string{"forget", "edge-1"}, "DELETE /api/v1/nodes/edge-1", "edge-1: forgotten"},
 		{[]string{"override", "edge-1", "--clear"}, "DELETE /api/v1/nodes/edge-1/override", "registers"},
 		{[]string{"override", "edge-1", "--encoders", "2"}, "PUT /api/v1/nodes/edge-1/override", "edge-1: overridden"},
