@@ -74,12 +74,18 @@ func (a *account) now() signaling.Budget {
 	return a.budget
 }
 
-// encoded notes a picture.
-func (a *account) encoded(width, height, threads int, convert, encode time.Duration) {
+// spent notes processor time.
+func (a *account) spent(cpu time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	busy := encode * time.Duration(threads)
-	a.used.CPU += convert + busy
+	a.used.CPU += cpu
+}
+
+// encoded notes a picture, for which the encoder's threads were busy for so long in all.
+func (a *account) encoded(width, height int, busy time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.used.CPU += busy
 	a.used.Pictures.Encoder += busy
 	a.used.Pictures.Pixels += int64(width) * int64(height)
 }

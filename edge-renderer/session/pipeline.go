@@ -123,10 +123,13 @@ func (p *pipeline) do(ctx context.Context, j job) (o outcome) {
 // accountFor puts what a job took on the session's account, where its device stood at before.
 func (p *pipeline) accountFor(o *outcome, before time.Duration) {
 	o.gpu = p.account.client.Used() - before
-	if len(o.frame.Data) > 0 {
-		c := p.encoder.Config()
-		p.account.encoded(c.Width, c.Height, c.Threads, o.convert, o.encode)
+	if len(o.frame.Data) == 0 {
+		p.account.spent(o.convert + o.encode)
+		return
 	}
+	c := p.encoder.Config()
+	p.account.spent(o.convert)
+	p.account.encoded(c.Width, c.Height, o.encode*time.Duration(c.Threads))
 }
 
 func (p *pipeline) makePicture(ctx context.Context, o *outcome) {

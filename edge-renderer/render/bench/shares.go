@@ -15,8 +15,9 @@ import (
 	"github.com/tomocast/tomocast/edge-renderer/share"
 )
 
-// shareWeights are those of the sessions that are compared.
-var shareWeights = []int64{125, 250, 625}
+// shareWeights are those of the sessions that are compared. None has so much that the moment between two of its pictures, in which
+// it wants nothing, costs it what it would have.
+var shareWeights = []int64{200, 300, 500}
 
 // SharesRow is how one renderer gave several sessions, which all want more than they get, their shares.
 type SharesRow struct {

@@ -7,7 +7,7 @@ import (
 
 // Three sessions that all want more have a device's time by their weights, to within a tenth of each one's share (B5).
 func TestB5SharesOfPictures(t *testing.T) {
-	rows, err := Shares(t.Context(), 64, 192, 100)
+	rows, err := Shares(t.Context(), 64, 256, 60)
 	if err != nil {
 		t.Fatal(err)
 	}
