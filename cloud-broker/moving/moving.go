@@ -95,10 +95,11 @@ type Mover struct {
 	counts   *prometheus.CounterVec
 
 	// What follows is the loop's own.
-	places map[signaling.TaskID]*place
-	tasks  map[signaling.TaskID]signaling.Task // as they were read last, of moves
-	fixed  map[signaling.TaskID]time.Time      // that could not leave a draining node, since when
-	onDuty time.Time                           // until when this broker looks after the pool; zero: it does not
+	places  map[signaling.TaskID]*place
+	tasks   map[signaling.TaskID]signaling.Task // as they were read last, of moves
+	fixed   map[signaling.TaskID]time.Time      // that could not leave a draining node, since when
+	gathers bool                                // the nodes are being read for the monitor
+	onDuty  time.Time                           // until when this broker looks after the pool; zero: it does not
 
 	work   sync.WaitGroup // handovers, and what edges are told
 	ctx    context.Context

@@ -17,6 +17,8 @@ const (
 	watchEvery = time.Second
 	// poolWithin bounds one question to the pool.
 	poolWithin = 2 * time.Second
+	// gatherWithin bounds how long the loads of all nodes are read.
+	gatherWithin = 10 * time.Second
 	// duty names what one broker at a time does, and dutyLooks after how many looks without it another one does.
 	duty      = "moving"
 	dutyLooks = 4
@@ -60,11 +62,7 @@ func (m *Mover) Run(ctx context.Context) error {
 
 // step does what is due.
 func (m *Mover) step(now time.Time) {
-	if m.Defragment && now.Before(m.onDuty) {
-		m.defrag.Step(m.ctx, now)
-	} else {
-		m.defrag.Migrator.Step(m.ctx, now)
-	}
+	m.defrag.Migrator.Step(m.ctx, now)
 	m.show()
 }
 
@@ -81,7 +79,7 @@ func (m *Mover) within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(m.ctx, poolWithin)
 }
 
-// lookAround takes on the duty, where no other broker has it, and does it: draining nodes, and the monitor.
+// lookAround takes on the duty, where no other broker has it, and does it: draining nodes, and fragments.
 func (m *Mover) lookAround(now time.Time) {
 	ctx, cancel := m.within()
 	defer cancel()
@@ -91,24 +89,18 @@ func (m *Mover) lookAround(now time.Time) {
 		return
 	}
 	m.onDuty = now.Add(dutyLooks * m.Look)
-	feed := m.Defragment && !now.Before(m.defrag.Defragmenter.Next())
-	nodes := m.Nodes.Nodes()
-	var empty []signaling.NodeID // that are to be
+	empty := m.Nodes.In(signaling.NodeDraining) // that are to be
 	if m.Times != nil && m.Closing > 0 {
-		empty = m.Times.Closing(m.Closing)
-	}
-	for i := range nodes {
-		if nodes[i].State == signaling.NodeDraining && nodes[i].Free != nodes[i].Capacity {
-			empty = append(empty, nodes[i].ID)
-		}
+		empty = append(empty, m.Times.Closing(m.Closing)...)
 	}
 	for _, id := range empty {
 		if err := m.drain(id, now); err != nil && m.ctx.Err() == nil {
 			m.Log.Warn("what runs on a node that is to be empty cannot be moved now", "node", id, "error", err)
 		}
 	}
-	if feed {
-		m.feed(nodes, now)
+	if m.Defragment && !m.gathers && !now.Before(m.defrag.Defragmenter.Next()) {
+		m.gathers = true
+		m.work.Go(m.gather)
 	}
 }
 
@@ -122,26 +114,34 @@ func (m *Mover) resign() {
 	_, _ = m.Pool.Lease(ctx, duty, m.Edges.Name(), 0) // else it ends by itself
 }
 
-// feed tells the monitor of the nodes as they are.
-func (m *Mover) feed(all []signaling.Node, now time.Time) {
-	there := make(map[signaling.NodeID]bool, len(all))
+// gather reads the nodes as they are, beside the loop, which then looks for fragments.
+func (m *Mover) gather() {
+	all := m.Nodes.Nodes()
 	var used []signaling.NodeID // of which the share that is held says little about the use
 	for i := range all {
-		n := &all[i]
-		there[n.ID] = true
-		if n.State == signaling.NodeReady && n.Free != n.Capacity {
+		if n := &all[i]; n.State == signaling.NodeReady && n.Free != n.Capacity {
 			used = append(used, n.ID)
 		}
 	}
-	ctx, cancel := m.within()
+	ctx, cancel := context.WithTimeout(m.ctx, gatherWithin)
 	defer cancel()
 	loads, err := m.Pool.Loads(ctx, used)
-	if err != nil {
+	if err != nil && m.ctx.Err() == nil {
 		m.Log.Warn("the loads of nodes could not be read", "error", err)
 	}
-	spans := m.spans()
+	_ = m.do(m.ctx, func(now time.Time) { // else this broker stops
+		m.gathers = false
+		m.feed(all, loads, now)
+		m.defrag.Defragmenter.Step(m.ctx, now)
+	})
+}
+
+// feed tells the monitor of the nodes.
+func (m *Mover) feed(all []signaling.Node, loads map[signaling.NodeID]signaling.Load, now time.Time) {
+	there, spans := make(map[signaling.NodeID]bool, len(all)), m.spans()
 	for i := range all {
 		n := &all[i]
+		there[n.ID] = true
 		if n.State == signaling.NodeLost {
 			continue
 		}

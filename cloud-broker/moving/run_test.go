@@ -49,6 +49,9 @@ func BenchmarkLookAround(b *testing.B) {
 			}
 			for b.Loop() {
 				m.lookAround(time.Now())
+				if on {
+					(<-m.commands)(time.Now()) // the loop's share: what it does between two moves
+				}
 				m.step(time.Now())
 			}
 		})

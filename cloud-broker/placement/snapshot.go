@@ -162,6 +162,20 @@ func (s *Snapshot) Nodes() []signaling.Node {
 	return nodes
 }
 
+// In returns the nodes in a state that hold something, by ID.
+func (s *Snapshot) In(state signaling.NodeState) []signaling.NodeID {
+	s.mu.RLock()
+	var ids []signaling.NodeID
+	for id, it := range s.ix.nodes {
+		if it.State == state && it.Free != it.Capacity {
+			ids = append(ids, id)
+		}
+	}
+	s.mu.RUnlock()
+	slices.Sort(ids)
+	return ids
+}
+
 // Len is the number of nodes.
 func (s *Snapshot) Len() int {
 	s.mu.RLock()
