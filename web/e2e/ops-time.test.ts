@@ -129,5 +129,27 @@ describe("scaling (B5)", () => {
     await page.getByRole("button", { name: busy, exact: true }).click();
     await dialog().locator(".held").first().waitFor();
     expect(await dialog().locator(".held").first().innerText()).toContain("Encoders");
+    await page.getByRole("button", { name: "Close" }).click();
+  });
+});
+
+describe("on a phone", () => {
+  const over = (element: Element): number => element.scrollWidth - element.clientWidth;
+
+  it("nothing is wider than the page", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const name of ["Time", "Moves", "Scaling", "Nodes"]) {
+      await tab(name).click();
+      await page.getByRole("tabpanel", { name }).getByRole("row").or(page.getByRole("heading", { name: "Nothing has been scaled" })).first().waitFor();
+      expect(await page.locator(".page").evaluate(over)).toBe(0);
+    }
+    await page.getByRole("button", { name: busy, exact: true }).click();
+    await dialog().getByRole("img", { name: /^Time line/ }).waitFor();
+    await dialog().getByRole("button", { name: "Set hours…" }).click();
+    await dialog().getByRole("button", { name: "Add hours" }).click();
+    await dialog().getByRole("group", { name: "Closed all the same" }).getByRole("button", { name: "Add a span" }).click();
+    expect(await dialog().evaluate(over)).toBe(0);
+    await dialog().getByRole("button", { name: "Leave it as it is" }).click();
+    await expect.poll(() => dialog().getByRole("button", { name: "Set hours…" }).evaluate((button) => button.matches(":focus"))).toBe(true);
   });
 });

@@ -219,7 +219,7 @@ describe("scaling", () => {
   it("shows what a task holds beside what it asked for", () => {
     const held = heldOf({ resources: { gpuMilli: 300, memoryMB: 512 }, requested: { gpuMilli: 500, memoryMB: 512, cpuMilli: 0 } });
     expect(held.map(heldWords)).toEqual(["0.3 GPUs, asked 0.5 GPUs", "512 MiB"]);
-    expect(heldOf({ resources: { gpuMilli: 300 } }).map(({ asked }) => asked)).toEqual([300]);
+    expect(heldOf({ resources: {}, requested: { gpuMilli: 300 } }).map(heldWords)).toEqual(["0 GPUs, asked 0.3 GPUs"]);
   });
 });
 

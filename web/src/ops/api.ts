@@ -54,11 +54,13 @@ export interface NodeTask {
   operation?: string;
   state: Task["state"];
   attempt: Attempt;
-  /** resources is what it holds now; requested what it was asked for with, where that is told. */
+  /** resources is what it holds now, requested what it asked for. */
   resources: Resources;
-  requested?: Resources;
+  requested: Resources;
   createdAt: string;
   shadow?: boolean;
+  /** moves says that it is on its way here. */
+  moves?: boolean;
 }
 
 /** NodeDetail is a node with what runs there and what an operator says of it. */

@@ -113,7 +113,7 @@ export class NodeDrawer extends LitElement {
         <p class="quiet">Measured: ${Math.round(node.load.gpuMilli / 10)} % of a GPU, ${amount(node.load.cpuMilli, "cpuMilli")}, ${amount(node.load.memoryMB, "memoryMB")}.</p></section>
       <section><h3>Runs there</h3>${runningTasks({
         api: this.api, node: this.node, tasks: node.tasks, moves: this.moves, moving: this.moving,
-        choose: (task) => { this.moving = task; }, began: () => { this.dispatchEvent(new CustomEvent("moving")); },
+        choose: (task) => { void this.#choose(task); }, began: () => { this.dispatchEvent(new CustomEvent("moving")); },
       })}</section>
       <section><h3>When it is open</h3><tc-ops-schedule .api=${this.api} node=${this.node} @said=${() => { this.renderRoot.querySelector<NodeTimeLine>("tc-ops-time")?.again(); }}></tc-ops-schedule></section>
       <section><h3>What an operator says</h3>${this.#override(node)}</section>
@@ -140,7 +140,7 @@ export class NodeDrawer extends LitElement {
   }
 
   #question(node: NodeDetail): TemplateResult {
-    const running = node.tasks.filter(({ shadow = false }) => !shadow).length;
+    const running = node.tasks.filter(({ shadow = false, moves = false }) => !shadow && !moves).length;
     const runs = running === 0 ? "Nothing runs there." : `${plural(running, "task runs", "tasks run")} there.`;
     const asked = {
       cordon: { title: `Cordon ${node.id}?`, text: `No new task comes to it. ${runs} What runs goes on.`, yes: "Cordon" },
@@ -188,6 +188,14 @@ export class NodeDrawer extends LitElement {
       <b>${typeName(type)}${operation === "" ? "" : `, ${operation}`}</b> <span class=${state === "finished" ? "quiet" : "bad"}>${state}</span>
       <span class="quiet number">${since(endedAt, Date.now())}${startedAt === undefined ? "" : `, ran ${lasted(Date.parse(endedAt) - Date.parse(startedAt))}`}</span>
       <small>${task}${reason === "" ? "" : ` · ${reason}`}</small></li>`)}</ul>`;
+  }
+
+  /** choose asks where a task is to go; without one, the keyboard goes back to where that was asked for. */
+  async #choose(task: string): Promise<void> {
+    const before = this.moving;
+    this.moving = task;
+    await this.updateComplete;
+    if (task === "") this.renderRoot.querySelector<HTMLElement>(`[data-task="${CSS.escape(before)}"]`)?.focus();
   }
 
   /** do carries out what was confirmed. */

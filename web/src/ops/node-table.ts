@@ -200,11 +200,11 @@ export class NodeTable extends LitElement {
   }
 
   #row(node: NodeStatus): TemplateResult {
-    const { id, state, zone = "", tier, distanceMs, load, volumes, seenAt } = node;
+    const { id, state, zone = "", tier, distanceMs, load, volumes, seenAt, time } = node;
     return html`<tr @click=${() => { this.#open(id); }}>
       <th scope="row" class="id"><button class="name" data-node=${id} @click=${(event: Event) => { event.stopPropagation(); this.#open(id); }}>${id}</button>
         <small>${typesOf(node)}</small></th>
-      <td data-label="State"><span class="chip ${state}">${stateWords[state]}</span></td>
+      <td data-label="State"><span class="chip ${state}">${stateWords[state]}</span>${time?.open === false ? html`<small>closed now</small>` : nothing}</td>
       <td data-label="Zone">${zone === "" ? html`<span class="quiet">none</span>` : zone}${tier === "cloud" ? html`<small>cloud tier</small>` : nothing}</td>
       <td data-label="Distance" class="right number">${distanceMs} ms</td>
       ${meter(node, "gpuMilli", "GPU time")} ${meter(node, "encoderSessions", "Encoders")} ${meter(node, "memoryMB", "Memory")}

@@ -18,7 +18,8 @@ export function turned(order: Order, by: Column): Order {
 
 /** Those that want attention come first. */
 const states: NodeState[] = ["lost", "draining", "cordoned", "starting", "ready"];
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+/** collator orders names as people do, with the numbers in them. */
+export const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
 /** ordered is a new list in an order; nodes that are alike are in that of their ids. */
 export function ordered(nodes: readonly NodeStatus[], { by, down }: Order): NodeStatus[] {

@@ -1,6 +1,6 @@
 // What runs on a node: what each task asked for and holds now, and whether it can be moved.
 import { css, html, nothing, type TemplateResult } from "lit";
-import type { Moving, Resources } from "../contract.js";
+import type { Moving } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import type { NodeTask, OpsAPI } from "./api.js";
 import { remark } from "./panel.js";
@@ -97,8 +97,8 @@ export interface Held {
 }
 
 /** heldOf are the amounts of a task, those that it asked for or holds. */
-export function heldOf({ resources, requested }: { resources: Resources; requested?: Resources }): Held[] {
-  return kinds.map(([kind, name]) => ({ kind, name, held: resources[kind] ?? 0, asked: (requested ?? resources)[kind] ?? 0 }))
+export function heldOf({ resources, requested }: Pick<NodeTask, "resources" | "requested">): Held[] {
+  return kinds.map(([kind, name]) => ({ kind, name, held: resources[kind] ?? 0, asked: requested[kind] ?? 0 }))
     .filter(({ held, asked }) => held > 0 || asked > 0);
 }
 
@@ -126,12 +126,13 @@ export function runningTasks(running: Running): TemplateResult {
 }
 
 function row(task: NodeTask, { api, node, moves, moving, choose, began }: Running): TemplateResult {
-  const { type, operation = "", state, attempt, createdAt, shadow = false } = task;
+  const { type, operation = "", state, attempt, createdAt, shadow = false, moves: arriving = false } = task;
   const going = moves.find((move) => move.task === task.task);
-  const asking = moving === task.task && !shadow;
-  return html`<li class="task"><div class="line"><div><b>${typeName(type)}${operation === "" ? "" : `, ${operation}`}</b> <span class="quiet">${shadow ? (going === undefined ? "kept ready to take over" : "gets ready to take over") : state}</span>
+  const standby = shadow || arriving;
+  const asking = moving === task.task && !standby;
+  return html`<li class="task"><div class="line"><div><b>${typeName(type)}${operation === "" ? "" : `, ${operation}`}</b> <span class="quiet">${arriving ? "on its way here" : shadow ? "kept ready to take over" : state}</span>
       <span class="quiet number">since ${lasted(Date.now() - Date.parse(createdAt))}</span><small>${task.task} · ${attempt.id} · fencing ${attempt.fencing}${attempt.gpu === undefined ? "" : ` · GPU ${attempt.gpu}`}</small></div>
-      ${shadow || asking || going !== undefined ? nothing : html`<button class="button move" aria-label="Move task ${task.task}" @click=${() => { choose(task.task); }}>${icons.expand}Move…</button>`}</div>
+      ${standby || asking || going !== undefined ? nothing : html`<button class="button move" data-task=${task.task} aria-label="Move task ${task.task}" @click=${() => { choose(task.task); }}>${icons.expand}Move…</button>`}</div>
     ${going === undefined ? nothing : html`<p class="moves">${going.from === node ? (going.to === undefined ? "Is to move away" : `Moves to ${going.to}`) : `Comes from ${going.from}`}${going.why === undefined ? "" : `: ${remark(going.why)}`}</p>`}
     <dl class="held">${heldOf(task).map(heldRow)}</dl>
     ${asking ? html`<tc-ops-mover .api=${api} node=${node} .task=${task} @leave=${() => { choose(""); }} @moving=${() => { choose(""); began(); }}></tc-ops-mover>` : nothing}</li>`;

@@ -140,6 +140,13 @@ export class ScheduleEditor extends LitElement {
   #leave(): void {
     this.draft = undefined;
     this.failure = "";
+    void this.#back();
+  }
+
+  /** back gives the keyboard to where the form was opened. */
+  async #back(): Promise<void> {
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>(".actions button")?.focus();
   }
 
   async #save(): Promise<void> {
@@ -165,6 +172,7 @@ export class ScheduleEditor extends LitElement {
       await this.api.setSchedule(this.node, schedule);
       this.draft = undefined;
       await this.#read();
+      void this.#back();
       this.dispatchEvent(new CustomEvent("said"));
     } catch (error) {
       const { title, detail } = asProblem(error);

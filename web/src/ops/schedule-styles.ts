@@ -20,6 +20,7 @@ export const scheduleStyles = css`
   }
   form {
     display: grid;
+    grid-template-columns: minmax(0, 1fr);
     gap: 16px;
   }
   label:not(.day) {
@@ -38,6 +39,7 @@ export const scheduleStyles = css`
   }
   fieldset {
     display: grid;
+    grid-template-columns: minmax(0, 1fr);
     gap: 8px;
     min-width: 0;
     margin: 0;
@@ -185,6 +187,7 @@ export const scheduleStyles = css`
     }
     .between input {
       flex: 1 1 0;
+      padding: 0 6px;
     }
     .entry.span .between {
       display: grid;

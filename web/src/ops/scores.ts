@@ -34,8 +34,8 @@ export function forecastWords({ known, expectedMs = 0, lowMs = 0, highMs = 0, ba
 export function scoresTile(scores: readonly Score[] | undefined): TemplateResult {
   const all = overall(scores ?? []);
   return html`<section class="tile scores"><h2>Run times are off by</h2>
-    <p class="figure">${all === undefined ? "–" : html`${factorOf(all)}<small>median</small>`}</p>
-    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `${percent(all.within2)} within a factor of 2`}</p></section>`;
+    <p class="figure">${all === undefined ? "–" : factorOf(all)}</p>
+    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `at the median; ${percent(all.within2)} within 2×`}</p></section>`;
 }
 
 /** scoresTable are the scores by type. */
@@ -50,5 +50,5 @@ export function scoresTable(scores: readonly Score[]): TemplateResult {
       <td data-label="Ended" class="right number">${plural(score.tasks, "task")}${score.unknown > 0 ? html`<small>${score.unknown.toLocaleString("en-GB")} more were not predicted</small>` : nothing}</td>
       <td data-label="Off by at most" class="right number">${factorOf(score)}</td>
       <td data-label="Within factor 2" class="right number">${percent(score.within2)}</td>
-      <td data-label="Below 90 % mark" class="right number">${percent(score.covered90)}${Math.abs(score.covered90 - 0.9) > 0.05 && score.tasks >= 50 ? html`<small>should be 90 %</small>` : nothing}</td></tr>`)}</tbody></table></div>`;
+      <td data-label="Below 90 %" class="right number">${percent(score.covered90)}${Math.abs(score.covered90 - 0.9) > 0.05 && score.tasks >= 50 ? html`<small>should be 90 %</small>` : nothing}</td></tr>`)}</tbody></table></div>`;
 }

@@ -1,7 +1,7 @@
 // A node's time dimension (B3) as a picture and as words need it: spans, steps, bars and ticks. Times are milliseconds since 1970.
 import type { NodeMoment, NodeTask, NodeTime, Resources } from "../contract.js";
 import type { NodeStatus } from "./api.js";
-import { type Kind, kinds, lasted } from "./rows.js";
+import { collator, type Kind, kinds, lasted } from "./rows.js";
 
 /** Span is a span of time; to is excluded. */
 export interface Span {
@@ -175,5 +175,5 @@ export function scarcest(freeS: Partial<Record<string, number>> | undefined): { 
 export function scheduledFirst(nodes: readonly NodeStatus[]): NodeStatus[] {
   const next = ({ time }: NodeStatus): number => Date.parse(time?.closesAt ?? time?.opensAt ?? "") || Infinity;
   const rank = (node: NodeStatus): number => (node.time === undefined ? 1 : 0);
-  return [...nodes].sort((a, b) => rank(a) - rank(b) || (next(a) === next(b) ? 0 : next(a) - next(b)) || a.id.localeCompare(b.id, "en", { numeric: true }));
+  return [...nodes].sort((a, b) => rank(a) - rank(b) || (next(a) === next(b) ? 0 : next(a) - next(b)) || collator.compare(a.id, b.id));
 }
