@@ -45,7 +45,7 @@ const silentMs = 10_000;
 /** What is under way at the edge that is left is waited for, but not for ever. */
 const overallMs = 120_000;
 /** The picture on the screen stands still for so long at most, and then not again for a while. */
-const holdMs = 250;
+const holdMs = 120;
 const betweenHoldsMs = 1_000;
 
 /** Handover is over with the first outcome, or when it is stopped. */
