@@ -240,7 +240,30 @@ func (m *Mover) prepare(ctx context.Context, p *place, ran *signaling.Ran) error
 			m.Log.Info("an edge could not be told to let go of a shadow", "task", p.task.ID, "node", s.Node, "reason", err)
 		}
 	}
+	ran.IdleMs = m.idle(ctx, p.task.Attempt).Milliseconds()
 	return m.Place.Hand(ctx, p.task, p.held, ran)
+}
+
+// maxIdle bounds the sessions that are looked through for one that has had no input for some time.
+const maxIdle = 10_000
+
+// idle is for how long an attempt has had no input, as its edge has told; 0 where that is not known.
+func (m *Mover) idle(ctx context.Context, a *signaling.Attempt) time.Duration {
+	if a == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, poolWithin)
+	defer cancel()
+	idle, err := m.Pool.Idle(ctx, signaling.IdleAfter*time.Millisecond, maxIdle)
+	if err != nil {
+		m.Log.Info("how long sessions have had no input is not known", "error", err)
+	}
+	for _, s := range idle {
+		if s.Attempt.ID == a.ID {
+			return s.Idle
+		}
+	}
+	return 0
 }
 
 // send has the edge that the task leaves send its terminal to the target.
