@@ -18,6 +18,9 @@ const byDistance = "distance"
 // usual is the policy where nodes close, and none is configured.
 const usual = "risk"
 
+// exact is the policy that is the document's rule.
+const exact = "patent"
+
 // policies are those that tasks are placed by.
 type policies struct {
 	chosen *fit.Policy // nil where none is configured, or it is by distance
@@ -58,25 +61,32 @@ func newPolicies(name string) (p policies, err error) {
 	return p, nil
 }
 
-// policy is the one that holds now, nil where only distance counts.
-func (d *Dispatcher) policy() *fit.Policy {
+// policy is the one that holds now for tasks of a type; false where only distance counts. A session goes on elsewhere when its node
+// closes, without the user noticing: nodes that close before it is expected to end come later by their risk, but it does not wait for
+// others. By the document's rule it does.
+func (d *Dispatcher) policy(t signaling.TaskType) (p fit.Policy, some bool) {
 	switch {
 	case d.policies.chosen != nil:
-		return d.policies.chosen
+		p = *d.policies.chosen
 	case !d.policies.plain && d.Snapshot.Bounded():
-		return &d.policies.usual
+		p = d.policies.usual
+	default:
+		return p, false
 	}
-	return nil
+	if t == signaling.Rendering && p.Name != exact {
+		p.Time = fit.TimeRule{}
+	}
+	return p, true
 }
 
 // ordered has a search look at time and order by the policy that holds (B4). since is when the task began to wait.
 func (d *Dispatcher) ordered(q placement.Request, r *signaling.TaskRequest, w *where, since time.Time, misses int) placement.Request {
-	p := d.policy()
-	if p == nil {
+	p, some := d.policy(r.Type)
+	if !some {
 		return q
 	}
 	now := time.Now()
-	o := &placement.Order{Policy: *p, Fragments: d.Foresight.Fragments(), Waited: max(now.Sub(since), 0).Seconds(), Misses: misses, Error: d.Foresight.Error()}
+	o := &placement.Order{Policy: p, Fragments: d.Foresight.Fragments(), Waited: max(now.Sub(since), 0).Seconds(), Misses: misses, Error: d.Foresight.Error()}
 	if run := d.Foresight.Expect(w.creator(), r, now); run != nil {
 		o.Run = run
 	}
@@ -96,6 +106,20 @@ func (d *Dispatcher) peek(j *job, exclude []signaling.NodeID) placement.Request 
 	if q.Order != nil {
 		q.Order.TimeOnly = true
 	}
+	return q
+}
+
+// lasting has a search for another place of a running task look for nodes that stay for what is left of it (B4.2).
+func (d *Dispatcher) lasting(ctx context.Context, q placement.Request, t *signaling.Task) placement.Request {
+	p, some := d.policy(t.Request.Type)
+	if !some || t.StartedAt == nil {
+		return q
+	}
+	left, known := d.Foresight.Left(ctx, t.ID, time.Since(*t.StartedAt))
+	if !known {
+		return q
+	}
+	q.Order = &placement.Order{Policy: p, Run: fit.Exactly(left.Seconds()), Misses: t.Misses, TimeOnly: true}
 	return q
 }
 

@@ -72,7 +72,7 @@ func (d *Dispatcher) leaving(t *signaling.Task) (where, error) {
 
 // Targets names up to limit nodes that a running task could move to, by the rules of its request and its site: its shadow's
 // first, which has the study loaded. Its own is not among them. migrator.ErrFixed where no node could be one.
-func (d *Dispatcher) Targets(_ context.Context, t signaling.Task, limit int) ([]signaling.NodeID, error) {
+func (d *Dispatcher) Targets(ctx context.Context, t signaling.Task, limit int) ([]signaling.NodeID, error) {
 	w, err := d.leaving(&t)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (d *Dispatcher) Targets(_ context.Context, t signaling.Task, limit int) ([]
 	if t.Resources != nil {
 		q.Needs = *t.Resources
 	}
-	fit, why := d.Snapshot.Candidates(q, limit)
+	fit, why := d.Snapshot.Candidates(d.lasting(ctx, q, &t), limit)
 	ids := make([]signaling.NodeID, 0, len(fit)+1)
 	if s := t.Shadow; s != nil {
 		if n, known := d.Snapshot.Get(s.Node); known && w.mayHave(n) {

@@ -84,7 +84,7 @@ func (d *Dispatcher) move(ctx context.Context, who Terminal, t signaling.Task, n
 	} else {
 		d.recall(ctx, &t)
 	}
-	j := job{id: t.ID, creator: t.Creator, request: t.Request, where: d.locate(who, &t.Request), since: time.Now()}
+	j := job{id: t.ID, creator: t.Creator, request: t.Request, where: d.locate(who, &t.Request), since: time.Now(), misses: t.Misses}
 	if t.Attempt != nil {
 		node := t.Attempt.Node
 		reason := "node " + string(node) + " is gone"

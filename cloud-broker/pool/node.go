@@ -91,7 +91,7 @@ const maxLedgerRequest = 16 << 10
 
 // ledgerArgs are the entries of a ledger as the register script takes them.
 func (p *Pool) ledgerArgs(ledger []signaling.LedgerEntry) ([]any, error) {
-	args := make([]any, 0, 8*len(ledger))
+	args := make([]any, 0, 9*len(ledger))
 	for i, e := range ledger {
 		p.saw(e.Attempt.Fencing)
 		// Of an edge that kept no request, what is known is the type and what it takes.
@@ -111,7 +111,7 @@ func (p *Pool) ledgerArgs(ledger []signaling.LedgerEntry) ([]any, error) {
 			shadow = "1"
 		}
 		args = append(args, string(e.Attempt.ID), string(e.Task), e.Attempt.Fencing, string(e.State), req, encodeAmounts(e.Resources),
-			e.Attempt.GPU, shadow)
+			e.Attempt.GPU, shadow, Pseudonym(clip(e.Creator, maxCreator)))
 	}
 	return args, nil
 }

@@ -74,6 +74,23 @@ func TestB1QuotaCountsWhatIsHeldNow(t *testing.T) {
 	})
 }
 
+// What edges bring back counts, too, as after a loss of Redis, or where a quota was configured while tasks ran (B1).
+func TestB1QuotaCountsWhatComesBack(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.register(edge("e1"), 0)
+		r := p.runs("t1", "e1")
+		p.must(p.rdb.FlushDB(p.ctx).Err())
+		p.register(edge("e1"), r.Attempt.Fencing, entry(r, signaling.TaskRunning))
+		c := claim("t2", "e1")
+		c.Quota = signaling.Resources{EncoderSessions: 1}
+		_, err := p.Claim(p.ctx, c)
+		p.wantErr(err, pool.ErrQuota)
+		p.must(p.Update(p.ctx, signaling.Update{Task: "t1", Attempt: r.Attempt.ID, State: signaling.TaskFinished}))
+		p.claim(c)
+		p.audited()
+	})
+}
+
 // A task whose node went away under it has a miss more, which makes it ask for a node that stays longer (B4); one that was refused
 // has not.
 func TestB4MissesAreCounted(t *testing.T) {

@@ -1,14 +1,14 @@
 -- Brings a node into the pool and makes the pool agree with its ledger.
 -- ARGV: 1 node, 2 doc as an operator has it, 3 state, 4 types, 5 capacity as the field cap, 6 epoch, 7 lease ms,
 -- 8 history, 9 a new generation, 10 the override that is in doc, or '', 11 doc as registered, or '' where it is the
--- same, 12 how long a task may be placing, ms, 13... eight for each entry of the ledger: attempt, task, fencing, state,
--- request, resources, GPU, and '1' for a standby.
+-- same, 12 how long a task may be placing, ms, 13... nine for each entry of the ledger: attempt, task, fencing, state,
+-- request, resources, GPU, '1' for a standby, and the hash of its creator, or ''.
 -- Returns {'override', override} where another one is in force and nothing was done, else {'ok', ...} with the attempts of
 -- the ledger that a newer fencing token has overruled.
 local id, keep, ttl = ARGV[1], tonumber(ARGV[8]), ARGV[12]
 local node, ms = P .. ':node:' .. id, clock()
 local expiry = ms + ARGV[7]
-local FIRST, EACH = 13, 8
+local FIRST, EACH = 13, 9
 
 local override = redis.call('HGET', P .. ':overrides', id) or ''
 if override ~= ARGV[10] then return {'override', override} end
@@ -33,9 +33,9 @@ local function reserve(attempt, task, fencing, gpu, said)
 end
 
 -- adopt takes an entry of the ledger into the pool and returns true, or false where it is overruled.
-local function adopt(attempt, task, fencing, said, request, amounts, gpu)
+local function adopt(attempt, task, fencing, said, request, amounts, gpu, creator)
   local tkey, a = P .. ':task:' .. task, held(attempt)
-  local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'created', 'started', 'q')
+  local t = redis.call('HMGET', tkey, 'state', 'at', 'fence', 'created', 'started', 'q', 'mine')
   local current, _, given = present(t[2])
   if a then
     if a[1] ~= task or a[2] ~= id then return false end
@@ -52,6 +52,10 @@ local function adopt(attempt, task, fencing, said, request, amounts, gpu)
   redis.call('HSET', tkey, 'state', said, 'at', attempt .. ' ' .. id .. ' ' .. fencing .. ' ' .. gpu)
   if not t[4] then redis.call('HSET', tkey, 'created', ms, 'req', request) end
   if said == 'running' and not t[5] then redis.call('HSET', tkey, 'started', ms) end
+  if creator ~= '' and (not t[7] or ended(t[1])) then -- should he have a quota, it counts
+    redis.call('SADD', P .. ':mine:' .. creator, task)
+    redis.call('HSET', tkey, 'mine', creator)
+  end
   if ended(t[1]) then
     redis.call('HDEL', tkey, 'ended', 'reason', 'usage')
     redis.call('ZREM', P .. ':ended', task)
@@ -64,13 +68,13 @@ end
 
 -- standby is adopt for an attempt that is kept ready to take over. Of a task that the pool does not know, as after a loss
 -- of Redis, it is all there is until the task's own edge registers: the task is placing meanwhile.
-local function standby(attempt, task, fencing, said, request, amounts, gpu)
+local function standby(attempt, task, fencing, said, request, amounts, gpu, creator)
   local tkey, a = P .. ':task:' .. task, held(attempt)
   local t = redis.call('HMGET', tkey, 'state', 'at', 'standby', 'dropped')
   if a then
     if a[1] ~= task or a[2] ~= id then return false end
     if present(t[2]) == attempt then -- it was promoted, and its edge has not heard of it
-      return adopt(attempt, task, fencing, t[1] == 'running' and 'running' or 'reserved', request, amounts, gpu)
+      return adopt(attempt, task, fencing, t[1] == 'running' and 'running' or 'reserved', request, amounts, gpu, creator)
     end
     if present(t[3]) ~= attempt then return false end
   else
@@ -92,7 +96,7 @@ end
 local inLedger, answer = {}, {'ok'}
 for i = FIRST, #ARGV, EACH do
   local take = ARGV[i + 7] == '1' and standby or adopt
-  if take(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]) then
+  if take(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 8]) then
     inLedger[ARGV[i]] = true
   else
     answer[#answer + 1] = ARGV[i]
