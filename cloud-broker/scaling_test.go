@@ -16,7 +16,7 @@ func hasty(t *testing.T) string {
 	name := filepath.Join(t.TempDir(), "sites.yaml")
 	text := `scaling:
   sessions:
-    {window: 50ms, settle: 1ms, every: 2ms, rest-shrink: 5ms, rest-expand: 5ms, expand-wait: 10ms, expand-give-up: 100ms,
+    {ceiling: 4, window: 50ms, settle: 1ms, every: 2ms, rest-shrink: 5ms, rest-expand: 5ms, expand-wait: 10ms, expand-give-up: 100ms,
      shrink-wait: 10ms, shrink-give-up: 50ms, retry: 5ms}
 `
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -44,12 +44,15 @@ func Default() Config {
 	return Config{Monitor: monitor.Default, Scaler: scaler.Default, Scheduler: scheduler.Default, Manager: manager.Default, Ceiling: 4}
 }
 
-// Sessions is for tasks whose user may begin to move at any moment: what was taken from them comes back within seconds.
+// Sessions is for tasks whose user may begin to move at any moment: what was taken from them comes back within seconds. They
+// are not given more than they asked for, since their shares of a GPU are weights: what nobody else uses they have anyway, and
+// the next user finds room.
 func Sessions() Config {
 	c := Default()
 	c.Monitor.Window, c.Scaler.Settle, c.Scaler.Every = 5*time.Second, 30*time.Second, time.Second
 	c.Scaler.RestShrink, c.Scaler.RestExpand = time.Minute, time.Second
 	c.Scheduler.Wait, c.Scheduler.GiveUp, c.Scheduler.Retry = 2*time.Second, time.Minute, time.Second
+	c.Ceiling = 1
 	return c
 }
 

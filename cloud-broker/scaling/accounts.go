@@ -64,6 +64,9 @@ func (e *edge) Resize(ctx context.Context, task signaling.TaskID, node signaling
 	if r == nil {
 		return order.ErrGone
 	}
+	if err := e.mayGrow(r, k, to); err != nil {
+		return err
+	}
 	if ours(k) {
 		free, err := e.Free(ctx, node)
 		if err != nil {

@@ -9,6 +9,8 @@
 // Encoder threads and pixels have no account in Redis. What a node has of them follows from its processor, and what is free
 // from the budgets that its heartbeats tell.
 //
+// What a task holds beyond its request is lent: it goes back when somebody waits for a place.
+//
 // Each edge with running tasks has a goroutine, so that one that does not answer holds up no other. A broker that takes over
 // an edge's link begins from its next heartbeat; orders that another broker had under way are void.
 package scaling

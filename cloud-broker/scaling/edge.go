@@ -32,6 +32,7 @@ type edge struct {
 	scalings map[signaling.TaskType]*scale.Scaling
 	tasks    map[signaling.TaskID]*running
 	attempts map[signaling.AttemptID]*running
+	wanted   bool             // somebody waits for a place
 	others   nodetime.Amounts // encoder threads and pixels of attempts that are not scaled
 }
 
@@ -48,6 +49,7 @@ type running struct {
 	scaling *scale.Scaling
 	kinds   map[nodetime.Kind]scaler.Kind // that are scaled
 	floor   nodetime.Amounts
+	request nodetime.Amounts
 	// account is what it holds: in Redis, and of encoder threads and pixels here. has is what its edge has told or
 	// confirmed last.
 	account, has nodetime.Amounts
@@ -166,6 +168,7 @@ func (e *edge) take(ctx context.Context, b *beat) {
 		}
 	}
 	e.crowd(ctx, b)
+	e.collect(ctx)
 }
 
 // follow ends what is not there any more, and begins what is new.
@@ -226,6 +229,7 @@ func (e *edge) begin(ctx context.Context, t *signaling.Task, holds signaling.Res
 	// The pool's clock may be ahead of this one.
 	started := b.at.Add(-max(0, b.at.Sub(*t.StartedAt)))
 	request := nodetime.Of(t.Request.Needs()).Add(usualEncoding(t.Request.Type, r.account))
+	r.request = request
 	ran := b.at.Sub(started)
 	left, _ := predictor{e.Foresee}.Left(ctx, t.ID, ran)
 	err = s.Begin(order.Task{ID: t.ID, Node: e.node, Request: request, Has: r.account, Floor: r.floor, Ceiling: c.Most(request),

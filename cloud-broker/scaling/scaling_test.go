@@ -267,6 +267,24 @@ func TestB5EncodersAreDividedWhenTheyAreShort(t *testing.T) {
 	})
 }
 
+// What a task was given beyond its request goes back when somebody waits for a place, who finds room by it, and comes again when
+// nobody waits.
+func TestB6WhatIsLentGoesBack(t *testing.T) {
+	onBoth(t, nil, func(w *world) {
+		w.node("e")
+		id := w.runs("t", "e", busy)
+		w.until("it has more than it asked for", func() bool { return w.budget("e", id).GPUMilli > 3*needs.GPUMilli })
+		_, err := w.Enqueue(w.ctx, "", signaling.Task{ID: "u", Creator: "ben",
+			Request: signaling.TaskRequest{Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2.3"}}}, false)
+		w.must(err)
+		w.until("it has what it asked for", func() bool { return w.holds("t").GPUMilli == needs.GPUMilli && w.budget("e", id).GPUMilli == needs.GPUMilli })
+		w.runs("u", "e", idle)
+		w.until("it has more again", func() bool { return w.budget("e", id).GPUMilli > needs.GPUMilli })
+		w.until("the edge and the pool agree", func() bool { return w.budget("e", id).Resources == w.holds("t") })
+		w.audited()
+	})
+}
+
 // What a task that ends leaves open is void, and an edge that is silent is not scaled any more.
 func TestB9LeftAndSilent(t *testing.T) {
 	onBoth(t, func(c *scaling.Config) {

@@ -40,6 +40,7 @@ func quick() scale.Config {
 	c.Monitor.Window, c.Scaler.Settle, c.Scaler.Every = 30*time.Millisecond, 0, 2*time.Millisecond
 	c.Scaler.RestShrink, c.Scaler.RestExpand = 5*time.Millisecond, 5*time.Millisecond
 	c.Scheduler.Wait, c.Scheduler.GiveUp, c.Scheduler.Retry = 10*time.Millisecond, 100*time.Millisecond, 5*time.Millisecond
+	c.Ceiling = 4
 	c.Manager.Wait, c.Manager.GiveUp = 10*time.Millisecond, 50*time.Millisecond
 	return c
 }

@@ -63,7 +63,7 @@ scaling:                          # running tasks get what they need; off: they 
     shrink-share: 0.2             # that share
     expand-least: 0.1             # of the request, where the use is just above r2
     expand-most: 0.3              # where it uses all that it has
-    ceiling: 4                    # how many times its request it has at most; 0: no limit
+    ceiling: 1                    # how many times its request it has at most; 0: no limit
     settle: 30s                   # how long it runs before it is scaled
     every: 1s                     # how often its use is looked at
     rest-shrink: 1m               # how long an amount stays before it is shrunk

@@ -14,7 +14,7 @@ import (
 // scaledOften has brokers scale tasks with every heartbeat or two.
 const scaledOften = `scaling:
   sessions:
-    {window: 4s, settle: 500ms, every: 300ms, rest-shrink: 1s, rest-expand: 300ms, expand-wait: 1s, expand-give-up: 4s,
+    {ceiling: 2, window: 4s, settle: 500ms, every: 300ms, rest-shrink: 1s, rest-expand: 300ms, expand-wait: 1s, expand-give-up: 4s,
      shrink-wait: 1s, shrink-give-up: 4s, retry: 300ms, kinds: [gpu-milli, cpu-milli]}
   tasks:
     {window: 4s, settle: 500ms, every: 300ms, rest-shrink: 1s, rest-expand: 300ms, expand-wait: 1s, expand-give-up: 4s,
