@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -257,4 +258,99 @@ func TestB8EdgeKilledWithoutWarning(t *testing.T) {
 		t.Errorf("shown by %s", shown.Node)
 	}
 	s.settles(r.task, "second")
+}
+
+// TestB8TargetThatDies: a target that hangs in the middle of a move: the user works on where the session was, the move is
+// given up, and a later one succeeds.
+func TestB8TargetThatDies(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.edge("first", "--distance", "1")
+	second := s.edge("second", "--distance", "5")
+	r := s.roam(s.place(rendering(chest), "first"))
+	r.drag()
+	second.signal(syscall.SIGSTOP)
+	s.moveTo(r.task, "second")
+	for range 20 {
+		if shown := r.drag(); shown.Node != "first" {
+			t.Fatalf("shown by %s", shown.Node)
+		}
+	}
+	second.kill()
+	s.eventually("the move is given up", func() bool { return s.task(r.task).Moves == nil })
+	s.settles(r.task, "first")
+	r.drag()
+	s.edge("third", "--distance", "7")
+	s.moveTo(r.task, "third")
+	r.dragUntil("third")
+	s.settles(r.task, "third")
+	s.allFree("first")
+}
+
+// TestB8UserWhoFinishesWhileMoving: nothing is held twice, and nothing is left.
+func TestB8UserWhoFinishesWhileMoving(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.edge("first", "--distance", "1")
+	s.edge("second", "--distance", "5")
+	for n := range 3 {
+		r := s.roam(s.place(rendering(chest), "first"))
+		r.drag()
+		s.moveTo(r.task, "second")
+		for range n { // at different moments of the move
+			r.drag()
+		}
+		if err := r.Finish(s.ctx); err != nil {
+			t.Logf("finished: %v", err) // as where the connection was just left; the other edge has it then
+			s.finish(signaling.Grant{Task: r.task})
+		}
+		s.becomes(r.task, signaling.TaskFinished)
+		s.allFree("first")
+		s.allFree("second")
+	}
+}
+
+// TestB8ShadowTakesOverWithoutWarning: an edge is killed whose session has a shadow; the terminal goes on there.
+func TestB8ShadowTakesOverWithoutWarning(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	first := s.edge("first", "--distance", "1")
+	s.edge("second", "--distance", "5")
+	request := rendering(chest)
+	request.Shadow = true
+	r := s.roam(s.place(request, "first"))
+	s.eventually("it has a shadow", func() bool { task := s.task(r.task); return task.Shadow != nil && task.Shadow.Node == "second" })
+	for range 5 {
+		r.drag()
+	}
+	first.kill()
+	m := r.arrives()
+	t.Logf("back after %v", m.Took.Round(time.Millisecond))
+	if shown := r.drag(); shown.Node != "second" || !m.Lost {
+		t.Errorf("shown by %s after %+v", shown.Node, m)
+	}
+}
+
+// TestB8ThreeBrokers: the terminal, the edge that the session leaves and its target are at three brokers, and the operator asks
+// yet another one for moves back and forth.
+func TestB8ThreeBrokers(t *testing.T) {
+	t.Parallel()
+	bs := three(t)
+	bs[0].edge("first", "--distance", "1")
+	bs[1].edge("second", "--distance", "5")
+	s := bs[2]
+	s.knows("first")
+	s.knows("second")
+	r := s.roam(s.place(rendering(chest), "first"))
+	r.drag()
+	for n, to := range []signaling.NodeID{"second", "first", "second"} {
+		bs[n].moveTo(r.task, to)
+		r.dragUntil(to)
+		s.settles(r.task, to)
+	}
+	if err := r.Finish(s.ctx); err != nil {
+		t.Error(err)
+	}
+	s.allFree("first")
+	s.allFree("second")
 }
