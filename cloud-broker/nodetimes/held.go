@@ -107,9 +107,12 @@ func (e *entry) settings(n signaling.Node) nodetime.Config {
 func (t *Times) holdAll(ctx context.Context, nodes map[signaling.NodeID]*entry, now time.Time) error {
 	left := heldAtOnce
 	for id, e := range nodes {
+		if e.plan.Time == 0 {
+			continue
+		}
 		n, known := t.config.Nodes.Get(id)
 		fresh := e.node != nil && e.free == n.Free && now.Sub(e.readAt) < heldEvery && !now.Before(e.readAt)
-		if e.plan.Time == 0 || !known || fresh {
+		if !known || fresh {
 			continue
 		}
 		if left--; left < 0 {

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// refreshEvery is how old the times are that placement takes, at most; when a window begins or ends they are made anew at
-	// once.
+	// refreshEvery is how old the times are that placement takes; when a window begins or ends they are made anew at once.
 	refreshEvery = 2 * time.Second
-	// scanShare is the part of the time that looking for machines that go may take: each look is at every node.
-	scanShare = 20
+	// share is the part of the time that making them, and looking through all nodes for machines that go, may each take: of
+	// very many nodes they are made less often.
+	share = 20
 	// heldEvery is how often it is read what a node holds whose time circulates, where its free amounts stay as they are.
 	heldEvery = 30 * time.Second
 	// heldAtOnce bounds the nodes of which that is read in one refresh.
@@ -130,21 +130,23 @@ func (t *Times) Spans() map[signaling.NodeID]fit.Span {
 func (t *Times) Refresh(ctx context.Context) (time.Duration, error) {
 	t.refreshing.Lock()
 	defer t.refreshing.Unlock()
-	now := t.config.Now()
+	now, start := t.config.Now(), time.Now()
 	err := t.readSchedules(ctx)
 	t.scan(now)
 	nodes := t.entries(now)
 	err = errors.Join(err, t.holdAll(ctx, nodes, now))
 	spans := make(map[signaling.NodeID]fit.Span, len(nodes))
 	closed := map[signaling.NodeID]bool{}
-	next := refreshEvery
+	var sooner time.Duration // until a window begins or ends
 	for id, e := range nodes {
 		spans[id] = e.span(now, t.since[id])
 		if _, open := e.windows.At(now); !open {
 			closed[id] = true
 		}
 		if edge, some := e.edge(now); some {
-			next = min(next, max(edge.Sub(now), time.Millisecond))
+			if until := max(edge.Sub(now), time.Millisecond); sooner == 0 || until < sooner {
+				sooner = until
+			}
 		}
 	}
 	t.mu.Lock()
@@ -157,6 +159,10 @@ func (t *Times) Refresh(ctx context.Context) (time.Duration, error) {
 	t.config.Nodes.SetSpans(spans)
 	if other && t.config.Changed != nil {
 		t.config.Changed()
+	}
+	next := max(refreshEvery, share*time.Since(start))
+	if sooner > 0 {
+		next = min(next, sooner)
 	}
 	return next, err
 }
@@ -188,7 +194,7 @@ func (t *Times) scan(now time.Time) {
 			t.expiring[n.ID] = *n.Expires
 		}
 	}
-	t.scanned = now.Add(scanShare * time.Since(start))
+	t.scanned = now.Add(share * time.Since(start))
 }
 
 // entries are the nodes that have a time of their own. Those that are as before are taken over.
