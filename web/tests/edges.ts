@@ -160,7 +160,7 @@ export class Scene {
     });
     this.session.on("state", (state) => this.states.push(state));
     this.session.on("coming", (stream) => this.told.push(stream === undefined ? "not coming" : "coming"));
-    this.session.on("arrived", ({ attempt }) => this.told.push(`arrived at ${attempt.node}`));
+    this.session.on("arrived", ({ node }) => this.told.push(`arrived at ${node}`));
     this.session.on("hold", (on) => this.told.push(on ? "hold" : "go on"));
     this.session.on("notice", ({ title }) => this.told.push(title));
   }

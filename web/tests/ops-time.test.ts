@@ -9,7 +9,7 @@ import { Reading } from "../src/ops/reading.js";
 import { inUnits, kindName } from "../src/ops/rows.js";
 import { heldOf, heldWords } from "../src/ops/running-tasks.js";
 import { daysWords, type Draft, draftOf, faultOf, says, scheduleOf } from "../src/ops/schedule-draft.js";
-import { factorOf, forecastWords, overall } from "../src/ops/scores.js";
+import { factorOf, forecastWords, nothingWords, overall } from "../src/ops/scores.js";
 import {
   barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, scarcest, scheduledFirst, shareIn, spanOf, stepPath, ticksOf, timeWords,
 } from "../src/ops/time-line.js";
@@ -238,6 +238,7 @@ describe("predictions", () => {
 
   it("are put together by how many tasks there were, and are not known where none has ended", () => {
     expect(overall([score({}), score({ tasks: 30, within2: 0.9 })])).toMatchObject({ tasks: 40, within2: 0.8 });
+    expect([nothingWords([]), nothingWords([score({ tasks: 0, unknown: 2 })])]).toEqual(["Nothing has run yet", "Nothing that was predicted has ended yet"]);
     expect([overall([]), overall([score({ tasks: 0 })])]).toEqual([undefined, undefined]);
   });
 });

@@ -1,5 +1,5 @@
 // What a session tells.
-import type { Grant, Loading, Pending, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
+import type { Loading, Pending, Received, Request, SeriesInfo, SeriesRef, SessionInfo, ViewState } from "../contract.js";
 import type { ProblemError } from "./problem.js";
 import type { Sent, UploadFile } from "./upload.js";
 
@@ -11,6 +11,12 @@ export type Subject = { series: SeriesRef } | { files: readonly UploadFile[] };
  * restoring what broke, ended as asked, or failed.
  */
 export type State = "asking" | "waiting" | "connecting" | "loading" | "running" | "restoring" | "ended" | "failed";
+
+/** Arrived names the node that a session has moved to, and the one that it was on. */
+export interface Arrived {
+  node: string;
+  from: string;
+}
 
 export interface SessionEvents {
   state: State;
@@ -33,7 +39,7 @@ export interface SessionEvents {
   /** hold has the picture on the screen stand still for a moment, or go on. */
   hold: boolean;
   /** arrived says that the pictures of that edge take the place of those before. */
-  arrived: Grant;
+  arrived: Arrived;
   notice: ProblemError;
 }
 

@@ -326,10 +326,11 @@ export class Session extends Emitter<SessionEvents> {
   /** arrived goes on at another edge, which shows the same. */
   #arrived({ handover, match }: Arrival): void {
     const { line: { grant, track }, said, told, still, uploader } = handover;
+    const from = this.grant?.attempt.node ?? "";
     this.#place.take(grant);
     this.#content.moved(uploader);
     if (said.view !== undefined) this.views.moved(said.view, told);
-    this.emit("arrived", grant);
+    this.emit("arrived", { node: grant.attempt.node, from });
     this.told.event(said);
     this.pictures.move(track, match);
     if (still !== undefined) track.taker?.still(still);

@@ -12,6 +12,7 @@ export class Meter {
   #stamp: Stamp | undefined;
   #motionToPhotonMs: number | undefined;
   #asked = 0;
+  #movedFrom = "";
 
   follow(session: Session): void {
     session.pictures.on("picture", ({ stamp, motionToPhotonMs }) => {
@@ -19,6 +20,7 @@ export class Meter {
       this.#motionToPhotonMs = motionToPhotonMs ?? this.#motionToPhotonMs;
       this.#rate.shown(performance.now());
     });
+    session.on("arrived", ({ from }) => { this.#movedFrom = from; });
   }
 
   /** display is what the edge is told. */
@@ -60,6 +62,7 @@ export class Meter {
       renderer: info?.renderer ?? "",
       fallback: info?.fallback ?? "",
       node: info?.node ?? "",
+      movedFrom: this.#movedFrom,
       roundTripMs: this.#video.roundTripMs,
     };
   }

@@ -251,7 +251,8 @@ export abstract class SessionElement extends LitElement {
   compute(task: Omit<TaskRequest, "series">, progress: (share: number) => void, handled?: Handled): Computation {
     const series = this.series?.series;
     if (series === undefined) throw new ProblemError("unavailable", "The series is still loading");
-    return this.#open().submit({ ...task, series }, progress, handled);
+    const { modality = "" } = this.series ?? {};
+    return this.#open().submit({ ...(modality === "" ? {} : { modality: modality.slice(0, 16) }), ...task, series }, progress, handled);
   }
 
   /** retry opens the session again, with the same view, after it failed or ended. */
@@ -351,7 +352,11 @@ export abstract class SessionElement extends LitElement {
     const bytes = "files" in subject ? subject.files.reduce((sum, { file }) => sum + file.size, 0) : (this.loading?.totalBytes ?? 0);
     const local = localCheck(deviceOf(sessionStore()), bytes);
     this.#local = local.reason;
-    return { whenFull: this.whenFull === "refuse" ? "refuse" : "queue", local };
+    const { modality = "" } = this.series ?? {};
+    return {
+      whenFull: this.whenFull === "refuse" ? "refuse" : "queue", local,
+      ...(bytes === 0 ? {} : { dataMB: bytes / (1 << 20) }), ...(modality === "" ? {} : { modality: modality.slice(0, 16) }),
+    };
   }
 
   /** follow tells the page what the session tells, and settles the promise of its opening. */
@@ -380,6 +385,10 @@ export abstract class SessionElement extends LitElement {
     });
     session.on("loading", (loading) => { if (loading !== undefined) this.dispatch("loading", { loading }); });
     session.on("loaded", (series) => { this.#loaded(series); });
+    session.on("arrived", (moved) => {
+      this.version++;
+      this.dispatch("moved", moved);
+    });
     session.on("sending", (sent) => { this.dispatch("sending", { sent }); });
     session.on("received", (received) => { this.dispatch("received", { received }); });
     session.on("view", (view) => { this.dispatch("viewchange", { view }); });

@@ -24,6 +24,8 @@ export interface Stats {
   renderer: string;
   fallback: string;
   node: string;
+  /** movedFrom is the edge that the session was on before; empty where it has not moved. */
+  movedFrom: string;
   roundTripMs: number | undefined;
 }
 
@@ -47,6 +49,7 @@ export const noStats: Stats = {
   renderer: "",
   fallback: "",
   node: "",
+  movedFrom: "",
   roundTripMs: undefined,
 };
 

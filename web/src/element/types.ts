@@ -124,6 +124,12 @@ export interface ReceivedDetail {
   received: Received;
 }
 
+/** MovedDetail comes with "moved" and names both edges. */
+export interface MovedDetail {
+  node: string;
+  from: string;
+}
+
 /** ViewerEvents are the events of the element and their details. */
 export interface ViewerEvents {
   waiting: WaitingDetail;
@@ -140,5 +146,7 @@ export interface ViewerEvents {
   still: StillDetail;
   error: ErrorDetail;
   statechange: StateDetail;
+  /** moved comes when the session goes on at another edge; the picture has stayed. */
+  moved: MovedDetail;
   viewchange: ViewDetail;
 }

@@ -30,19 +30,24 @@ export function forecastWords({ known, expectedMs = 0, lowMs = 0, highMs = 0, ba
   return `It would run for about ${lasted(expectedMs)}${range}.${basis === "" ? "" : ` ${sentence(basis)}`}`;
 }
 
+/** nothingWords says why there is no score yet. */
+export function nothingWords(scores: readonly Score[]): string {
+  return scores.some(({ unknown }) => unknown > 0) ? "Nothing that was predicted has ended yet" : "Nothing has run yet";
+}
+
 /** scoresTile is the tile; unknown while nothing has been read. */
 export function scoresTile(scores: readonly Score[] | undefined): TemplateResult {
   const all = overall(scores ?? []);
   return html`<section class="tile scores"><h2>Run times are off by</h2>
     <p class="figure">${all === undefined ? "–" : factorOf(all)}</p>
-    <p class="note">${scores === undefined ? "Not known" : all === undefined ? "Nothing has run yet" : `at the median; ${percent(all.within2)} within 2×`}</p></section>`;
+    <p class="note">${scores === undefined ? "Not known" : all === undefined ? nothingWords(scores) : `at the median; ${percent(all.within2)} within 2×`}</p></section>`;
 }
 
 /** scoresTable are the scores by type. */
 export function scoresTable(scores: readonly Score[]): TemplateResult {
   const known = scores.filter(({ tasks }) => tasks > 0);
   if (known.length === 0) {
-    return html`<p class="quiet">Nothing has run yet, so no run time can be predicted. Tasks whose end nobody knows are shown as such, and placement goes by distance and amounts alone.</p>`;
+    return html`<p class="quiet">${nothingWords(scores)}, so nobody knows how good predictions are. Tasks whose end nobody knows are shown as such.</p>`;
   }
   return html`<div class="scroll whole"><table aria-label="How well run times are predicted">
     <thead><tr><th scope="col">Type</th><th scope="col" class="right">Ended</th><th scope="col" class="right">Half are off by at most</th><th scope="col" class="right">Within a factor of 2</th><th scope="col" class="right">Below the 90 % mark</th></tr></thead>

@@ -117,7 +117,7 @@ export class ViewerPage extends LitElement {
     return html`
       ${this.#header()}
       <tomocast-viewer .tool=${this.tool} .way=${wayOf(this.query)} @statechange=${this.#stated} @ready=${this.#ready} @viewchange=${this.#draw} @still=${this.#draw}
-        @loading=${this.#draw} @waiting=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
+        @loading=${this.#draw} @waiting=${this.#draw} @moved=${this.#draw} @loaded=${this.#loaded} @received=${this.#draw} @frame=${this.#frame} @cancel=${this.#leave}>
         <a slot="action" class="button" href="/">Back to studies</a>
         ${this.#others()}
       </tomocast-viewer>

@@ -92,7 +92,7 @@ export class StatsPanel extends LitElement {
         <dt>Codec</dt>
         <dd>${stats.codec}<small>${stats.encoder}</small></dd>
         <dt>Edge</dt>
-        <dd>${stats.node}</dd>
+        <dd>${stats.node}${stats.movedFrom === "" ? nothing : html`<small>moved from ${stats.movedFrom}</small>`}</dd>
         <dt>Renderer</dt>
         <dd>${stats.renderer}</dd>
       </dl>
