@@ -130,7 +130,8 @@ func TestB42ATaskWaitsForANodeThatStays(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	x := decode[dispatch.Explained](t, b.ask("POST", "/api/v1/explain", `{"request":`+computation()+`}`), http.StatusOK)
-	if len(x.Verdicts) != 1 || !strings.Contains(x.Verdicts[0].Rejected, "and the task is expected to need") {
+	if len(x.Verdicts) != 1 || !strings.Contains(x.Verdicts[0].Rejected, "and the task is expected to need") ||
+		x.Policy != "risk" || x.Forecast == nil || !x.Forecast.Known {
 		t.Errorf("%+v", x)
 	}
 	w := b.wait(computation(`"whenFull":"queue"`))

@@ -35,6 +35,8 @@ type Explained struct {
 	WhenFull      signaling.WhenFull  `json:"whenFull" enum:"queue,refuse" doc:"what becomes of it where nothing is free"`
 	Within        []string            `json:"within,omitempty" doc:"zones that its data must not leave"`
 	Needs         signaling.Resources `json:"needs" doc:"what it takes"`
+	Policy        string              `json:"policy" doc:"how nodes are chosen: distance, or the policy that orders those that are about as near as the nearest"`
+	Forecast      *signaling.Forecast `json:"forecast,omitempty" doc:"what is predicted of it"`
 	Summary       string              `json:"summary" doc:"how many nodes fit, and why the others do not"`
 	Verdicts      []placement.Verdict `json:"verdicts" nullable:"false" doc:"nodes with what speaks for and against them, the best first"`
 }

@@ -65,5 +65,9 @@ func (d *Dispatcher) Explain(_ context.Context, who Terminal, r signaling.TaskRe
 	if w.site != nil {
 		e.Site = w.site.Name
 	}
+	if e.Policy = byDistance; q.Order != nil {
+		e.Policy = q.Order.Policy.Name
+	}
+	e.Forecast = d.foretold(&w, &r).Forecast
 	return e, nil
 }
