@@ -2,7 +2,7 @@
 // that does what a browser does, on the embedded Redis and on a server, with one broker and with three.
 //
 // Nothing in here reaches into a program: what is tested is what terminals, edges and operators see. Tests are named by
-// the requirements that they show (A1 to A15). Each sentence of a requirement, and the tests that show it; those without a
+// the requirements that they show (A1 to A15, B8). Each sentence of a requirement, and the tests that show it; those without a
 // folder are here:
 //
 //	A1  five task types                       TestA1EveryTypeIsDone; edge-renderer/compute TestA1EveryComputeType
@@ -49,6 +49,20 @@
 //	A14 S101 to S116, answers by name         TestA14Order, TestA14AnswersAreNamed, TestA14RequestsThatAreAskedAgain
 //	A15 compute: data in, result out          TestA1EveryTypeIsDone, TestA15InputThatIsNoInput; edge-renderer/compute TestA15*
 //	    rendering: image data, images out     TestA14SessionFromTheListOfStudiesToItsEnd, TestA14Order
+//
+//	B8  pause, save, resume elsewhere         TestB8ComputeTaskMovesMidWay; edge-renderer/task TestB8OperationsGoOnFromTheirCheckpoint;
+//	                                          edge-renderer/compute TestB8ComputeTask*
+//	    a session: make before break          TestB8MoveByHand, TestB8TwentyMovesInARow, TestB8ThreeBrokers; edge-renderer/session
+//	                                          TestB8SessionMovesWhileTheHandMoves, TestB8TargetHasTheViewOfTheSource
+//	    time run, time left, use, need        cloud-broker/defrag TestB8RunInformation, TestB8TargetsFreeTotalIsTestedAgainstTheNeed;
+//	                                          edge-renderer/session TestB8IdleTimeGoesOnOverAMove
+//	    waits, another target, gives up       cloud-broker/defrag TestB8WaitsAndReadsAgain, TestB8WaitIsAtLeastTheTargetsCirculationPeriod,
+//	                                          TestB8StopsAtWg, TestB8ChoosesAnotherTargetAtWg
+//	    reserved first, released last         cloud-broker TestB8AMoveReservesFirstHandsOverAndReleasesLast
+//	    given up: it is where it was          TestB8TargetThatDies; edge-renderer/session TestB8MoveThatFailsLeavesTheSessionWhereItWas;
+//	                                          edge-renderer/compute TestB8ComputeTaskThatStaysGoesOn
+//	    drained, lost                         TestB8DrainMovesTheSession, TestB8EdgeKilledWithoutWarning,
+//	                                          TestB8ShadowTakesOverWithoutWarning; cloud-broker TestB8Drain*, TestB8ALostNode*
 //
 // What edges, terminals and requests must not be is in badinput_test.go, identity_test.go and messages_test.go, the queue
 // in places_test.go, what happens when something dies in outage_test.go and, at random, in internal/chaos.

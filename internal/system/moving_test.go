@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/pool/redistest"
 	"github.com/tomocast/tomocast/internal/terminal"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -353,4 +354,34 @@ func TestB8ThreeBrokers(t *testing.T) {
 	}
 	s.allFree("first")
 	s.allFree("second")
+}
+
+// TestB8TerminalThatIsAway: a session whose page is away moves at once, and the page finds it where it is, at the same view.
+func TestB8TerminalThatIsAway(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--redis", "redis://"+redistest.Addr(t))
+	s.edge("first", "--distance", "1")
+	s.edge("second", "--distance", "5")
+	g := s.place(rendering(chest), "first")
+	x := s.connect(g, terminal.Options{})
+	x.move()
+	s.eventually("the view has come to the pool", func() bool { return s.viewed(g.Task).Revision >= int64(x.view.Revision) })
+	x.Close()
+	s.moveTo(g.Task, "second")
+	s.settles(g.Task, "second")
+	s.allFree("first")
+	again, err := s.client.Renew(s.ctx, g.Task, false)
+	if err != nil || again.Attempt.Node != "second" {
+		t.Fatalf("granted %+v, %v", again.Attempt, err)
+	}
+	r := s.roam(again)
+	if got, want := r.View().Viewports[0].Camera, x.view.Viewports[0].Camera; got != want {
+		t.Errorf("it has camera %+v, it had %+v", got, want)
+	}
+	r.drag()
+	if _, err := s.client.Connect(s.ctx, g, terminal.Options{}); err == nil {
+		t.Error("the old grant leads somewhere")
+	} else {
+		wantProblem(t, err, signaling.ProblemMoved)
+	}
 }

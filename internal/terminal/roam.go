@@ -393,6 +393,9 @@ func patchOf(v *signaling.Viewport) (signaling.ViewportPatch, error) {
 			p[field] = json.RawMessage("null")
 		}
 	}
+	if v.Preset == "" {
+		p["preset"] = json.RawMessage(`""`)
+	}
 	delete(p, "series") // it is what the edge has loaded
 	return p, nil
 }
