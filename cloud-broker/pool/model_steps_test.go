@@ -202,6 +202,10 @@ func (s *steps) claimShadow() {
 		if !errors.Is(err, pool.ErrEnded) {
 			s.fail("standby of the ended task %s: %v", task, err)
 		}
+	case pool.IsMove(t.standby):
+		if !errors.Is(err, pool.ErrMoving) {
+			s.fail("a standby of %s, which moves: %+v, %v", task, got, err)
+		}
 	case t.standby != "":
 		if err != nil || got.Attempt.ID != t.standby {
 			s.fail("another standby of task %s: %+v, %v", task, got, err)
@@ -238,20 +242,25 @@ func (s *steps) promote() {
 	case err != nil || got.ID != t.standby || got.Fencing <= s.top:
 		s.fail("promote the standby of %s: %+v, %v", task, got, err)
 	default:
-		if old := s.held[t.attempt]; old != nil {
-			s.drop(old)
-		}
-		a := s.held[t.standby]
-		a.r.Attempt, s.top = got, got.Fencing
-		t.attempt, t.standby, t.fence, t.queued = got.ID, "", got.Fencing, false
-		if t.state == signaling.TaskPlacing {
-			t.state = signaling.TaskReserved
-		}
-		if s.r.IntN(2) == 0 { // its edge hears of it
-			e := s.nodes[got.Node].ledger[got.ID]
-			e.Shadow, e.Attempt, e.State, e.Task, e.Type, e.Resources = false, got, signaling.TaskRunning, task, signaling.Rendering, a.r.Resources
-			s.nodes[got.Node].ledger[got.ID] = e
-		}
+		s.promoted(task, t, got)
+	}
+}
+
+// promoted makes a task's standby its attempt.
+func (s *steps) promoted(task signaling.TaskID, t *modelTask, got signaling.Attempt) {
+	if old := s.held[t.attempt]; old != nil {
+		s.drop(old)
+	}
+	a := s.held[t.standby]
+	a.r.Attempt, a.confirmed, s.top = got, true, got.Fencing
+	t.attempt, t.standby, t.fence, t.queued = got.ID, "", got.Fencing, false
+	if t.state == signaling.TaskPlacing {
+		t.state = signaling.TaskReserved
+	}
+	if s.r.IntN(2) == 0 { // its edge hears of it
+		e := s.nodes[got.Node].ledger[got.ID]
+		e.Shadow, e.Attempt, e.State, e.Task, e.Type, e.Resources = false, got, signaling.TaskRunning, task, signaling.Rendering, a.r.Resources
+		s.nodes[got.Node].ledger[got.ID] = e
 	}
 }
 
@@ -259,7 +268,7 @@ func (s *steps) dropShadow() {
 	task, t := s.standing()
 	err := s.DropShadow(s.ctx, task, "not wanted any more")
 	s.say("drop the standby of %s: %v", task, err)
-	if t == nil || t.standby == "" {
+	if t == nil || t.standby == "" || pool.IsMove(t.standby) {
 		if !errors.Is(err, pool.ErrNotFound) {
 			s.fail("dropped a standby of %s that there is not: %v", task, err)
 		}

@@ -153,7 +153,7 @@ func (s *steps) step() {
 		do     func()
 	}{
 		{12, s.claim}, {4, s.adopt}, {10, s.confirm}, {6, s.update}, {4, s.release}, {8, s.register}, {8, s.heartbeat}, {4, s.sweep},
-		{12, s.claimShadow}, {6, s.promote}, {2, s.dropShadow}, {10, s.resize}, {4, s.enqueue}, {3, s.operate}, {1, s.rare},
+		{12, s.claimShadow}, {6, s.promote}, {2, s.dropShadow}, {14, s.claimMove}, {6, s.promoteMove}, {4, s.dropMove}, {10, s.resize}, {4, s.enqueue}, {3, s.operate}, {1, s.rare},
 	}
 	total := 0
 	for _, op := range ops {
@@ -280,8 +280,12 @@ func (s *steps) check() {
 		if a := s.held[want.attempt]; a != nil && !want.state.Ended() && (got.Resources == nil || *got.Resources != a.r.Resources) {
 			s.fail("task %s holds %+v, want %+v", id, got.Resources, a.r.Resources)
 		}
-		if (want.standby != "") != (got.Shadow != nil) || got.Shadow != nil && got.Shadow.ID != want.standby {
-			s.fail("task %s has standby %+v, want %s", id, got.Shadow, want.standby)
+		shadow, moves := got.Shadow, got.Moves
+		if pool.IsMove(want.standby) {
+			shadow, moves = moves, shadow
+		}
+		if moves != nil || (want.standby != "") != (shadow != nil) || shadow != nil && shadow.ID != want.standby {
+			s.fail("task %s has shadow %+v and moves to %+v, want %s", id, got.Shadow, got.Moves, want.standby)
 		}
 		if want.queued != (got.Queue != nil) {
 			s.fail("task %s is in the queue at %+v, want %t", id, got.Queue, want.queued)
