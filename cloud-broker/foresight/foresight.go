@@ -38,7 +38,8 @@ type Foresight struct {
 	Config
 	l      *learner
 	tenth  atomic.Uint64 // bits of the measured error
-	at     pool.Cursor   // of Run alone
+	at     pool.Cursor   // of Run alone, like listed
+	listed map[signaling.TaskID]bool
 	synced chan struct{}
 }
 
@@ -94,7 +95,7 @@ func (f *Foresight) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	began, err := f.Pool.Begun(ctx, page, func(signaling.TaskID) bool { return false })
+	began, err := f.begun(ctx)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (f *Foresight) start(ctx context.Context) error {
 
 // Look learns from what has begun and ended since the last time. Run calls it.
 func (f *Foresight) Look(ctx context.Context) error {
-	began, err := f.Pool.Begun(ctx, page, f.l.began)
+	began, err := f.begun(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,6 +119,19 @@ func (f *Foresight) Look(ctx context.Context) error {
 	f.at = at
 	f.replay(ended, began)
 	return nil
+}
+
+// begun reads those of the newest tasks that were not listed the last time.
+func (f *Foresight) begun(ctx context.Context) ([]pool.HistoryEntry, error) {
+	listed := make(map[signaling.TaskID]bool, page)
+	began, err := f.Pool.Begun(ctx, page, func(id signaling.TaskID) bool {
+		listed[id] = true
+		return f.listed[id]
+	})
+	if err == nil {
+		f.listed = listed
+	}
+	return began, err
 }
 
 // ended reads what has ended behind a place.

@@ -3,6 +3,7 @@ package foresight
 import (
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type learner struct {
 
 	mu      sync.Mutex
 	open    map[signaling.TaskID]made
+	order   []signaling.TaskID // of open, as they began; some have ended since
 	learned int
 	refused map[string]int // entries of the history, by why
 	scores  scores
@@ -64,8 +66,25 @@ func (l *learner) begin(e *pool.HistoryEntry) {
 	defer l.mu.Unlock()
 	l.kinds.Learn(want(e.Requested))
 	l.begun++
-	if len(l.open) < maxOpen {
-		l.open[e.Task] = l.predict(features(e))
+	if _, again := l.open[e.Task]; again {
+		return
+	}
+	l.forget()
+	l.open[e.Task] = l.predict(features(e))
+	l.order = append(l.order, e.Task)
+}
+
+// forget makes room for one more open task: of too many the oldest go, of which some may never be heard of again.
+func (l *learner) forget() {
+	for len(l.open) >= maxOpen {
+		delete(l.open, l.order[0])
+		l.order = l.order[1:]
+	}
+	if len(l.order) >= 2*maxOpen {
+		l.order = slices.DeleteFunc(l.order, func(id signaling.TaskID) bool {
+			_, open := l.open[id]
+			return !open
+		})
 	}
 }
 

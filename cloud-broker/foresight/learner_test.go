@@ -393,8 +393,20 @@ func TestB2MemoryIsBounded(t *testing.T) {
 		e := entry(i, compute("x"), "anna", morning, time.Second)
 		f.l.begin(&e)
 	}
-	if n := len(f.l.open); n > maxOpen {
+	if n := len(f.l.open); n > maxOpen || len(f.l.order) > 2*maxOpen {
 		t.Errorf("%d open tasks are remembered", n)
+	}
+	if f.l.began("t0") || !f.l.began(signaling.TaskID(fmt.Sprint("t", maxOpen+99))) {
+		t.Error("the newest are forgotten, and not the oldest")
+	}
+	for i := range 3 * maxOpen { // that end
+		e := entry(i+100_000, compute("x"), "anna", morning, time.Second)
+		e.StartedAt = nil
+		f.l.begin(&e)
+		f.l.end(&e)
+	}
+	if n := len(f.l.order); n > 2*maxOpen {
+		t.Errorf("the order of %d tasks is remembered", n)
 	}
 	var none *Foresight
 	if none.Forecast("a", compute("x"), morning).Known || none.Expect("a", &signaling.TaskRequest{}, morning) != nil || none.Errors() != nil ||
