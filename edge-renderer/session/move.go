@@ -10,7 +10,8 @@ import (
 // A session moves to another edge by make before break (B8). Where it leaves, it goes on as ever; its page is told where to
 // go once the compute tasks that run in it have ended, whose results would be lost with the connection. Where it arrives, it is
 // a shadow to which its page may come: it takes the page's input and sends pictures of the whole study, never of a preview,
-// while the other one still is the session. Its page says when such a picture is on the screen.
+// while the other one still is the session. Its page says when such a picture is on the screen. Files that the page has sent it
+// sends there again; one that has them no more stays.
 
 const (
 	// revisionsAhead is how far the revisions at the place where a session arrives are ahead of those that it was told: more
@@ -56,8 +57,6 @@ func (l *loop) leave(e eventMove) {
 	switch {
 	case l.endAt > 0 || l.failed != nil:
 		why = errLeft
-	case l.uploads != nil:
-		why = &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "The session cannot move", Detail: "The files that it shows are on this edge alone"}
 	case !l.peer.connected:
 		why = &signaling.Problem{Code: signaling.ProblemNotFound, Title: "No page is connected", Detail: "It finds the session by its grant"}
 	}

@@ -209,7 +209,7 @@ func TestB8MoveThatFailsLeavesTheSessionWhereItWas(t *testing.T) {
 	}
 }
 
-// A session without a page refuses to have it go; one of files that its page has sent cannot move.
+// A session without a page refuses to have it go, and one that has ended does not move.
 func TestB8WhatCannotMove(t *testing.T) {
 	ctx := within(t)
 	code := func(m *mover) signaling.ProblemCode {
@@ -220,12 +220,6 @@ func TestB8WhatCannotMove(t *testing.T) {
 	source := startMover(t, "edge-1", false, nil)
 	if c := code(source); c != signaling.ProblemNotFound {
 		t.Errorf("without a page: %s", c)
-	}
-	sent := startMover(t, "edge-2", false, func(c *Config) {
-		c.Instruction.Request.Series, c.Instruction.Request.Parameters = nil, json.RawMessage(`{"upload":true}`)
-	})
-	if c := code(sent); c != signaling.ProblemUnsupported {
-		t.Errorf("with files of its page's own: %s", c)
 	}
 	s := source.dial(ctx, terminal.Options{Width: 320, Height: 240})
 	next(ctx, t, "the first picture", s.Pictures(), any1)
@@ -317,4 +311,33 @@ func TestB8IdleTimeGoesOnOverAMove(t *testing.T) {
 	if idle := target.session.Idle(); idle > 40*time.Second {
 		t.Errorf("idle for %v after an input", idle)
 	}
+}
+
+// A session of files that its page has sent arrives where the page sends them again; what the broker knows of the view, which
+// is of files that are not there, does not matter.
+func TestB8SessionOfSentFilesArrives(t *testing.T) {
+	ctx := within(t)
+	reports := make(chan signaling.MoveReport, 1)
+	b, _ := startUpload(t, func(c *Config) {
+		c.Instruction.Shadow, c.Instruction.Moves, c.Moved = true, true, func(r signaling.MoveReport) { reports <- r }
+	})
+	b.session.View(signaling.ViewReport{Task: "t-1", Revision: 5, View: json.RawMessage(`{}`)})
+	s := b.dial(ctx, terminal.Options{Width: 320, Height: 240})
+	if err := s.Upload(ctx, filesOf(t, "study", seriesB, planes, 30)); err != nil {
+		t.Fatal(err)
+	}
+	e := next(ctx, t, "the series", s.Events(), loadedWith(seriesB))
+	patch, camera := turned(t, *e.View, 0.7)
+	r := signaling.Request{Type: signaling.RequestSetView, Seq: 41, View: &signaling.ViewPatch{Viewports: []signaling.ViewportPatch{patch}}}
+	if _, err := s.Request(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	stamp := next(ctx, t, "a picture of the view", s.Stamps(), func(st signaling.Stamp) bool { return st.Seq >= 41 })
+	if stamp.Cameras[0] != camera {
+		t.Errorf("shown with %+v", stamp.Cameras[0])
+	}
+	if _, err := s.Request(ctx, signaling.Request{Type: signaling.RequestArrived}); err != nil {
+		t.Fatal(err)
+	}
+	next(ctx, t, "the report", reports, any1)
 }

@@ -176,6 +176,7 @@ func (l *loop) openSeries(ctx context.Context, r signaling.Request) error {
 		l.event(signaling.Event{Type: signaling.EventLoaded, Patients: l.infos(), Loading: &l.loading, View: &v})
 		return nil
 	}
+	l.followed = nil // the page knows better what it shows
 	l.open(ctx, ref, r.Viewport)
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 
 // follow takes the newest view of the session that this one is the shadow of.
 func (l *loop) follow(ctx context.Context, raw json.RawMessage) {
+	if l.uploads != nil {
+		return // its page, which has the files, has the view too
+	}
 	var v signaling.ViewState
 	err := json.Unmarshal(raw, &v)
 	if err == nil {
