@@ -63,8 +63,9 @@ func Start(cfg Config) *Job {
 		log:     cfg.Logger.With("task", cfg.Instruction.Task, "attempt", cfg.Instruction.Attempt.ID),
 	}
 	go func() {
-		defer close(j.done)
 		newLoop(j).run(ctx)
+		close(j.done)
+		j.refuseMoves()
 	}()
 	return j
 }

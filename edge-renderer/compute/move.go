@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/ending"
@@ -75,10 +76,25 @@ type moving struct {
 // Move has the terminal go to another edge, see the package agent. A terminal that is away cannot bring a checkpoint there, so
 // that the task stays until it is back.
 func (j *Job) Move(m signaling.Move, told func(error)) {
+	var once sync.Once
+	answer := func(err error) { once.Do(func() { told(err) }) }
+	j.tell(eventMove{m, answer})
 	select {
-	case j.events <- eventMove{m, told}:
-	case <-j.done:
-		told(errLeft)
+	case <-j.done: // nobody takes it any more
+		answer(errLeft)
+	default: // it is taken, at the latest by refuseMoves
+	}
+}
+
+// refuseMoves answers moves that came while the task ended.
+func (j *Job) refuseMoves() {
+	for len(j.events) > 0 {
+		switch e := (<-j.events).(type) {
+		case eventMove:
+			e.told(errLeft)
+		case eventCheckpoint:
+			e.release()
+		}
 	}
 }
 

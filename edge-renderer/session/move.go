@@ -1,6 +1,7 @@
 package session
 
 import (
+	"sync"
 	"time"
 
 	"github.com/tomocast/tomocast/edge-renderer/ending"
@@ -38,10 +39,22 @@ type (
 
 // Move has the page go to another edge, see the package agent. A page that is not there is a problem not-found.
 func (s *Session) Move(m signaling.Move, told func(error)) {
+	var once sync.Once
+	answer := func(err error) { once.Do(func() { told(err) }) }
+	s.tell(eventMove{m, answer})
 	select {
-	case s.events <- eventMove{m, told}:
-	case <-s.done:
-		told(errLeft)
+	case <-s.done: // nobody takes it any more
+		answer(errLeft)
+	default: // it is taken, at the latest by refuseMoves
+	}
+}
+
+// refuseMoves answers moves that came while the session ended.
+func (s *Session) refuseMoves() {
+	for len(s.events) > 0 {
+		if e, ok := (<-s.events).(eventMove); ok {
+			e.told(errLeft)
+		}
 	}
 }
 

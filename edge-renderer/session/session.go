@@ -93,8 +93,9 @@ func Start(cfg Config) *Session {
 		events: make(chan event, 256), done: make(chan struct{}),
 	}
 	go func() {
-		defer close(s.done)
 		newLoop(s).run(ctx)
+		close(s.done)
+		s.refuseMoves()
 	}()
 	return s
 }
