@@ -220,7 +220,9 @@ func (s *steps) free(id signaling.NodeID) signaling.Resources {
 	return free
 }
 
-func (s *steps) full(id signaling.NodeID, wanted signaling.Resources) bool { return !wanted.Fits(s.free(id)) }
+func (s *steps) full(id signaling.NodeID, wanted signaling.Resources) bool {
+	return !wanted.Fits(s.free(id))
+}
 
 // at is the node of an attempt that is held, or empty.
 func (s *steps) at(id signaling.AttemptID) signaling.NodeID {

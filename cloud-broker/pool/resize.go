@@ -129,6 +129,7 @@ func (p *Pool) holding(ctx context.Context, tasks []signaling.Task) error {
 		return err
 	}
 	for i := range tasks {
+		tasks[i].Resources = nil // what one that has ended held is in the history
 		if records[i] == nil || records[i].Err() != nil {
 			continue
 		}

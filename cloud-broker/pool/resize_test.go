@@ -111,8 +111,13 @@ func TestB6ResizeMovesFreeAmounts(t *testing.T) {
 		more.GPUMilli = 50
 		p.must(p.Update(p.ctx, signaling.Update{Task: "t", Attempt: r.Attempt.ID, State: signaling.TaskFinished}))
 		p.wantFree("e", 3)
-		if task := p.wantTask("t", signaling.TaskFinished); *task.Resources != more {
-			t.Errorf("when it ended it held %+v, want %+v", *task.Resources, more)
+		if task := p.wantTask("t", signaling.TaskFinished); task.Resources != nil {
+			t.Errorf("it has ended and holds %+v", *task.Resources)
+		}
+		past, err := p.History(p.ctx, 1)
+		p.must(err)
+		if len(past) != 1 || past[0].Requested != needs || past[0].Held == nil || *past[0].Held != more {
+			t.Errorf("history: %+v, want held %+v", past, more)
 		}
 		p.wantErr(p.Resize(p.ctx, "t", r.Attempt.ID, needs), pool.ErrNotFound)
 	})

@@ -83,6 +83,9 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 			return w, fmt.Errorf("chaos: %w", err)
 		}
 	}
+	if err := writeSeries(studies); err != nil {
+		return w, err
+	}
 	if w.redisAddr, err = freeAddress(); err != nil {
 		return w, err
 	}
