@@ -22,6 +22,8 @@ type explained struct {
 	WhenFull      signaling.WhenFull  `json:"whenFull,omitempty"`
 	Within        []string            `json:"within,omitempty"`
 	Needs         signaling.Resources `json:"needs"`
+	Policy        string              `json:"policy,omitempty"`
+	Forecast      *signaling.Forecast `json:"forecast,omitempty"`
 	Summary       string              `json:"summary"`
 	Verdicts      []verdict           `json:"verdicts"`
 }
@@ -101,7 +103,8 @@ func (x *explained) print(w io.Writer) {
 	if x.Within != nil {
 		stays = "its data must not leave " + cmp.Or(strings.Join(x.Within, ", "), "its site")
 	}
-	fields(w, "Site", x.Site, "Zone", x.Zone, "Limit", limit, "Rule", stays, "Needs", resourcesText(x.Needs), "When full", string(x.WhenFull), "In short", x.Summary)
+	fields(w, "Site", x.Site, "Zone", x.Zone, "Limit", limit, "Rule", stays, "Needs", resourcesText(x.Needs), "When full", string(x.WhenFull),
+		"Policy", x.Policy, "Runs for", runsFor(x.Forecast), "In short", x.Summary)
 	fmt.Fprintln(w)
 	t := table{titles: []string{">#", "NODE", "TIER", "STATE", "ZONE", ">DISTANCE", "KNOWN BY", ">COST", "WHY"}}
 	place := 0
@@ -118,6 +121,17 @@ func (x *explained) print(w io.Writer) {
 		return
 	}
 	t.print(w)
+}
+
+// runsFor is what is predicted of a run in a line.
+func runsFor(f *signaling.Forecast) string {
+	switch {
+	case f == nil:
+		return ""
+	case !f.Known:
+		return "nobody knows: nothing like it has run yet"
+	}
+	return fmt.Sprintf("%s, eight of ten %s to %s", run(f.ExpectedMs), run(f.LowMs), run(f.HighMs))
 }
 
 // terms are the parts of a cost in a line.

@@ -38,12 +38,14 @@ func forecast(ctx context.Context, f *service.Flags, args []string, out io.Write
 	})
 }
 
+// run is a run time of so many milliseconds.
+func run(ms int64) string { return exact(time.Duration(ms) * time.Millisecond) }
+
 func printForecast(w io.Writer, p *signaling.Forecast) {
 	if !p.Known {
 		fmt.Fprintln(w, "Nothing like it has run yet: nobody knows.")
 		return
 	}
-	run := func(v int64) string { return exact(time.Duration(v) * time.Millisecond) }
 	gpu, cpu := "", ""
 	if p.GPUMilli > 0 {
 		gpu = percent(int64(p.GPUMilli), 1000) + " of a GPU"

@@ -165,6 +165,7 @@ func TestMovesAndScalingAreTables(t *testing.T) {
 		"GET /api/v1/scaling": `{"orders":[{"task":"t-1","node":"edge-1","kind":"gpuMilli","direction":"shrink","from":250,"to":120,"state":"waiting","why":"its need is more","createdAt":"2026-12-04T12:00:00Z","dueAt":"2026-12-04T14:00:00Z"}],
 			"reports":[{"task":"t-2","node":"edge-1","kind":"cpuMilli","direction":"expand","from":500,"to":600,"state":"given-up","createdAt":"2026-12-04T12:00:00Z","endedAt":"2026-12-04T12:01:00Z"}]}`,
 		"POST /api/v1/forecast":   `{"known":true,"expectedMs":90000,"lowMs":4500,"highMs":7200000,"gpuMilli":120,"cpuMilli":1500,"basis":"the last 20"}`,
+		"POST /api/v1/explain":    `{"policy":"risk","forecast":{"known":true,"expectedMs":90000,"lowMs":4500,"highMs":7200000},"summary":"none","verdicts":[]}`,
 		"GET /api/v1/predictions": `{"scores":[{"type":"rendering","tasks":200,"unknown":3,"errorLog":0.512,"within2":0.755,"covered90":0.9}]}`,
 	})
 	for _, c := range []struct {
@@ -176,6 +177,7 @@ func TestMovesAndScalingAreTables(t *testing.T) {
 		{[]string{"moves"}, []string{"handing-over", "1.3s  no target", "drain"}},
 		{[]string{"scaling"}, []string{"gpuMilli  shrink   250  120  waiting", "cpuMilli  expand   500  600  given up", "its need is more"}},
 		{[]string{"forecast"}, []string{"90s", "4.5s to 2h", "12% of a GPU", "1.5 cores", "the last 20"}},
+		{[]string{"explain"}, []string{"risk", "90s, eight of ten 4.5s to 2h"}},
 		{[]string{"predictions"}, []string{"0.51", "75.5 %", "90 %"}},
 	} {
 		out, err := s.run(t, c.args...)
