@@ -310,13 +310,16 @@ describe("B8 an edge that goes away", () => {
     await vi.advanceTimersByTimeAsync(1_100);
     expect(scene.asked).toMatchObject([{ lost: true, parameters: { view: { viewports: [{ camera: camera(1) }] } } }]);
     const target = scene.edge(1);
-    expect([shownAt(), old.closed]).toEqual(["edge-2", undefined]);
+    expect([shownAt(), old.closed]).toEqual(["edge-1", undefined]);
+    expect((await old.credentials()).token).toBe("token-edge-1");
+    expect((await target.credentials()).token).toBe("token-edge-2");
     target.comes();
     await settle();
     target.stamps();
     scene.session.lines.comes({ rtp: target.stamps(), width: 800, height: 600, at: 0 });
     await settle();
     expect(old.closed).toBe("");
+    expect(shownAt()).toBe("edge-2");
     expect(target.has("arrived")).toHaveLength(0);
     expect(scene.states.at(-1)).toBe("running");
     expect(position(target)).toBe(1);

@@ -43,8 +43,8 @@ export interface Ways {
   sent(seq: number, at: number): void;
   /** uploader sends the files of the session to another edge; undefined for a series. */
   uploader(progress: () => void): Uploader | undefined;
-  /** again asks the broker where the task is, whose edge may be lost; nowhere where it is over. */
-  again(): Promise<Grant | undefined>;
+  /** where asks the broker for the place of the task, whose edge may be lost; there is none where it is over. */
+  where(): Promise<Grant | undefined>;
 }
 
 /** A page comes back to one of the last few attempts, or to none. */
@@ -85,11 +85,6 @@ export class Lines extends Emitter<LinesEvents> {
   /** line is that of the session. */
   get line(): Line | undefined {
     return this.#line;
-  }
-
-  /** moving says where to the session is on its way. */
-  get moving(): Grant | undefined {
-    return this.#handover?.line.grant;
   }
 
   /** comes notes a frame of the edge that the session is on its way to. */
@@ -210,7 +205,7 @@ export class Lines extends Emitter<LinesEvents> {
     if (this.#wondering) return;
     this.#wondering = true;
     try {
-      const grant = await this.#ways.again();
+      const grant = await this.#ways.where();
       if (grant === undefined || this.#line !== line || this.#handover !== undefined || grant.attempt.id === line.grant.attempt.id) return;
       this.#begin(grant, true).alone(true);
     } catch {
@@ -221,7 +216,7 @@ export class Lines extends Emitter<LinesEvents> {
   }
 
   #move({ grant }: EdgeEvent): void {
-    const known = [this.moving, this.#line?.grant].map((one) => one?.attempt.id);
+    const known = [this.#handover?.line, this.#line].map((line) => line?.grant.attempt.id);
     if (grant !== undefined && !known.includes(grant.attempt.id)) this.#begin(grant, false); // it may be told twice
   }
 

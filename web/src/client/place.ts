@@ -102,20 +102,26 @@ export class Place {
     }
   }
 
+  /** again goes on where the task has its place by now, as where says. */
+  async again(parameters: unknown, stop: AbortSignal): Promise<Grant | undefined> {
+    const grant = await this.where(parameters, stop);
+    if (grant !== undefined) this.#grant = grant;
+    return grant;
+  }
+
   /**
-   * again asks for a new grant of the task, whose edge this page has lost. It says nothing where the task is over, and
+   * where asks for a new grant of the task, of whose edge this page hears nothing. It says nothing where the task is over, and
    * rejects where that cannot be known now.
    */
-  async again(parameters: unknown, stop: AbortSignal): Promise<Grant | undefined> {
+  async where(parameters: unknown, stop: AbortSignal): Promise<Grant | undefined> {
     if (this.#grant === undefined) return undefined;
     try {
-      this.#grant = await this.#api.grant(this.#grant.task, { lost: true, parameters }, stop);
+      return await this.#api.grant(this.#grant.task, { lost: true, parameters }, stop);
     } catch (error) {
       if (error instanceof ProblemError && passing.has(error.code)) throw error;
       stop.throwIfAborted();
       return undefined;
     }
-    return this.#grant;
   }
 
   /** take goes on with the grant of another place of the same task. */
@@ -123,20 +129,23 @@ export class Place {
     this.#grant = grant;
   }
 
-  /** credentialsOf are those of a grant as it is. */
-  credentialsOf(grant: Grant): Credentials {
-    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
-  }
-
-  /** credentials are those of the grant, or of a new one where its token is about to expire. */
-  async credentials(stop: AbortSignal): Promise<Credentials> {
+  /**
+   * credentials are those of a grant; of the place that the task has, they are of a newer grant where there is one, or where
+   * the token is about to expire.
+   */
+  async credentials(of: Grant, stop: AbortSignal): Promise<Credentials> {
     let grant = this.#grant;
-    if (grant === undefined) throw new ProblemError("unauthorized", "No session was granted");
+    if (grant?.attempt.id !== of.attempt.id) return this.#credentialsOf(of);
     if (Date.parse(grant.tokenExpiresAt) < Date.now() + leastMs) {
       grant = await this.#api.grant(grant.task, {}, stop);
+      if (grant.attempt.id !== of.attempt.id) throw new ProblemError("moved", "The session goes on at another renderer");
       this.#grant = grant;
     }
-    return this.credentialsOf(grant);
+    return this.#credentialsOf(grant);
+  }
+
+  #credentialsOf(grant: Grant): Credentials {
+    return { url: this.#api.webSocketURL(grant.signalingURL), token: grant.token };
   }
 
   /** leave forgets the grant: the next one is of another task. One that waits leaves the queue. */

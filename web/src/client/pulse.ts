@@ -15,7 +15,7 @@ const stillMs = 250;
 const workMs = 2_000;
 /** An edge that says nothing at all for so long after it was asked is quiet: sooner, where its signalling is cut as well. */
 const quietMs = 750;
-const cutQuietMs = 400;
+const cutQuietMs = 300;
 
 /** Beating is what a pulse needs of its connection. */
 type Beating = Pick<Connection, "connected" | "alive" | "restart">;

@@ -83,7 +83,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#view = view;
     this.#lines = new Lines({
       connect: (grant, resume) => connect(
-        () => (this.#lines.moving === grant ? Promise.resolve(this.#place.credentialsOf(grant)) : this.#place.credentials(this.#stop.signal)),
+        () => this.#place.credentials(grant, this.#stop.signal),
         grant.iceServers, resume,
       ),
       scheduler: pageScheduler,
@@ -103,7 +103,7 @@ export class Session extends Emitter<SessionEvents> {
         if (this.#view !== undefined) this.views.asked(seq, this.#view);
       },
       uploader: (progress) => this.#content.uploader(progress),
-      again: () => this.#place.again(this.#parameters(), this.#stop.signal),
+      where: () => this.#place.where(this.#parameters(), this.#stop.signal),
     });
     this.#listen();
     this.pictures.on("picture", ({ stamp }) => { this.views.picture(stamp.rev, stamp.seq); });

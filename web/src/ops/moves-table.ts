@@ -40,7 +40,7 @@ export function endedWords(ended: readonly Moving[]): string {
 }
 
 function table(label: string, moves: readonly Moving[], now: number): TemplateResult {
-  return html`<div class="scroll"><table aria-label=${label}>
+  return html`<div class="scroll whole"><table aria-label=${label}>
     <thead><tr><th scope="col">Task</th><th scope="col">How it is</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Reason</th><th scope="col">Why</th><th scope="col" class="right">When</th></tr></thead>
     <tbody>${moves.map((move) => row(move, now))}</tbody></table></div>`;
 }

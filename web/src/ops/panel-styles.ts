@@ -51,6 +51,8 @@ export const panelStyles = css`
   @media (max-width: 900px) {
     .whole tbody th {
       grid-column: 1 / -1;
+      font-size: 14px;
+      overflow-wrap: anywhere;
     }
     td.two {
       grid-column: span 2;
@@ -60,8 +62,8 @@ export const panelStyles = css`
     }
     tbody td[data-label="How it is"],
     tbody td[data-label="Outcome"] {
-      justify-self: end;
-      order: -1;
+      grid-column: 1 / -1;
+      order: -2;
     }
     tbody td[data-label="How it is"]::before,
     tbody td[data-label="Outcome"]::before {

@@ -38,7 +38,7 @@ export class ScalingPanel extends LitElement {
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col">Why</th><th scope="col" class="right">Waits</th></tr></thead>
           <tbody>${orders.map((order) => html`<tr>${told(order)}<td data-label="Why" class="wide ${order.why === undefined ? "none" : ""}">${whyWords(order.why)}</td>
             <td data-label="Waits" class="right number nowrap">${lasted(this.now - Date.parse(order.createdAt))}${order.dueAt === undefined ? nothing : html`<small>next look ${clock(Date.parse(order.dueAt), this.now)}</small>`}</td></tr>`)}</tbody></table></div>`}
-        ${reports.length === 0 ? nothing : html`<h2 class="part">Ended</h2><p>The last ${reports.length === 1 ? "one" : reports.length}.</p><div class="scroll"><table aria-label="Orders that ended">
+        ${reports.length === 0 ? nothing : html`<h2 class="part">Ended</h2><p>The last ${reports.length === 1 ? "one" : reports.length}.</p><div class="scroll whole"><table aria-label="Orders that ended">
           <thead><tr><th scope="col">Task</th><th scope="col">Amount</th><th scope="col">From, to</th><th scope="col">Node</th><th scope="col">Outcome</th><th scope="col">Why</th><th scope="col" class="right">When</th></tr></thead>
           <tbody>${reports.map((report) => ended(report, this.now))}</tbody></table></div>`}`;
     });
