@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/signaling"
 )
 
@@ -118,10 +119,15 @@ func TestReadersWhileWriting(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	w := newWorld(r, 300)
 	stop := make(chan struct{})
+	fragments := []*fit.Fragments{usualTasks(), usualTasks()}
+	policy, err := fit.Named("risk")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var readers sync.WaitGroup
 	for range 4 {
 		readers.Go(func() {
-			for {
+			for i := 0; ; i++ {
 				select {
 				case <-stop:
 					return
@@ -135,6 +141,11 @@ func TestReadersWhileWriting(t *testing.T) {
 					return
 				}
 				s.Explain(Request{Type: signaling.Rendering, Zone: "z1", Volume: volumeKey(1)}, 5)
+				q := Request{Type: signaling.Rendering, Needs: signaling.Resources{GPUMilli: 250},
+					Order: &Order{Policy: policy.Live(), Fragments: fragments[i%2], Run: fit.Exactly(200)}}
+				s.Candidates(q, 8)
+				s.Explain(q, 8)
+				s.Lasts("n2", q.Order)
 				s.Nodes()
 				s.Get("n1")
 			}
@@ -146,6 +157,7 @@ func TestReadersWhileWriting(t *testing.T) {
 			s.SetDistances(w.table())
 			s.SetRemembered(w.remembered)
 			s.SetExperience(w.experience)
+			w.setSpans(s)
 		}
 	}
 	close(stop)
