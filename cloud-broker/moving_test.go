@@ -387,3 +387,65 @@ func TestB8WhatCannotMoveIsRefusedByName(t *testing.T) {
 	}
 	bs.free("in", 4)
 }
+
+// TestB8ATargetThatCannotLoadTheStudy, or whatever else ends the task there, is given up for the next one while a node drains.
+func TestB8ATargetThatCannotLoadTheStudy(t *testing.T) {
+	eachPool(t, func(t *testing.T, bs brokers) {
+		g, edges := bs.runs(func(*edge) {}, "a", "b", "c")
+		if r := bs.at(2).ask("POST", "/api/v1/nodes/a/drain", ""); r.status >= 300 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		over := t.Context().Done()
+		go func() { // whichever broker tries it
+			for {
+				select {
+				case i := <-edges["b"].instructions:
+					_ = edges["b"].link.Send(signaling.Control{Type: signaling.ControlUpdate, Update: &signaling.Update{
+						Task: i.Task, Attempt: i.Attempt.ID, State: signaling.TaskFailed, Reason: "the study could not be loaded",
+					}})
+				case <-over:
+					return
+				}
+			}
+		}()
+		next := receive(t, "the next target's instruction", edges["c"].instructions)
+		edges["c"].arrived(next)
+		if p := receive(t, "the promotion", edges["c"].promotes); p.Attempt.ID != next.Attempt.ID {
+			t.Errorf("%+v", p)
+		}
+		bs.free("a", 4)
+		bs.free("b", 4)
+		if task := bs[0].task(g.Task); task.State.Ended() || task.Attempt.Node != "c" {
+			t.Errorf("%+v", task)
+		}
+	})
+}
+
+// TestB8ComputeTasksMoveTheSameWay: the target itself says that the task goes on there.
+func TestB8ComputeTasksMoveTheSameWay(t *testing.T) {
+	eachPool(t, func(t *testing.T, bs brokers) {
+		a, far := newNode("a"), newNode("b")
+		far.DistanceMs = 5
+		from, to := bs.join(0, a), bs.join(1, far)
+		request := `{"type":"data-computation","operation":"statistics","parameters":{"seed":4}}`
+		g := decode[signaling.Grant](t, bs.at(2).ask("POST", "/api/v1/tasks", request), http.StatusCreated)
+		from.update(g, signaling.TaskRunning)
+		bs[0].eventually("it runs", func() bool { return from.state(g) == signaling.TaskRunning })
+		if r := bs.at(1).sends(g.Task, "b"); r.status != http.StatusAccepted {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		i := receive(t, "the target's instruction", to.instructions)
+		if !i.Moves || i.Ran == nil || i.Request.Operation != "statistics" || string(i.Request.Parameters) != `{"seed":4}` {
+			t.Errorf("%+v %s", i, i.Request.Parameters)
+		}
+		if m := receive(t, "the wish to leave", from.moves); m.Grant == nil || m.Grant.Attempt != i.Attempt {
+			t.Errorf("%+v", m)
+		}
+		to.arrived(i)
+		receive(t, "the promotion", to.promotes)
+		receive(t, "the release", from.releases)
+		if task := bs[0].task(g.Task); task.Attempt.Node != "b" || task.State != signaling.TaskRunning {
+			t.Errorf("%+v", task)
+		}
+	})
+}

@@ -225,3 +225,25 @@ func TestB8LosingANodeMovesItsTasks(t *testing.T) {
 		t.Error(w.told())
 	}
 }
+
+// A drain whose handovers fail is tried again ever later: each takes the terminal's time.
+func TestB8DrainTriesFailedHandoversEverLater(t *testing.T) {
+	w := newWorld(t, defrag.Default())
+	w.lazy = true
+	w.add("s", nodetime.Config{Total: gpu(1000)})
+	w.add("t", nodetime.Config{Total: gpu(1000)})
+	_ = w.place("m", "s", gpu(500), time.Hour)
+	w.cordon["s"] = true
+	w.run(time.Minute)
+	_ = w.Migrator.Drain(ctx, "s", w.clock)
+	for range 600 {
+		w.Migrator.Failed(ctx, "m", errors.New("the page cannot reach it"), w.clock)
+		w.run(time.Second)
+	}
+	if n := len(w.begun); n < 4 || n > 10 {
+		t.Errorf("%d handovers in 10 minutes", n)
+	}
+	if w.at("m") != "s" {
+		t.Errorf("m is on %s", w.at("m"))
+	}
+}

@@ -130,6 +130,8 @@ func (m *Mover) watch(p *place, now time.Time) {
 		m.defrag.Migrator.TaskEnded(m.ctx, id, now)
 	case t.Attempt != nil && t.Attempt.ID == attempt.ID:
 		m.defrag.Migrator.Arrived(m.ctx, id, now)
+	case t.Attempt != nil && t.Attempt.ID != p.task.Attempt.ID:
+		m.defrag.Migrator.Cancel(m.ctx, id, "it has got another place", now)
 	case t.Moves == nil || t.Moves.ID != attempt.ID:
 		m.defrag.Migrator.Failed(m.ctx, id, fmt.Errorf("the reservation on node %s was given up", attempt.Node), now)
 	}
