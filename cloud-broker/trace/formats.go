@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -193,6 +194,7 @@ type record struct {
 	Task       string          `json:"task"`
 	Type       string          `json:"type"`
 	Operation  string          `json:"operation"`
+	Preset     string          `json:"preset"` // of a session
 	Creator    string          `json:"creator"`
 	Modality   string          `json:"modality"`
 	Framework  string          `json:"framework"`
@@ -242,7 +244,7 @@ func readHistory(r io.Reader, skipped Skipped) ([]Task, error) {
 				return nil, fmt.Errorf("line %d: requested: %w", n, err)
 			}
 		}
-		t, why := Task{Name: e.Task, Creator: e.Creator, Type: e.Type, Operation: e.Operation, Modality: e.Modality, Framework: e.Framework,
+		t, why := Task{Name: e.Task, Creator: e.Creator, Type: e.Type, Operation: cmp.Or(e.Operation, e.Preset), Modality: e.Modality, Framework: e.Framework,
 			Submitted: seconds(e.CreatedAt), Numbers: []float64{e.DataMB}, CPUMilli: want.CPUMilli, MemoryMiB: want.MemoryMB}, ""
 		if want.GPUMilli > 0 {
 			t.GPUs, t.GPUMilli = int((want.GPUMilli+999)/1000), min(want.GPUMilli, 1000)
