@@ -126,7 +126,7 @@ describe("a session between two edges", () => {
     expect((await moves()).filter(({ state }) => state === "moved")).toHaveLength(22);
   });
 
-  it("B8 stays where it is when the page cannot reach the target, and is asked again in vain", async () => {
+  it("B8 stays where it is when the page cannot reach the target", async () => {
     const from = await nodeOf();
     // Each move has a place of its own at its target, whose signalling is cut here.
     await page.routeWebSocket(/\/signal\//, (socket) => socket.close());
