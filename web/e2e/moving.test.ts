@@ -156,6 +156,21 @@ describe("a session between two edges", () => {
     await page.close();
   });
 
+  it("B8 takes along the files that the page has sent", async () => {
+    page = await newPage(browser, 900, 600);
+    view = new View(page);
+    await page.goto(stack.url);
+    await page.locator("tc-study-list tc-open-files input.folder").setInputFiles(await stack.folder());
+    await view.still();
+    const [patient, to] = [await view.text(".corner.tl"), await move()];
+    expect(await view.text(".corner.tl")).toBe(patient);
+    expect(await nodeOf()).toBe(to);
+    expect(new Set(await page.evaluate(() => told.states))).toEqual(new Set(["asking", "connecting", "loading", "running"]));
+    expect(await page.evaluate(() => told.errors)).toEqual([]);
+    await page.close();
+    await expect.poll(attempt, { timeout: 60_000 }).toBeUndefined();
+  });
+
   it("B8 is back at the same view on the edge that has the study, where its own is killed without warning", async () => {
     await open();
     const from = (await nodeOf()) ?? "";
