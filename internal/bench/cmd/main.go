@@ -45,6 +45,7 @@ var parts = []part{
 	{"choose", "choosing among 100,000 nodes", choose},
 	{"chaos", "a pool that lives through failures", failures},
 	{"simulate", "policies and predictions on public traces", policies},
+	{"shares", "shares of sessions that all want more of one renderer", shares},
 	{"stages", "rendering, encoding and compressing the demo study", stages},
 	{"session", "a session on the demo study in Chromium", session},
 	{"moves", "a session that moves, and one whose edge is killed, in Chromium", moves},

@@ -29,6 +29,39 @@ const (
 	height = 768
 )
 
+// Of the sessions that share a renderer: voxels along a side, pixels along a side, and pictures in all, again and again.
+const (
+	sharedVoxels, sharedPixels, sharedPictures = 128, 320, 60
+	sharedRuns                                 = bench.Runs
+)
+
+// shares is how near three sessions that all want more come to their shares of a renderer.
+func shares(ctx context.Context, s setup) ([]bench.Row, error) {
+	off := map[string][]float64{}
+	var names []string
+	for range sharedRuns {
+		measured, err := vtk.Shares(ctx, sharedVoxels, sharedPixels, sharedPictures)
+		if err != nil {
+			return nil, err
+		}
+		if err := vtk.PrintShares(s.log, measured); err != nil {
+			return nil, err
+		}
+		for _, r := range measured {
+			if off[r.Renderer] == nil {
+				names = append(names, r.Renderer)
+			}
+			off[r.Renderer] = append(off[r.Renderer], 100*r.Off)
+		}
+	}
+	var rows []bench.Row
+	for _, name := range names {
+		rows = append(rows, bench.Row{Name: "three sessions that all want more, weights 2:3:5, " + name + ": furthest from its share", Value: bench.Median(off[name]), Unit: "%",
+			Bar: 10, BarIs: bench.AtMost})
+	}
+	return rows, nil
+}
+
 // againstVTK is our renderers beside VTK's mappers, with the faster of them for a bar.
 func againstVTK(ctx context.Context, s setup) ([]bench.Row, error) {
 	measured, err := vtk.Run(ctx, vtk.Options{Shared: s.shared})
