@@ -277,7 +277,9 @@ func TestB6WhatIsLentGoesBack(t *testing.T) {
 		_, err := w.Enqueue(w.ctx, "", signaling.Task{ID: "u", Creator: "ben",
 			Request: signaling.TaskRequest{Type: signaling.Rendering, Series: &signaling.SeriesRef{StudyInstanceUID: "1.2.3"}}}, false)
 		w.must(err)
-		w.until("it has what it asked for", func() bool { return w.holds("t").GPUMilli == needs.GPUMilli && w.budget("e", id).GPUMilli == needs.GPUMilli })
+		w.until("it has what it asked for", func() bool {
+			return w.holds("t").GPUMilli == needs.GPUMilli && w.budget("e", id).GPUMilli == needs.GPUMilli
+		})
 		w.runs("u", "e", idle)
 		w.until("it has more again", func() bool { return w.budget("e", id).GPUMilli > needs.GPUMilli })
 		w.until("the edge and the pool agree", func() bool { return w.budget("e", id).Resources == w.holds("t") })
