@@ -38,6 +38,7 @@ func (b *running) ends(task signaling.TaskID) signaling.Moving {
 		}
 		return false
 	})
+	b.told("moves", string(task), "endedAt")
 	for _, m := range b.moving() {
 		if m.Task == task && m.EndedAt != nil {
 			return m

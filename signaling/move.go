@@ -53,6 +53,7 @@ const (
 // Moving is a move under way, or how one ended.
 type Moving struct {
 	Task    TaskID     `json:"task"`
+	Type    TaskType   `json:"type,omitempty" doc:"of the task; absent until the broker has looked at it"`
 	Reason  MoveReason `json:"reason" enum:"defragment,drain,by-hand,lost"`
 	From    NodeID     `json:"from"`
 	To      NodeID     `json:"to,omitempty"`

@@ -51,11 +51,13 @@ type NodeMoment struct {
 type NodeTask struct {
 	Task      TaskID     `json:"task"`
 	Type      TaskType   `json:"type"`
+	Operation string     `json:"operation,omitempty" doc:"which one, of a compute task"`
 	Resources Resources  `json:"resources"`
 	StartedAt time.Time  `json:"startedAt"`
 	EndsAt    *time.Time `json:"endsAt,omitempty" doc:"when half of such tasks have ended; absent where nobody knows"`
 	LateAt    *time.Time `json:"lateAt,omitempty" doc:"when nine tenths of such tasks have ended"`
-	Shadow    bool       `json:"shadow,omitempty"`
+	Shadow    bool       `json:"shadow,omitempty" doc:"it is kept ready there, and runs elsewhere"`
+	Moves     bool       `json:"moves,omitempty" doc:"it is on its way there, and runs elsewhere"`
 }
 
 // Forecast is what is predicted of a task (B2).

@@ -63,8 +63,8 @@ var (
 		Tasks: []signaling.NodeTask{{Task: "t-4d1c", Type: signaling.Rendering, Resources: signaling.Resources{GPUMilli: 250, CPUMilli: 500},
 			StartedAt: *later(-5 * time.Minute), EndsAt: later(20 * time.Minute), LateAt: later(55 * time.Minute)}},
 	}
-	exampleMoving = signaling.Moving{Task: "t-4d1c", Reason: signaling.MoveByHand, From: "edge-7", To: "edge-8", State: "handing-over", BeganAt: noon}
-	exampleMoved  = signaling.Moving{Task: "t-9a02", Reason: signaling.MoveDrain, From: "edge-7", To: "edge-9", State: "moved",
+	exampleMoving = signaling.Moving{Task: "t-4d1c", Type: signaling.Rendering, Reason: signaling.MoveByHand, From: "edge-7", To: "edge-8", State: "handing-over", BeganAt: noon}
+	exampleMoved  = signaling.Moving{Task: "t-9a02", Type: signaling.ImageReconstruction, Reason: signaling.MoveDrain, From: "edge-7", To: "edge-9", State: "moved",
 		BeganAt: *later(-time.Minute), EndedAt: later(-59 * time.Second)}
 	exampleOrder = scaling.Order{Task: "t-4d1c", Node: "edge-7", Kind: "gpuMilli", Direction: "expand", From: 250, To: 300, State: "waiting",
 		Why: "the node has 20 free", CreatedAt: noon, DueAt: later(2 * time.Second)}

@@ -14,8 +14,8 @@ import (
 type Mover interface {
 	// Move moves a task to a node, or to the best one where to is empty. What it answers is how the move begins.
 	Move(ctx context.Context, task signaling.TaskID, to signaling.NodeID, why signaling.MoveReason) (signaling.Moving, error)
-	// Moves are those under way, and the last ones that ended.
-	Moves() []signaling.Moving
+	// Moves are those under way, and the last ones that ended, of all brokers.
+	Moves(ctx context.Context) []signaling.Moving
 }
 
 // moveWish is where a task is to move.
@@ -57,14 +57,14 @@ func (s *server) moveOperations(a huma.API) {
 		return answer(&moveOutput{Body: m}, err)
 	})
 	huma.Register(a, worked(operation("list-moves", http.MethodGet, "/moves", "List moves of tasks",
-		"Those that this broker makes, and the last that have ended. For operators.", http.StatusForbidden),
+		"Those that the brokers of the pool make, and the last that have ended. For operators.", http.StatusForbidden),
 		nil, moveList{[]signaling.Moving{exampleMoving, exampleMoved}}),
 		func(ctx context.Context, _ *struct{}) (*movesOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
 			}
 			out := &movesOutput{}
-			if out.Body.Moves = s.Mover.Moves(); out.Body.Moves == nil {
+			if out.Body.Moves = s.Mover.Moves(ctx); out.Body.Moves == nil {
 				out.Body.Moves = []signaling.Moving{}
 			}
 			return out, nil

@@ -20,7 +20,7 @@ type scalingOutput struct{ Body orderList }
 // scalingOperation is about what running tasks are given and what is taken from them (B5).
 func (s *server) scalingOperation(a huma.API) {
 	huma.Register(a, worked(operation("list-scaling", http.MethodGet, "/scaling", "List orders to scale tasks",
-		"Of the tasks on the edges that have their link at this broker. For operators.", http.StatusForbidden),
+		"Those that wait, and how the last ones have ended, of all running tasks. For operators.", http.StatusForbidden),
 		nil, orderList{[]scaling.Order{exampleOrder}, []scaling.Order{exampleReport}}),
 		func(ctx context.Context, _ *struct{}) (*scalingOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
@@ -28,7 +28,7 @@ func (s *server) scalingOperation(a huma.API) {
 			}
 			out := &scalingOutput{}
 			out.Body.Orders, out.Body.Reports = []scaling.Order{}, []scaling.Order{}
-			for _, o := range s.Scaler.Orders() {
+			for _, o := range s.Scaler.Orders(ctx) {
 				if o.EndedAt == nil {
 					out.Body.Orders = append(out.Body.Orders, o)
 				} else {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tomocast/tomocast/cloud-broker/board"
 	"github.com/tomocast/tomocast/cloud-broker/defrag"
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/cloud-broker/fit"
@@ -109,16 +110,14 @@ type Mover struct {
 	mu    sync.Mutex
 	links map[signaling.NodeID]bool // nodes whose link has ended (false) or begun, not looked at yet
 	shown []signaling.Moving        // under way
-	ended []signaling.Moving        // the last ones
 
+	board *board.Board[signaling.Moving]
 }
 
 const (
 	// commandsWaiting bounds what waits for the loop, told how many edges are told something at a time.
 	commandsWaiting = 256
 	told            = 64
-	// keptEnded is how many ended moves are shown.
-	keptEnded = 200
 	// look is how often draining nodes are looked at where nothing else is said.
 	look = 5 * time.Second
 )
@@ -143,6 +142,7 @@ func New(c Config) (*Mover, error) {
 		}, []string{"reason", "outcome"}),
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.board = board.New(board.Config[signaling.Moving]{Pool: c.Pool, About: "moves", Broker: c.Edges.Name(), Of: entry, UnderWay: m.underWay, Log: c.Log})
 	var err error
 	m.defrag, err = defrag.New(c.Defrag, defrag.Outside{
 		Owner: c.Edges.Name(), Queue: m, Tasks: (*tasks)(m), Chooser: m, Reserver: (*reserver)(m), Mover: (*handing)(m),
@@ -220,7 +220,7 @@ func (m *Mover) Move(ctx context.Context, task signaling.TaskID, to signaling.No
 	case err != nil:
 		return signaling.Moving{}, refused(err.Error() + ".")
 	}
-	return m.shownOf(task, signaling.Moving{Task: task, Reason: why, From: t.Attempt.Node, To: to, State: stateWaiting, BeganAt: time.Now().UTC()}), nil
+	return m.shownOf(task, signaling.Moving{Task: task, Type: t.Request.Type, Reason: why, From: t.Attempt.Node, To: to, State: stateWaiting, BeganAt: time.Now().UTC()}), nil
 }
 
 func refused(why string) error {

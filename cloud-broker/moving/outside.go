@@ -33,6 +33,9 @@ func (ts *tasks) Task(ctx context.Context, id signaling.TaskID) (migrator.Task, 
 		return migrator.Task{}, migrator.ErrEnded
 	case err != nil:
 		return migrator.Task{}, err
+	}
+	m.tasks[id] = t
+	switch {
 	case t.State.Ended():
 		return migrator.Task{}, migrator.ErrEnded
 	case t.Attempt == nil:

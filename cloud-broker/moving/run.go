@@ -35,6 +35,7 @@ func (m *Mover) Run(ctx context.Context) error {
 	defer stop()
 	defer m.work.Wait()
 	defer close(m.done)
+	m.work.Go(func() { _ = m.board.Run(m.ctx) }) // it ends with it
 	watch, look := time.NewTicker(watchEvery), time.NewTicker(m.Look)
 	defer watch.Stop()
 	defer look.Stop()

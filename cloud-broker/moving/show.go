@@ -1,9 +1,12 @@
 package moving
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/board"
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -20,21 +23,31 @@ const (
 	stateCommitting = "committing"
 )
 
-// Moves are the moves under way at this broker, as they were asked for, and behind them the last ones that ended, the newest
-// first.
-func (m *Mover) Moves() []signaling.Moving {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := slices.Clone(m.shown)
-	for _, e := range slices.Backward(m.ended) {
-		out = append(out, e)
-	}
-	return out
+// Moves are the moves under way, as they began, and behind them the last ones that ended, the newest first: those of all
+// brokers, or this one's where the pool does not answer.
+func (m *Mover) Moves(ctx context.Context) []signaling.Moving {
+	underWay, ended := m.board.All(ctx)
+	return append(underWay, ended...)
 }
 
-// shownOf is a task's move as it is shown, the newest; or what is given where there is none.
+// entry is a move as the board tells it apart.
+func entry(mv signaling.Moving) board.Entry {
+	e := board.Entry{Key: fmt.Sprint(mv.Task, " ", mv.BeganAt.UnixNano()), Began: mv.BeganAt}
+	if mv.EndedAt != nil {
+		e.Ended = *mv.EndedAt
+	}
+	return e
+}
+
+func (m *Mover) underWay() []signaling.Moving {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.shown)
+}
+
+// shownOf is a task's move under way at this broker as it is shown, or what is given where there is none.
 func (m *Mover) shownOf(task signaling.TaskID, or signaling.Moving) signaling.Moving {
-	for _, mv := range m.Moves() {
+	for _, mv := range m.underWay() {
 		if mv.Task == task {
 			return mv
 		}
@@ -47,7 +60,8 @@ func (m *Mover) show() {
 	all := m.defrag.Migrator.Moving()
 	shown := make([]signaling.Moving, len(all))
 	for i, mv := range all {
-		shown[i] = signaling.Moving{Task: mv.Task, Reason: signaling.MoveReason(mv.Reason), From: mv.From, To: mv.To, Why: mv.Why, BeganAt: mv.Began.UTC()}
+		shown[i] = signaling.Moving{Task: mv.Task, Type: m.tasks[mv.Task].Request.Type, Reason: signaling.MoveReason(mv.Reason), From: mv.From, To: mv.To,
+			Why: mv.Why, BeganAt: mv.Began.UTC()}
 		switch mv.Stage {
 		case migrator.Handing:
 			shown[i].State = stateHanding
@@ -58,8 +72,9 @@ func (m *Mover) show() {
 		}
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.shown = shown
+	m.mu.Unlock()
+	m.board.Changed()
 }
 
 // report takes the end of a move.
@@ -68,12 +83,7 @@ func (m *Mover) report(r migrator.Report) {
 	m.counts.WithLabelValues(string(r.Reason), string(r.Outcome)).Inc()
 	m.Log.Info("a move has ended", "task", r.Task, "reason", r.Reason, "from", r.From, "to", r.To, "outcome", r.Outcome, "why", r.Why,
 		"took", r.At.Sub(r.Began).Round(time.Millisecond))
-	m.mu.Lock()
-	m.ended = append(m.ended, signaling.Moving{Task: r.Task, Reason: signaling.MoveReason(r.Reason), From: r.From, To: r.To,
+	m.board.Report(signaling.Moving{Task: r.Task, Type: m.tasks[r.Task].Request.Type, Reason: signaling.MoveReason(r.Reason), From: r.From, To: r.To,
 		State: string(r.Outcome), Why: r.Why, BeganAt: r.Began.UTC(), EndedAt: &at})
-	if len(m.ended) > keptEnded {
-		m.ended = slices.Delete(m.ended, 0, len(m.ended)-keptEnded)
-	}
-	m.mu.Unlock()
 	m.over(r)
 }

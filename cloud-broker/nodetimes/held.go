@@ -18,7 +18,8 @@ var periodsFrom = time.Unix(0, 0).UTC()
 type running struct {
 	task     signaling.Task
 	attempt  signaling.Attempt // the one that is there
-	shadow   bool
+	shadow   bool              // it runs elsewhere, and is kept ready here
+	moves    bool              // it runs elsewhere, and is on its way here
 	since    time.Time
 	forecast signaling.Forecast
 	known    bool
@@ -41,7 +42,7 @@ func (t *Times) on(ctx context.Context, id signaling.NodeID) ([]running, error) 
 		}
 		for _, a := range []*signaling.Attempt{task.Attempt, task.Shadow, task.Moves} {
 			if a != nil && a.Node == id {
-				r.attempt, r.shadow = *a, a != task.Attempt
+				r.attempt, r.shadow, r.moves = *a, a == task.Shadow, a == task.Moves
 				break
 			}
 		}

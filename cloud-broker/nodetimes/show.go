@@ -122,7 +122,8 @@ func (t *Times) Of(ctx context.Context, id signaling.NodeID, until time.Time) (s
 
 // show is a task on a time line.
 func (r *running) show(now time.Time) signaling.NodeTask {
-	out := signaling.NodeTask{Task: r.task.ID, Type: r.task.Request.Type, Resources: *r.task.Resources, StartedAt: r.since, Shadow: r.shadow}
+	out := signaling.NodeTask{Task: r.task.ID, Type: r.task.Request.Type, Operation: r.task.Request.Operation, Resources: *r.task.Resources,
+		StartedAt: r.since, Shadow: r.shadow, Moves: r.moves}
 	left, known := r.left(now)
 	if !known {
 		return out

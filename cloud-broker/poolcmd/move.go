@@ -73,14 +73,14 @@ func printMoves(w io.Writer, at moment, all []signaling.Moving) {
 		fmt.Fprintln(w, "Nothing moves, and nothing has moved lately.")
 		return
 	}
-	t := table{titles: []string{"TASK", "FROM", "TO", "BECAUSE OF", "STATE", ">BEGAN", ">TOOK", "WHY"}}
+	t := table{titles: []string{"TASK", "TYPE", "FROM", "TO", "BECAUSE OF", "STATE", ">BEGAN", ">TOOK", "WHY"}}
 	for i := range all {
 		m := &all[i]
 		took := ""
 		if ended(m) {
 			took = exact(m.EndedAt.Sub(m.BeganAt))
 		}
-		t.add(string(m.Task), string(m.From), string(m.To), string(m.Reason), m.State, at.ago(m.BeganAt), took, m.Why)
+		t.add(string(m.Task), string(m.Type), string(m.From), string(m.To), string(m.Reason), m.State, at.ago(m.BeganAt), took, m.Why)
 	}
 	t.print(w)
 }

@@ -115,10 +115,17 @@ func (l *line) print(w io.Writer, id string, at moment) {
 		if r.LateAt != nil {
 			late = short(r.LateAt.Sub(at.now))
 		}
-		if r.Shadow {
+		switch {
+		case r.Moves:
+			as = "on its way here"
+		case r.Shadow:
 			as = "shadow"
 		}
-		t.add(string(r.Task), string(r.Type), at.ago(r.StartedAt), ends, late, resourcesText(r.Resources), as)
+		what := string(r.Type)
+		if r.Operation != "" {
+			what += ", " + r.Operation
+		}
+		t.add(string(r.Task), what, at.ago(r.StartedAt), ends, late, resourcesText(r.Resources), as)
 	}
 	t.print(w)
 }

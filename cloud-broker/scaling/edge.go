@@ -117,6 +117,7 @@ func (e *edge) publish() (over bool) {
 			orders = append(orders, waits(w))
 		}
 	}
+	defer e.board.Changed()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.waiting = orders

@@ -1,8 +1,10 @@
 package scaling
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/board"
 	"github.com/tomocast/tomocast/cloud-broker/scale/order"
 )
 
@@ -31,10 +33,14 @@ func (s *Scaler) report(r order.Report) {
 	s.orders.WithLabelValues(o.Kind, o.Direction, o.State).Inc()
 	s.Log.Debug("scaled", "task", o.Task, "node", o.Node, "kind", o.Kind, "direction", o.Direction, "from", o.From, "to", o.To,
 		"outcome", o.State, "reason", o.Why, "took", r.At.Sub(r.Order.Created).Round(time.Millisecond))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ended) >= reportsKept {
-		s.ended = append(s.ended[:0], s.ended[len(s.ended)-reportsKept+1:]...)
+	s.board.Report(o)
+}
+
+// entry is an order as the board tells it apart.
+func entry(o Order) board.Entry {
+	e := board.Entry{Key: fmt.Sprint(o.Task, " ", o.Node, " ", o.Kind, " ", o.CreatedAt.UnixNano()), Began: o.CreatedAt}
+	if o.EndedAt != nil {
+		e.Ended = *o.EndedAt
 	}
-	s.ended = append(s.ended, o)
+	return e
 }

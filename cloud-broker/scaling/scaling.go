@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tomocast/tomocast/cloud-broker/board"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/cloud-broker/scale"
@@ -26,14 +26,14 @@ const (
 	setWithin = 3 * time.Second
 	// poolWithin bounds one question to the pool.
 	poolWithin = 3 * time.Second
-	// reportsKept is how many orders that have ended are told.
-	reportsKept = 200
 	// maxRates is of how many attempts one heartbeat is looked at.
 	maxRates = 4096
 )
 
 // Edges are the links of this broker.
 type Edges interface {
+	// Name names this broker, anew at each start.
+	Name() string
 	// SetBudget gives a running attempt another budget, and waits until its edge has confirmed. A *signaling.Problem is a
 	// refusal; its code is not-found where the attempt does not run there.
 	SetBudget(ctx context.Context, node signaling.NodeID, b signaling.SetBudget) error
@@ -87,7 +87,8 @@ type Scaler struct {
 	workers sync.WaitGroup
 	edges   map[signaling.NodeID]*edge
 	where   map[signaling.TaskID]*edge // tasks that are scaled
-	ended   []Order                    // the last one last
+
+	board *board.Board[Order]
 }
 
 // New returns a Scaler that scales nothing until Run runs. It refuses a configuration that cannot be, by type of task.
@@ -112,6 +113,7 @@ func New(c Config) (*Scaler, error) {
 			Namespace: service.MetricsNamespace, Name: "scaling_orders_total",
 			Help: "Orders to give a running task less or more of a resource, by resource, direction and how they ended.",
 		}, []string{"kind", "direction", "outcome"})}
+	s.board = board.New(board.Config[Order]{Pool: c.Pool, About: "scaling", Broker: c.Edges.Name(), Of: entry, UnderWay: s.waiting, Log: c.Log})
 	if c.Metrics != nil {
 		if err := c.Metrics.Register(s.orders); err != nil {
 			return nil, fmt.Errorf("register the metric of scaling: %w", err)
@@ -136,6 +138,7 @@ func (s *Scaler) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.ctx = ctx
 	s.mu.Unlock()
+	s.workers.Go(func() { _ = s.board.Run(ctx) }) // it ends with it
 	<-ctx.Done()
 	s.mu.Lock()
 	s.ctx = nil // no edge begins any more
@@ -184,19 +187,20 @@ func (s *Scaler) Left(task signaling.TaskID) {
 	}
 }
 
-// Orders are those that wait, in the order of their age, and behind them those that ended lately, the last one first.
-func (s *Scaler) Orders() []Order {
+// Orders are those that wait, in the order of their age, and behind them those that ended lately, the last one first: of the
+// tasks on all edges, or on those that have their link at this broker where the pool does not answer.
+func (s *Scaler) Orders(ctx context.Context) []Order {
+	waiting, ended := s.board.All(ctx)
+	return append(append(make([]Order, 0, len(waiting)+len(ended)), waiting...), ended...)
+}
+
+// waiting are the orders that wait at this broker.
+func (s *Scaler) waiting() []Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	orders := []Order{}
+	var orders []Order
 	for _, e := range s.edges {
 		orders = append(orders, e.waiting...)
-	}
-	slices.SortFunc(orders, func(a, b Order) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Kind, b.Kind))
-	})
-	for _, o := range slices.Backward(s.ended) {
-		orders = append(orders, o)
 	}
 	return orders
 }

@@ -33,7 +33,7 @@ func TestB6ShrinksWhatIsIdle(t *testing.T) {
 			t.Errorf("it holds %+v: GPU memory and encoders are not scaled", h)
 		}
 		w.audited()
-		o, ok := ended(w.scaler, "done")
+		o, ok := w.ended(w.scaler, "done")
 		if !ok || o.Direction != "shrink" || o.From <= o.To || o.EndedAt == nil || o.Task != "t" || o.Node != "e" {
 			t.Errorf("the order was %+v", o)
 		}
@@ -84,14 +84,14 @@ func TestB6ExpansionWaitsForRoomAndGivesUp(t *testing.T) {
 			w.must(w.ResizeKind(w.ctx, "u", others[0], nodetime.GPUTime, needs.GPUMilli+rest))
 		}
 		w.until("it waits", func() bool {
-			for _, o := range w.scaler.Orders() {
+			for _, o := range w.scaler.Orders(w.ctx) {
 				if o.State == "waiting" && o.Task == "t" && o.DueAt != nil && strings.Contains(o.Why, "not enough free") {
 					return true
 				}
 			}
 			return false
 		})
-		w.until("it gives up", func() bool { _, ok := ended(w.scaler, "given-up"); return ok })
+		w.until("it gives up", func() bool { _, ok := w.ended(w.scaler, "given-up"); return ok })
 		if got := w.holds("t"); got != needs || w.budget("e", id).Resources != needs {
 			t.Errorf("it holds %+v", got)
 		}
@@ -110,7 +110,7 @@ func TestB9EdgeRefuses(t *testing.T) {
 		before := w.free("e")
 		w.no = &signaling.Problem{Code: signaling.ProblemUnsupported, Title: "Budgets are not changed here."}
 		w.until("an order has failed", func() bool {
-			o, ok := ended(w.scaler, "failed")
+			o, ok := w.ended(w.scaler, "failed")
 			return ok && strings.Contains(o.Why, "Budgets are not changed here")
 		})
 		w.scaler.Left("t") // no order is under way behind this
@@ -130,7 +130,7 @@ func TestB9LinkLostInTheMiddle(t *testing.T) {
 		w.mu.Lock()
 		w.cut = 3
 		w.mu.Unlock()
-		w.until("orders have failed", func() bool { _, ok := ended(w.scaler, "failed"); return ok })
+		w.until("orders have failed", func() bool { _, ok := w.ended(w.scaler, "failed"); return ok })
 		w.until("the edge and the pool agree on less", func() bool {
 			return w.budget("e", id).Resources == w.holds("t") && w.holds("t").GPUMilli < needs.GPUMilli
 		})
@@ -224,7 +224,7 @@ func TestB5EncoderThreads(t *testing.T) {
 		sum := func() int64 { return w.budget("e", a).EncoderThreads + w.budget("e", b).EncoderThreads }
 		w.until("all threads are in use", func() bool { return sum() == 4 })
 		w.until("an order for more is given up", func() bool {
-			o, ok := ended(w.scaler, "given-up")
+			o, ok := w.ended(w.scaler, "given-up")
 			return ok && o.Kind == nodetime.EncoderThreads.String()
 		})
 		if sum() != 4 {
@@ -301,7 +301,7 @@ func TestB9LeftAndSilent(t *testing.T) {
 			w.runs(task, "e", nodetime.Amounts{nodetime.GPUTime: needs.GPUMilli * 7 / 10, nodetime.CPU: needs.CPUMilli * 7 / 10, nodetime.Memory: 300})
 		}
 		waits := func() bool {
-			for _, o := range w.scaler.Orders() {
+			for _, o := range w.scaler.Orders(w.ctx) {
 				if o.State == "waiting" {
 					return true
 				}
@@ -309,7 +309,7 @@ func TestB9LeftAndSilent(t *testing.T) {
 			return false
 		}
 		voids := func() (n int) {
-			for _, o := range w.scaler.Orders() {
+			for _, o := range w.scaler.Orders(w.ctx) {
 				if o.State == "void" {
 					n++
 				}
@@ -332,7 +332,7 @@ func (w *world) eventually(what string, is func() bool) {
 	defer tick.Stop()
 	for late := time.Now().Add(waitMost); !is(); <-tick.C {
 		if time.Now().After(late) {
-			w.t.Fatalf("in vain waited until %s; orders %+v", what, w.scaler.Orders())
+			w.t.Fatalf("in vain waited until %s; orders %+v", what, w.scaler.Orders(w.ctx))
 		}
 	}
 }
@@ -345,8 +345,8 @@ func TestOff(t *testing.T) {
 		for range 20 {
 			w.beat(w.scaler, "e")
 		}
-		if len(w.scaler.Orders()) != 0 || w.sets != 0 || w.holds("t") != needs {
-			t.Errorf("orders %+v, %d budgets, %+v", w.scaler.Orders(), w.sets, w.holds("t"))
+		if len(w.scaler.Orders(w.ctx)) != 0 || w.sets != 0 || w.holds("t") != needs {
+			t.Errorf("orders %+v, %d budgets, %+v", w.scaler.Orders(w.ctx), w.sets, w.holds("t"))
 		}
 	})
 }
@@ -383,7 +383,7 @@ func TestConfigIsRefused(t *testing.T) {
 		"type must be one of":     {Scale: map[signaling.TaskType]scale.Config{"knitting": quick()}},
 		"ceiling is 0.5":          {Scale: map[signaling.TaskType]scale.Config{signaling.Training: low}},
 	} {
-		c.Pool, c.Nodes, c.Edges = &pool.Pool{}, placement.NewSnapshot(), w
+		c.Pool, c.Nodes, c.Edges = &pool.Pool{}, placement.NewSnapshot(), links{w, "b"}
 		if _, err := scaling.New(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

@@ -3,6 +3,7 @@ package scaling_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"errors"
 	"log/slog"
 	"maps"
@@ -61,7 +62,17 @@ type world struct {
 	cut    int // how many answers are lost yet, though the edge does what it was told
 	no     error
 	sets   int
+
+	brokers int // that there have been
 }
+
+// links are the edges' links at one broker.
+type links struct {
+	*world
+	name string
+}
+
+func (l links) Name() string { return l.name }
 
 // edge is what an edge has: its ledger with budgets, and what its tasks would use if they had it.
 type edge struct {
@@ -84,7 +95,7 @@ func newWorld(t *testing.T, rdb redis.UniversalClient, change func(*scaling.Conf
 		t.Fatal(err)
 	}
 	w := &world{Pool: p, t: t, ctx: ctx, nodes: placement.NewSnapshot(), edges: map[signaling.NodeID]*edge{}}
-	w.c = scaling.Config{Pool: p, Nodes: w.nodes, Edges: w, Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: quick()},
+	w.c = scaling.Config{Pool: p, Nodes: w.nodes, Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: quick()},
 		Log: log, Metrics: prometheus.NewRegistry()}
 	if change != nil {
 		change(&w.c)
@@ -105,6 +116,8 @@ func (w *world) broker() *scaling.Scaler {
 	w.t.Helper()
 	c := w.c
 	c.Metrics = nil
+	w.brokers++
+	c.Edges = links{w, fmt.Sprint("broker-", w.brokers)}
 	s, err := scaling.New(c)
 	if err != nil {
 		w.t.Fatal(err)
@@ -247,7 +260,7 @@ func (w *world) untilBy(s *scaling.Scaler, what string, is func() bool) {
 	defer tick.Stop()
 	for late := time.Now().Add(waitMost); !is(); <-tick.C {
 		if time.Now().After(late) {
-			w.t.Fatalf("in vain waited until %s; orders %+v", what, s.Orders())
+			w.t.Fatalf("in vain waited until %s; orders %+v", what, s.Orders(w.ctx))
 		}
 		for _, id := range slices.Sorted(maps.Keys(w.edges)) {
 			w.beat(s, id)
@@ -284,8 +297,8 @@ func (w *world) audited() {
 }
 
 // ended is the last order that ended so.
-func ended(s *scaling.Scaler, state string) (scaling.Order, bool) {
-	for _, o := range s.Orders() {
+func (w *world) ended(s *scaling.Scaler, state string) (scaling.Order, bool) {
+	for _, o := range s.Orders(w.ctx) {
 		if o.State == state {
 			return o, true
 		}

@@ -42,6 +42,8 @@
 --   <prefix>:experienced      sorted set  "node type" -> when it was noted last, ms
 --   <prefix>:pings:<zone>     hash        node -> "round trip, ms; when it was measured last, ms"
 --   <prefix>:duty:<what>      string      "broker until": one broker at a time does it (lease.go)
+--   <prefix>:told:<what>      hash        broker -> "until, ms; what it has under way" (told.go)
+--   <prefix>:reports:<what>   list        what has ended of it, the last one first
 --   <prefix>:zones            sorted set  zone -> when it was pinged from last, ms
 --
 -- Several values share a string where the claim script writes them: each argument of a call costs there.
