@@ -188,6 +188,43 @@ func TestARefusalOrASilentEdgeLeadsToTheNext(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatIsLostEndsNothing: an edge whose heartbeat says that it has the task keeps it, though its answer never comes.
+func TestAnAnswerThatIsLostEndsNothing(t *testing.T) {
+	eachRedis(t, func(t *testing.T, args ...string) {
+		b := start(t, args...)
+		near, far := newNode("near"), newNode("far")
+		near.DistanceMs, far.DistanceMs = 1, 5
+		never := make(chan struct{})
+		t.Cleanup(func() { close(never) })
+		e := b.join(near, func(e *edge) {
+			e.instruct = func(i signaling.Instruction) *signaling.Problem {
+				_ = e.link.Send(signaling.Control{Type: signaling.ControlHeartbeat, Heartbeat: &signaling.Heartbeat{
+					State: signaling.NodeReady, Attempts: []signaling.AttemptID{i.Attempt.ID}}})
+				<-never
+				return nil
+			}
+		})
+		other := b.join(far)
+		g := b.submit("Idempotency-Key", "k")
+		if i := receive(t, "the instruction", e.instructions); g.Attempt.ID != i.Attempt.ID || g.Attempt.Node != "near" {
+			t.Errorf("granted %+v (%q), instructed %+v", g.Attempt, g.Reasons, i.Attempt)
+		}
+		if again := b.submit("Idempotency-Key", "k"); again.Attempt != g.Attempt {
+			t.Errorf("asked again: %+v, before %+v", again.Attempt, g.Attempt)
+		}
+		if task := b.task(g.Task); task.State.Ended() || task.Attempt == nil || *task.Attempt != g.Attempt {
+			t.Errorf("%+v", task)
+		}
+		select {
+		case r := <-e.releases:
+			t.Errorf("it was ended: %+v", r)
+		case i := <-other.instructions:
+			t.Errorf("the other node was asked: %+v", i)
+		default:
+		}
+	})
+}
+
 func TestTheSameKeyGivesTheSameGrant(t *testing.T) {
 	eachRedis(t, func(t *testing.T, args ...string) {
 		b := start(t, args...)

@@ -16,6 +16,9 @@ import (
 // maxDrain bounds a drain's deadline.
 const maxDrain = 7 * 24 * time.Hour
 
+// caughtUpWithin bounds how long an operator waits until this broker places by what he has said.
+const caughtUpWithin = 2 * time.Second
+
 // Cordon keeps new tasks away from a node, or lets them come again, also after a drain; what runs there goes on. The node
 // need not be connected: the pool keeps it so until it is uncordoned.
 func (d *Dispatcher) Cordon(ctx context.Context, id signaling.NodeID, on bool) error {
@@ -55,6 +58,7 @@ func (d *Dispatcher) Forget(ctx context.Context, id signaling.NodeID) error {
 		return d.nodeProblem("forget node", id, err)
 	}
 	d.Log.Info("a node is forgotten", "node", id)
+	d.catchUp(ctx)
 	return nil
 }
 
@@ -105,7 +109,17 @@ func (d *Dispatcher) configure(ctx context.Context, id signaling.NodeID) error {
 	if err := d.Edges.Configure(ctx, n.Node); err != nil {
 		d.Log.Info("a node could not be told how it is configured", "node", id, "reason", err)
 	}
+	d.catchUp(ctx)
 	return nil
+}
+
+// catchUp has this broker place by what an operator has just said, or not for long by what was before.
+func (d *Dispatcher) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, caughtUpWithin)
+	defer cancel()
+	if err := d.Pool.CatchUp(ctx); err != nil {
+		d.Log.Info("what an operator said is not in this broker's snapshot yet", "error", err)
+	}
 }
 
 func (d *Dispatcher) nodeProblem(what string, id signaling.NodeID, err error) error {

@@ -116,15 +116,12 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, r signaling.Reservation
 	if r.Confirmed {
 		return d.grant(&j.request, j.creator, r.Task, r.Attempt, why)
 	}
-	if err := d.instruct(ctx, j, r); err != nil {
-		return signaling.Grant{}, d.giveUp(ctx, j, r, err)
-	}
-	if err := d.Pool.Confirm(ctx, r.Attempt.ID); err != nil {
-		if errors.Is(err, pool.ErrNotFound) { // its lease was swept while the edge took its time
-			return signaling.Grant{}, d.giveUp(ctx, j, r, errors.New("it confirmed too late"))
+	if err := d.confirmed(ctx, j, r); err != nil {
+		if err = d.giveUp(ctx, j, r, err); !errors.Is(err, pool.ErrConfirmed) {
+			return signaling.Grant{}, err
 		}
-		// The edge has it, and tells the pool with its next heartbeat: the grant holds.
-		d.Log.Warn("the confirmation could not be noted", "task", r.Task, "error", err)
+		// Another broker may have granted it to the terminal already, which has asked there too.
+		d.Log.Info("a node has taken a task, though it has not answered", "task", r.Task, "node", r.Attempt.Node)
 	}
 	if why.Tier == signaling.TierCloud && len(fit) > 0 && fit[0].Tier == signaling.TierCloud {
 		why.Reasons = append([]string{noEdge(j.why)}, why.Reasons...)
@@ -139,6 +136,20 @@ func (d *Dispatcher) settle(ctx context.Context, j *job, r signaling.Reservation
 		}
 	}
 	return g, err
+}
+
+// confirmed has the edge take a task, and notes that it has.
+func (d *Dispatcher) confirmed(ctx context.Context, j *job, r signaling.Reservation) error {
+	if err := d.instruct(ctx, j, r); err != nil {
+		return err
+	}
+	switch err := d.Pool.Confirm(ctx, r.Attempt.ID); {
+	case errors.Is(err, pool.ErrNotFound): // its lease was swept while the edge took its time
+		return errors.New("it confirmed too late")
+	case err != nil: // the edge has it, and tells the pool with its next heartbeat: the grant holds
+		d.Log.Warn("the confirmation could not be noted", "task", r.Task, "error", err)
+	}
+	return nil
 }
 
 func (d *Dispatcher) instruct(ctx context.Context, j *job, r signaling.Reservation) error {
@@ -183,23 +194,27 @@ func cannot(cause error) *signaling.Problem {
 	return nil
 }
 
-// giveUp releases a reservation that the edge did not confirm, and excludes the node from the next try.
+// giveUp releases a reservation that the edge did not confirm, and excludes the node from the next try. It is
+// pool.ErrConfirmed where the edge has done so another way.
 func (d *Dispatcher) giveUp(ctx context.Context, j *job, r signaling.Reservation, cause error) error {
-	reason := "node " + string(r.Attempt.Node) + " " + inWords(cause)
-	d.Log.Warn("a node did not take a task", "task", r.Task, "node", r.Attempt.Node, "reason", cause)
-	j.exclude = append(j.exclude, r.Attempt.Node)
-	j.refused = append(j.refused, reason)
+	refused := "node " + string(r.Attempt.Node) + " " + inWords(cause)
 	// Also where the one who asked has gone away meanwhile: the resources must come back.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmWithin)
 	defer cancel()
-	state, hopeless := signaling.TaskPlacing, cannot(cause)
+	state, reason, hopeless := signaling.TaskPlacing, refused, cannot(cause)
 	if hopeless != nil {
 		state, reason = signaling.TaskFailed, strings.TrimSuffix(hopeless.Error(), ".")
 	}
-	fencing, err := d.Pool.Release(ctx, r.Task, r.Attempt.ID, state, reason, nil)
+	fencing, err := d.Pool.Withdraw(ctx, r.Task, r.Attempt.ID, state, reason)
+	if errors.Is(err, pool.ErrConfirmed) {
+		return err
+	}
+	d.Log.Warn("a node did not take a task", "task", r.Task, "node", r.Attempt.Node, "reason", cause)
+	j.exclude = append(j.exclude, r.Attempt.Node)
 	if err != nil {
 		return d.unavailable("release", err) // its lease ends by itself
 	}
+	j.refused = append(j.refused, refused)
 	if hopeless != nil {
 		return hopeless
 	}

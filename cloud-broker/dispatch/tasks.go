@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/internal/identity"
@@ -40,16 +41,22 @@ func (d *Dispatcher) Tasks(ctx context.Context, p identity.Principal, offset, li
 }
 
 // Finish ends a task as its creator, or an operator, asks: what it holds is released and the edge is told (A11). A task
-// that has ended stays as it is.
+// that has ended stays as it is, and no edge that comes back later brings it back to life.
 func (d *Dispatcher) Finish(ctx context.Context, p identity.Principal, id signaling.TaskID) (signaling.Task, error) {
 	t, err := d.task(ctx, p, id)
-	if err != nil || t.State.Ended() {
+	if err != nil {
 		return t, err
 	}
 	const reason = "as its terminal asked"
 	fencing, err := d.Pool.Release(ctx, id, "", signaling.TaskFinished, reason, nil)
-	if err != nil {
+	switch {
+	case errors.Is(err, pool.ErrNotFound): // forgotten meanwhile
+		return t, notFound(id)
+	case err != nil:
 		return t, d.unavailable("finish task", err)
+	}
+	if t.State.Ended() {
+		return t, nil
 	}
 	d.Log.Info("task finished", "task", id)
 	d.queue.changed()

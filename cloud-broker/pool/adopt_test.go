@@ -132,3 +132,37 @@ func TestAdoptWhereNothingIsFree(t *testing.T) {
 		}
 	})
 }
+
+// TestA2TasksTakenAlone have the newest token that their edge knew: one for all of them, which orders each before whatever the
+// pool gives its task later.
+func TestA2TasksTakenAlone(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.register(edge("a"), 0)
+		p.register(edge("b"), 0)
+		known := p.runs("t0", "a")
+		alone := func(task string) signaling.LedgerEntry {
+			return entry(signaling.Reservation{Task: signaling.TaskID(task), Resources: needs, Attempt: signaling.Attempt{
+				ID: signaling.AttemptID("a-" + task), Node: "a", Fencing: known.Attempt.Fencing}}, signaling.TaskReserved)
+		}
+		ledger := []signaling.LedgerEntry{entry(known, signaling.TaskRunning), alone("t1"), alone("t2")}
+		if over := p.register(edge("a"), known.Attempt.Fencing, ledger...); len(over) > 0 {
+			p.t.Fatalf("overruled: %v", over)
+		}
+		p.wantFree("a", 3)
+		p.audited()
+		shadow, err := p.ClaimShadow(p.ctx, "t1", []signaling.NodeID{"b"}, signaling.Resources{}, 0)
+		p.must(err)
+		p.must(p.Confirm(p.ctx, shadow.Attempt.ID))
+		a, err := p.Promote(p.ctx, "t1")
+		p.must(err)
+		fencing, err := p.Release(p.ctx, "t2", "", signaling.TaskFinished, "", nil)
+		p.must(err)
+		if a.Fencing <= known.Attempt.Fencing || fencing <= known.Attempt.Fencing {
+			p.t.Errorf("the tokens %d and %d do not overrule %d", a.Fencing, fencing, known.Attempt.Fencing)
+		}
+		if over := p.register(edge("a"), known.Attempt.Fencing, ledger...); len(over) != 2 {
+			p.t.Errorf("overruled: %v, want those of t1 and t2", over)
+		}
+		p.audited()
+	})
+}

@@ -23,11 +23,13 @@ const (
 )
 
 // Audit checks, while the pool is in use, that each node's free amounts are its capacity less its reservations, that no
-// attempt is held twice and no fencing token given twice, that each reservation has a lease, a node and a task that fits it,
-// and that each live task has a place or waits for one. Problems that come from Audit are faults of this program.
+// attempt is held twice and no two attempts of a task have the same fencing token, that each reservation has a lease, a node
+// and a task that fits it, and that each live task has a place or waits for one. Attempts of different tasks may share a token:
+// those that an edge has taken while no broker could be reached have the newest that it knew. Problems that come from Audit are
+// faults of this program.
 func (p *Pool) Audit(ctx context.Context) (Audit, error) {
 	a := Audit{Problems: []string{}}
-	tokens, ids := map[string]string{}, map[string]bool{} // of attempts that were seen
+	tokens, ids := map[token]string{}, map[string]bool{} // of attempts that were seen
 	for _, what := range []string{"nodes", "leases", "tasks", classOrdinary, classUrgent} {
 		after := "0"
 		if what == "nodes" {
@@ -49,8 +51,8 @@ func (p *Pool) Audit(ctx context.Context) (Audit, error) {
 				return a, fmt.Errorf("audit %s: %w", what, err)
 			}
 			a.Problems = append(a.Problems, problems...)
-			for ; len(attempts) >= 3; attempts = attempts[3:] {
-				a.count(attempts[0], attempts[1], attempts[2], tokens, ids)
+			for ; len(attempts) >= 4; attempts = attempts[4:] {
+				a.count(attempts[0], token{attempts[1], attempts[2]}, attempts[3], tokens, ids)
 			}
 			after, _ = v[2].(string)
 			n, _ := v[3].(int64)
@@ -71,14 +73,17 @@ func (p *Pool) Audit(ctx context.Context) (Audit, error) {
 	return a, nil
 }
 
+// token is a fencing token, which orders the attempts of one task.
+type token struct{ task, fencing string }
+
 // count takes in a held attempt.
-func (a *Audit) count(id, fencing, kind string, tokens map[string]string, ids map[string]bool) {
+func (a *Audit) count(id string, of token, kind string, tokens map[token]string, ids map[string]bool) {
 	if ids[id] {
 		a.Problems = append(a.Problems, "attempt "+id+" is held twice")
-	} else if other, twice := tokens[fencing]; twice {
-		a.Problems = append(a.Problems, "attempts "+other+" and "+id+" have the same token "+fencing)
+	} else if other, twice := tokens[of]; twice {
+		a.Problems = append(a.Problems, "attempts "+other+" and "+id+" of task "+of.task+" have the same token "+of.fencing)
 	}
-	ids[id], tokens[fencing] = true, id
+	ids[id], tokens[of] = true, id
 	switch kind {
 	case "own":
 		a.Attempts++

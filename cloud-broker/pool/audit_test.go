@@ -17,12 +17,13 @@ func TestAuditFindsFaults(t *testing.T) {
 		"its capacity less its reservations": func(p fixture, _, _ signaling.Reservation) {
 			p.must(p.rdb.HSet(p.ctx, prefix+":node:a", "f", "1 2 3 4 5").Err())
 		},
-		"the same token": func(p fixture, one, two signaling.Reservation) {
-			record := p.rdb.Get(p.ctx, at(two)).Val()
-			f := strings.Fields(record)
+		"of task t1 have the same token": func(p fixture, one, _ signaling.Reservation) {
+			s, err := p.ClaimShadow(p.ctx, "t1", []signaling.NodeID{"b"}, signaling.Resources{}, 0)
+			p.must(err)
+			f := strings.Fields(p.rdb.Get(p.ctx, at(s)).Val())
 			f[2] = strings.Fields(p.rdb.Get(p.ctx, at(one)).Val())[2]
-			p.must(p.rdb.Set(p.ctx, at(two), strings.Join(f, " "), 0).Err())
-			p.must(p.rdb.HSet(p.ctx, prefix+":task:t2", "at", strings.Join([]string{string(two.Attempt.ID), "b", f[2], "0"}, " ")).Err())
+			p.must(p.rdb.Set(p.ctx, at(s), strings.Join(f, " "), 0).Err())
+			p.must(p.rdb.HSet(p.ctx, prefix+":task:t1", "standby", strings.Join([]string{string(s.Attempt.ID), "b", f[2], "0"}, " ")).Err())
 		},
 		"held twice": func(p fixture, one, _ signaling.Reservation) {
 			p.must(p.rdb.HSet(p.ctx, prefix+":node:b", "a:"+string(one.Attempt.ID), "").Err())

@@ -240,8 +240,19 @@ func (p *Pool) Report(ctx context.Context, node signaling.NodeID, u signaling.Up
 // Release ends an attempt by the broker's will and gives its resources back: with state placing its task waits
 // for another, with an ended state it ends. An empty attempt means the task's present one; with one that the task
 // has left behind the task itself goes on. It returns the fencing token for the edge, which overrules the
-// attempt. A task that has ended stays as it is. ErrNotFound where the task is unknown.
+// attempt. A task that has ended stays as it is; with an ended state no edge's ledger brings it back any more, as one may
+// of which the pool did not know that it has the task. ErrNotFound where the task is unknown.
 func (p *Pool) Release(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID, state signaling.TaskState, reason string, usage *signaling.Usage) (int64, error) {
+	return p.release(ctx, task, attempt, state, reason, usage, "")
+}
+
+// Withdraw is Release for an attempt whose edge has not answered the one who asks. ErrConfirmed where it has told the pool
+// meanwhile that it has the attempt, by a heartbeat or because another broker asked it too: nothing has changed then.
+func (p *Pool) Withdraw(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID, state signaling.TaskState, reason string) (int64, error) {
+	return p.release(ctx, task, attempt, state, reason, nil, "1")
+}
+
+func (p *Pool) release(ctx context.Context, task signaling.TaskID, attempt signaling.AttemptID, state signaling.TaskState, reason string, usage *signaling.Usage, unconfirmed string) (int64, error) {
 	if state != signaling.TaskPlacing && !state.Ended() {
 		return 0, fmt.Errorf("release task %.70q: state %.20q: placing, finished, failed or expired", string(task), string(state))
 	}
@@ -250,12 +261,16 @@ func (p *Pool) Release(ctx context.Context, task signaling.TaskID, attempt signa
 		return 0, fmt.Errorf("release task %.70q: %w", string(task), err)
 	}
 	token, err := p.run(ctx, releaseScript, string(task), string(attempt), string(state), clip(reason, maxReason), used,
-		p.top.Load(), p.o.HistoryLimit, p.o.PlacingTTL.Milliseconds()).Text()
+		p.top.Load(), p.o.HistoryLimit, p.o.PlacingTTL.Milliseconds(), unconfirmed).Text()
+	switch {
+	case err != nil:
+	case token == "":
+		err = ErrNotFound
+	case token == "confirmed":
+		err = ErrConfirmed
+	}
 	if err != nil {
 		return 0, fmt.Errorf("release task %.70q: %w", string(task), err)
-	}
-	if token == "" {
-		return 0, fmt.Errorf("release task %.70q: %w", string(task), ErrNotFound)
 	}
 	fencing := number(token)
 	p.saw(fencing)

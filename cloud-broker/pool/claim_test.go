@@ -469,3 +469,68 @@ func TestATaskIsPlacedOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWithdrawSparesWhatWasConfirmed: an edge that does not answer may have told the pool by its heartbeat that it has the task.
+func TestWithdrawSparesWhatWasConfirmed(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.register(edge("a"), 0)
+		r := p.claim(claim("t1", "a"))
+		fencing, err := p.Withdraw(p.ctx, "t1", r.Attempt.ID, signaling.TaskPlacing, "no answer")
+		p.must(err)
+		if fencing <= r.Attempt.Fencing {
+			p.t.Errorf("the token %d does not overrule %d", fencing, r.Attempt.Fencing)
+		}
+		p.wantTask("t1", signaling.TaskPlacing)
+		p.wantFree("a", 0)
+
+		r = p.claim(claim("t1", "a"))
+		p.beat("a", r.Attempt.ID)
+		for _, state := range []signaling.TaskState{signaling.TaskPlacing, signaling.TaskFailed} {
+			_, err = p.Withdraw(p.ctx, "t1", r.Attempt.ID, state, "no answer")
+			p.wantErr(err, pool.ErrConfirmed)
+		}
+		if task := p.wantTask("t1", signaling.TaskPlacing); task.Attempt == nil || *task.Attempt != r.Attempt {
+			p.t.Errorf("task is %+v", task)
+		}
+		p.wantFree("a", 1)
+		p.must(p.Confirm(p.ctx, r.Attempt.ID))
+		p.wantTask("t1", signaling.TaskReserved)
+		_, err = p.Withdraw(p.ctx, "t9", "a-9", signaling.TaskPlacing, "")
+		p.wantErr(err, pool.ErrNotFound)
+		p.audited()
+	})
+}
+
+// TestWhatWasFinishedDoesNotComeBack: a task that has ended by what one edge told goes on where another edge's ledger has it,
+// but not where its terminal finished it meanwhile.
+func TestWhatWasFinishedDoesNotComeBack(t *testing.T) {
+	onBoth(t, pool.Options{}, func(p fixture) {
+		p.register(edge("a"), 0)
+		p.register(edge("b"), 0)
+		at := func(attempt, node string, fencing int64) signaling.LedgerEntry {
+			return entry(signaling.Reservation{Task: "t1", Resources: needs, Attempt: signaling.Attempt{ID: signaling.AttemptID(attempt),
+				Node: signaling.NodeID(node), Fencing: fencing}}, signaling.TaskRunning)
+		}
+		// The pool has forgotten that the task went from a to b, and a, which had it before, comes back first.
+		p.register(edge("a"), 0, at("a-1", "a", 5))
+		p.must(p.Update(p.ctx, signaling.Update{Task: "t1", Attempt: "a-1", State: signaling.TaskFinished}))
+		if over := p.register(edge("b"), 0, at("a-2", "b", 9)); len(over) > 0 {
+			p.t.Fatalf("overruled: %v", over)
+		}
+		p.wantTask("t1", signaling.TaskRunning)
+		p.wantFree("b", 1)
+
+		p.register(edge("b"), 0) // it has lost it
+		p.wantTask("t1", signaling.TaskFailed)
+		if _, err := p.Release(p.ctx, "t1", "", signaling.TaskFinished, "as its terminal asked", nil); err != nil {
+			p.t.Fatal(err)
+		}
+		p.wantTask("t1", signaling.TaskFailed)
+		if over := p.register(edge("b"), 0, at("a-2", "b", 9)); len(over) != 1 || over[0] != "a-2" {
+			p.t.Errorf("overruled: %v, want a-2", over)
+		}
+		p.wantTask("t1", signaling.TaskFailed)
+		p.wantFree("b", 0)
+		p.audited()
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,7 @@ func (p *Pool) Follow(ctx context.Context, snap *placement.Snapshot) error {
 		if err == nil {
 			retry = retryFirst
 			p.syncOnce.Do(func() { close(p.synced) })
+			p.followed.set(at)
 			p.changed()
 			err = p.track(ctx, snap, at, generation)
 		}
@@ -59,6 +61,52 @@ func (p *Pool) Follow(ctx context.Context, snap *placement.Snapshot) error {
 
 // Synced is closed when Follow has loaded the pool for the first time.
 func (p *Pool) Synced() <-chan struct{} { return p.synced }
+
+// CatchUp waits until the snapshot that Follow keeps has all changes that were made before, so that whoever has changed
+// something sees it there. The error is ctx's, or of Redis.
+func (p *Pool) CatchUp(ctx context.Context) error {
+	last, err := p.rdb.XRevRangeN(ctx, p.key("changes"), "+", "-", 1).Result()
+	if err != nil || len(last) == 0 {
+		return err
+	}
+	for {
+		at, next := p.followed.now()
+		if at != "" && !earlier(at, last[0].ID) {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// followed is how far the change stream was read.
+type followed struct {
+	mu   sync.Mutex
+	at   string        // empty before the first load
+	next chan struct{} // closed by the next change of at
+}
+
+func (f *followed) now() (at string, next <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next == nil {
+		f.next = make(chan struct{})
+	}
+	return f.at, f.next
+}
+
+func (f *followed) set(at string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = at
+	if f.next != nil {
+		close(f.next)
+		f.next = nil
+	}
+}
 
 func (p *Pool) changed() {
 	if p.o.OnChange != nil {
@@ -138,6 +186,7 @@ func (p *Pool) track(ctx context.Context, snap *placement.Snapshot, at, generati
 			}
 			snap.Apply(changes...)
 			at = entries[len(entries)-1].ID
+			p.followed.set(at)
 			p.changed()
 			if len(entries) < changePage {
 				select {

@@ -251,3 +251,27 @@ func TestVolumesReachTheSnapshot(t *testing.T) {
 		p.until("it is preferred again", func() bool { return first(p.snap) == "far" })
 	})
 }
+
+// TestCatchUp: who has changed something sees it in the snapshot at once.
+func TestCatchUp(t *testing.T) {
+	onBothFollowed(t, func(p follower) {
+		p.register(edge("a"), 0)
+		for n := range 20 {
+			p.must(p.Cordon(p.ctx, "a", n%2 == 0))
+			p.must(p.CatchUp(p.ctx))
+			want := signaling.NodeReady
+			if n%2 == 0 {
+				want = signaling.NodeCordoned
+			}
+			if got, _ := p.snap.Get("a"); got.State != want {
+				p.t.Fatalf("the snapshot has it %s, want %s", got.State, want)
+			}
+		}
+	})
+	onBoth(t, pool.Options{}, func(p fixture) { // nobody follows
+		p.register(edge("a"), 0)
+		ctx, cancel := context.WithCancel(p.ctx)
+		cancel()
+		p.wantErr(p.CatchUp(ctx), context.Canceled)
+	})
+}

@@ -31,6 +31,8 @@ var (
 	ErrNotFound = errors.New("not in the pool")
 	// ErrEnded: the task has ended and takes no new attempt.
 	ErrEnded = errors.New("the task has ended")
+	// ErrConfirmed: the edge has the attempt in its ledger.
+	ErrConfirmed = errors.New("the edge has it already")
 	// ErrHeld: the task holds a reservation, which must be released first.
 	ErrHeld = errors.New("the task holds a reservation")
 	// ErrFull: as many tasks wait for a place as the pool keeps.
@@ -110,6 +112,7 @@ type Pool struct {
 
 	merged merger
 
+	followed followed
 	syncOnce sync.Once
 	synced   chan struct{}
 }

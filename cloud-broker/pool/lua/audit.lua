@@ -1,7 +1,7 @@
 -- Checks a page of the pool's invariants. ARGV: 1 what: nodes, leases, tasks, queue or urgent, 2 the node behind which to
 -- begin ('-' for the first), or the first rank, 3 limit.
--- Returns {problems, attempts, next}: attempts has id, fencing token, and own, standby or stray of each, next is what to
--- give as 2 for the next page, or '' where there is none.
+-- Returns {problems, attempts, next}: attempts has id, task, fencing token, and own, standby or stray of each, next is what
+-- to give as 2 for the next page, or '' where there is none.
 local what, after, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local problems, attempts, last = {}, {}, ''
 
@@ -31,7 +31,7 @@ local function node(id)
         fencing = a[3]
       end
       if fencing ~= a[3] then wrong('attempt %s has token %s and by task %s %s', attempt, a[3], a[1], fencing) end
-      for _, v in ipairs({attempt, a[3], kind}) do attempts[#attempts + 1] = v end
+      for _, v in ipairs({attempt, a[1], a[3], kind}) do attempts[#attempts + 1] = v end
     end
   end
   if encode(free) ~= n[2] then
