@@ -236,13 +236,13 @@ func (r *referee) ending(w *work, reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.claims[w.i.Attempt.ID]
-	if c == nil || !c.live || !c.arrived || c.loose || c.shadow || !c.void.IsZero() ||
-		errors.Is(reason, ending.ErrExpired) || errors.Is(reason, errBye) {
-		return
-	}
 	var problem *signaling.Problem
 	if errors.As(reason, &problem) && problem.Code == signaling.ProblemPreempted {
 		r.preempted++
+		return
+	}
+	if c == nil || !c.live || !c.arrived || c.loose || c.shadow || !c.void.IsZero() ||
+		errors.Is(reason, ending.ErrExpired) || errors.Is(reason, errBye) {
 		return
 	}
 	if since := w.life.edge.way.linked(); !since.IsZero() && w.life.edge.way.away(c.begun) < awayMost {
@@ -312,6 +312,12 @@ func (r *referee) forgot() {
 	for _, m := range r.tasks {
 		if !m.over.IsZero() {
 			m.forget(r.emptied)
+		}
+		// Of a shadow the pool does not know any more that nobody has asked for its task since then.
+		for _, c := range m.claims {
+			if until := r.emptied.Add(awaited); c.live && c.shadow && !c.void.IsZero() && c.void.Before(until) {
+				c.void = until
+			}
 		}
 	}
 }

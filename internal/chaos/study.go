@@ -11,8 +11,8 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-// series is what terminals want to see who ask an edge first: one that only a broker says who may see, so that no edge takes
-// the task while every broker is away.
+// series is what some terminals want to see: one that only a broker says who may see, so that no edge takes the task while
+// every broker is away.
 var series = signaling.SeriesRef{StudyInstanceUID: "1.2.826.0.1.3680043.10.99.1", SeriesInstanceUID: "1.2.826.0.1.3680043.10.99.1.1"}
 
 // writeSeries puts the series into a folder.

@@ -63,10 +63,11 @@ func (p *person) wait(ctx context.Context, stop <-chan struct{}, d time.Duration
 	return false
 }
 
-// request is what p asks for, and whom first: mostly a session whose files it sends itself, so that no study has to be there.
-func (p *person) request() (signaling.TaskRequest, terminal.Way) {
+// request is what p asks for: mostly a session whose files it sends itself, so that no study has to be there and an edge can
+// take it while every broker is away.
+func (p *person) request() signaling.TaskRequest {
 	if p.rng.IntN(4) == 0 {
-		return signaling.TaskRequest{Type: signaling.Rendering, Series: &series, WhenFull: signaling.WhenFullQueue}, terminal.EdgeFirst
+		return signaling.TaskRequest{Type: signaling.Rendering, Series: &series, WhenFull: signaling.WhenFullQueue}
 	}
 	r := signaling.TaskRequest{Type: signaling.Rendering, Parameters: json.RawMessage(`{"upload":true}`), WhenFull: signaling.WhenFullRefuse}
 	switch p.rng.IntN(10) {
@@ -81,7 +82,15 @@ func (p *person) request() (signaling.TaskRequest, terminal.Way) {
 		r.WhenFull = signaling.WhenFullQueue
 	}
 	r.Urgent = p.hurried && p.rng.IntN(2) == 0
-	return r, terminal.BrokerFirst
+	return r
+}
+
+// way is whom p asks first.
+func (p *person) way() terminal.Way {
+	if p.rng.IntN(2) == 0 {
+		return terminal.EdgeFirst
+	}
+	return terminal.BrokerFirst
 }
 
 // work is one task from its request to its end.
@@ -110,8 +119,7 @@ func (p *person) work(ctx context.Context, stop <-chan struct{}) {
 // submit asks for a task until there is an answer, at one broker after the other with the same key, and waits in the queue
 // where that is the answer. A terminal that has waited too long leaves.
 func (p *person) submit(ctx context.Context) (g signaling.Grant, err error) {
-	r, way := p.request()
-	key, began, tries := fmt.Sprintf("%s-%x", p.name, p.rng.Uint64()), time.Now(), 0
+	r, way, key, began, tries := p.request(), p.way(), fmt.Sprintf("%s-%x", p.name, p.rng.Uint64()), time.Now(), 0
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(answerWithin, cancel)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tomocast/tomocast/signaling"
 )
 
 const (
@@ -31,7 +33,7 @@ func (w *world) watch(ctx context.Context, done <-chan struct{}) {
 		}
 		for _, id := range w.referee.look() {
 			task, err := w.pool.Task(ctx, id)
-			w.log.Error("a leak, as Redis has the task", "task", task, "error", err)
+			w.log.Error("a leak, as Redis has the task", "task", task, "at", place(task.Attempt), "shadow", place(task.Shadow), "moves", place(task.Moves), "error", err)
 		}
 		nodes, err := w.nodes(ctx)
 		if err != nil {
@@ -45,6 +47,14 @@ func (w *world) watch(ctx context.Context, done <-chan struct{}) {
 			w.audit(ctx)
 		}
 	}
+}
+
+// place is an attempt as a log has it; empty where there is none.
+func place(a *signaling.Attempt) string {
+	if a == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s on %s, token %d", a.ID, a.Node, a.Fencing)
 }
 
 // audit has the pool look at itself.

@@ -50,8 +50,10 @@ type greeting struct{ reply func(signaling.Signal) }
 
 var _ agent.Work = (*work)(nil)
 
-// begin holds what an instruction says.
+// begin holds what an instruction says. An edge that takes a task without a broker would wait for its terminal for longer than
+// most runs last.
 func begin(l *life, i signaling.Instruction, changed func(signaling.Update)) *work {
+	i.WaitMs, i.GraceMs = min(i.WaitMs, arrival.Milliseconds()), min(i.GraceMs, grace.Milliseconds())
 	w := &work{life: l, i: i, budget: newBudget(&i), idle: rand.IntN(3) == 0, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
 		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), owns: make(chan struct{}), done: make(chan struct{}),
 		moves: make(chan *handover, 1)}
