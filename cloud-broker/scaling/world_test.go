@@ -3,8 +3,8 @@ package scaling_test
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"

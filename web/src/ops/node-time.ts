@@ -1,6 +1,6 @@
 // A node's time line: when it is open, what will be free by the predicted ends of what runs, and when that ends.
 import { css, html, LitElement, nothing, type PropertyValues, svg, type TemplateResult } from "lit";
-import type { NodeTime, Resources } from "../contract.js";
+import type { NodeTask, NodeTime, Resources } from "../contract.js";
 import { explain } from "../client/problem.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural, sentence } from "../text/amount.js";
@@ -190,19 +190,24 @@ function freeRow({ line }: NodeTime, capacity: Resources, kind: Kind, name: stri
     <svg viewBox="0 -4 ${box.width} ${box.height + 4}" preserveAspectRatio="none" aria-hidden="true">${svg`<path class="area" d=${path.area}/><path class="edge" d=${path.line}/>`}</svg></div>`;
 }
 
+/** taskName is what a task is, and why it holds something there though it runs elsewhere. */
+export function taskName({ type, operation = "", shadow = false, moves = false }: NodeTask): string {
+  return `${typeName(type)}${operation === "" ? "" : `, ${operation}`}${moves ? ", on its way here" : shadow ? ", kept ready" : ""}`;
+}
+
 function taskRow(bar: Bar, span: Span, now: number): TemplateResult {
   const { task, from, to, late, over } = bar;
-  const part = (kind: string, a: number, b: number): TemplateResult => html`<i class="${kind} ${task.shadow === true ? "shadow" : ""}" style="--x:${shareIn(span, a).toFixed(4)};--w:${(shareIn(span, b) - shareIn(span, a)).toFixed(4)}"></i>`;
+  const part = (kind: string, a: number, b: number): TemplateResult => html`<i class="${kind} ${task.shadow === true || task.moves === true ? "shadow" : ""}" style="--x:${shareIn(span, a).toFixed(4)};--w:${(shareIn(span, b) - shareIn(span, a)).toFixed(4)}"></i>`;
   const sure = Math.max(to ?? now, now);
   const parts = to === undefined ? part("unknown", from, span.to)
     : html`${late !== undefined && late > sure ? part("late", sure, late) : nothing}${part(over ? "over" : late !== undefined && late > sure ? "sure" : "", from, sure)}`;
-  return html`<div class="row"><span><b>${typeName(task.type)}${task.shadow === true ? ", kept ready" : ""}</b><small>${endWords(bar, now)}</small></span><div class="lane">${parts}</div></div>`;
+  return html`<div class="row"><span><b>${taskName(task)}</b><small>${endWords(bar, now)}</small></span><div class="lane">${parts}</div></div>`;
 }
 
 /** summary is what the picture shows, for who cannot see it. */
 function summary(time: NodeTime, bars: readonly Bar[], now: number, hours: Range): string {
   const first = bars.find(({ to }) => to !== undefined);
-  const next = first === undefined ? "" : ` The next that is expected to end: ${typeName(first.task.type)}, ${endWords(first, now)}.`;
+  const next = first === undefined ? "" : ` The next that is expected to end: ${taskName(first.task)}, ${endWords(first, now)}.`;
   return `Time line. ${openWords(time, now, hours)}. ${plural(bars.length, "task runs", "tasks run")} there.${next} A table follows.`;
 }
 
@@ -216,6 +221,6 @@ function tables({ line, open }: NodeTime, bars: readonly Bar[], now: number, cap
         ${shown.map(([kind, name]) => html`<td data-label=${name} class="right number">${moment.open ? amount(moment.free[kind] ?? 0, kind) : "–"}</td>`)}</tr>`)}</tbody></table></div>
     ${bars.length === 0 ? nothing : html`<div class="scroll"><table aria-label="What runs there">
       <thead><tr><th scope="col">Task</th><th scope="col">Holds</th><th scope="col">Began</th><th scope="col">End</th></tr></thead>
-      <tbody>${bars.map((bar) => html`<tr><th scope="row">${typeName(bar.task.type)}${bar.task.shadow === true ? ", kept ready" : ""}<small>${bar.task.task}</small></th>
+      <tbody>${bars.map((bar) => html`<tr><th scope="row">${taskName(bar.task)}<small>${bar.task.task}</small></th>
         <td data-label="Holds" class="wide">${needsWords(bar.task.resources)}</td><td data-label="Began" class="nowrap">${clock(bar.from, now)}</td><td data-label="End" class="wide">${sentence(endWords(bar, now))}</td></tr>`)}</tbody></table></div>`}`;
 }
