@@ -1,11 +1,11 @@
 package foresight
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
 
+	"github.com/tomocast/tomocast/cloud-broker/fit"
 	"github.com/tomocast/tomocast/cloud-broker/pool"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -26,9 +26,8 @@ type Score struct {
 
 // miss is what came of a prediction.
 type miss struct {
-	error   float64 // |ln(predicted/real)|
-	run     float64 // s
-	covered bool    // by the 90 % quantile
+	fit.Miss
+	covered bool // by the 90 % quantile
 }
 
 // scores are the last misses by type.
@@ -55,7 +54,7 @@ func (s scores) add(e *pool.HistoryEntry, took time.Duration) {
 	}
 	r.known++
 	real := max(took.Milliseconds(), 1)
-	m := miss{math.Abs(math.Log(float64(f.ExpectedMs) / float64(real))), took.Seconds(), real <= f.HighMs}
+	m := miss{fit.Miss{Error: math.Abs(math.Log(float64(f.ExpectedMs) / float64(real))), Run: took.Seconds()}, real <= f.HighMs}
 	if len(r.last) < scored {
 		r.last = append(r.last, m)
 		return
@@ -75,8 +74,8 @@ func (s scores) list() (out []Score) {
 		if n := float64(len(r.last)); n > 0 {
 			errors := make([]float64, len(r.last))
 			for i, m := range r.last {
-				errors[i] = m.error
-				if m.error <= math.Ln2 {
+				errors[i] = m.Error
+				if m.Error <= math.Ln2 {
 					v.Within2 += 1 / n
 				}
 				if m.covered {
@@ -97,22 +96,14 @@ const enough = 100
 // tenth is what errors are above that make up a tenth of the run time of all types, infinite where too little is known: see
 // fit.Scorer.
 func (s scores) tenth() float64 {
-	var all []miss
+	var all []fit.Miss
 	for _, r := range s {
-		all = append(all, r.last...)
+		for _, m := range r.last {
+			all = append(all, m.Miss)
+		}
 	}
 	if len(all) < enough {
 		return math.Inf(1)
 	}
-	slices.SortFunc(all, func(a, b miss) int { return cmp.Compare(a.error, b.error) })
-	total, sum := 0.0, 0.0
-	for _, m := range all {
-		total += m.run
-	}
-	for _, m := range all {
-		if sum += m.run; sum >= 0.9*total {
-			return m.error
-		}
-	}
-	return math.Inf(1)
+	return fit.Tenth(all)
 }

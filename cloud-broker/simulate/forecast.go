@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -24,14 +23,12 @@ const (
 type oracle struct {
 	know      Knowledge
 	predictor *predict.Predictor
-	errors    []miss  // of the last ended tasks
-	tenth     float64 // that errors are above which make up a tenth of the run time
-	stale     bool    // it has to be worked out again
+	errors    []fit.Miss // of the last ended tasks
+	tenth     float64    // that errors are above which make up a tenth of the run time
+	stale     bool       // it has to be worked out again
 }
 
 // miss is |ln(predicted/real)| of a task that ended, and its run time.
-type miss struct{ error, run float64 }
-
 // recent is how many ended tasks the measured error is of.
 const recent = 1000
 
@@ -57,7 +54,7 @@ func (o *oracle) learn(t *trace.Task, made predict.Prediction) {
 	}
 	if o.predictor.Learn(made, predict.Of(t), t.Duration) && made.Known {
 		o.stale = true
-		o.errors = append(o.errors, miss{math.Abs(math.Log(made.Value() / t.Duration)), t.Duration})
+		o.errors = append(o.errors, fit.Miss{Error: math.Abs(math.Log(made.Value() / t.Duration)), Run: t.Duration})
 		if len(o.errors) > recent {
 			o.errors = slices.Clone(o.errors[recent/4:])
 		}
@@ -73,22 +70,7 @@ func (o *oracle) err() float64 {
 		return math.Inf(1)
 	}
 	if o.stale {
-		o.tenth, o.stale = tenth(o.errors), false
+		o.tenth, o.stale = fit.Tenth(o.errors), false
 	}
 	return o.tenth
-}
-
-// tenth is what errors are above that make up a tenth of the run time: long tasks that are predicted badly keep nodes in use.
-func tenth(all []miss) float64 {
-	all = slices.SortedFunc(slices.Values(all), func(a, b miss) int { return cmp.Compare(a.error, b.error) })
-	total, sum := 0.0, 0.0
-	for _, m := range all {
-		total += m.run
-	}
-	for _, m := range all {
-		if sum += m.run; sum >= 0.9*total {
-			return m.error
-		}
-	}
-	return math.Inf(1)
 }

@@ -53,33 +53,16 @@ func (w watched) gaps(inputs bool) (out []float64) {
 
 // moves measures a session that goes from edge to edge while the user drags, and one whose edge is killed.
 func moves(ctx context.Context, s setup) (rows []bench.Row, err error) {
-	demo, err := s.demo(ctx)
+	st, b, end, err := s.demoPage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer demo.remove()
-	st, err := startStack(ctx, s.bin, "--studies", demo.dir)
-	if err != nil {
-		return nil, err
-	}
-	defer st.stop()
+	defer end()
 	second, _, err := st.oneMore(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer second.end()
-	viewer, err := st.viewer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := startBrowser(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	defer b.stop()
-	if _, err := b.open(viewer); err != nil {
-		return nil, err
-	}
 	for _, measure := range []func(context.Context, setup, *stack, *browser) ([]bench.Row, error){inARow, killed} {
 		more, err := measure(ctx, s, st, b)
 		rows = append(rows, more...)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tomocast/tomocast/internal/bench"
 )
@@ -91,30 +92,47 @@ func firstDemo(ctx context.Context, s setup) ([]bench.Row, error) {
 	return opening(ctx, s, demo.dir, "demo study", bench.Row{Unit: "ms"})
 }
 
+// demoPage opens the demo study in Chromium, from a stack of its own. end ends both.
+func (s setup) demoPage(ctx context.Context) (st *stack, b *browser, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, e := range slices.Backward(ends) {
+			e()
+		}
+	}
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	demo, err := s.demo(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ends = append(ends, demo.remove)
+	if st, err = startStack(ctx, s.bin, "--studies", demo.dir); err != nil {
+		return nil, nil, nil, err
+	}
+	ends = append(ends, st.stop)
+	viewer, err := st.viewer(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if b, err = startBrowser(ctx, s); err != nil {
+		return nil, nil, nil, err
+	}
+	ends = append(ends, b.stop)
+	_, err = b.open(viewer)
+	return st, b, end, err
+}
+
 // session measures a session on the demo study: single inputs, drags, stills.
 func session(ctx context.Context, s setup) (rows []bench.Row, err error) {
-	demo, err := s.demo(ctx)
+	_, b, end, err := s.demoPage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer demo.remove()
-	st, err := startStack(ctx, s.bin, "--studies", demo.dir)
-	if err != nil {
-		return rows, err
-	}
-	defer st.stop()
-	viewer, err := st.viewer(ctx)
-	if err != nil {
-		return rows, err
-	}
-	b, err := startBrowser(ctx, s)
-	if err != nil {
-		return rows, err
-	}
-	defer b.stop()
-	if _, err := b.open(viewer); err != nil {
-		return rows, err
-	}
+	defer end()
 	for _, measure := range []func(*browser) ([]bench.Row, error){inputs, motion, rests} {
 		more, err := measure(b)
 		rows = append(rows, more...)
