@@ -383,6 +383,7 @@ func TestTimesFromTheCommandLine(t *testing.T) {
 		args []string
 		want string
 	}{
+		{[]string{"moves"}, "Nothing moves"}, // before it closes
 		{[]string{"schedule", "near", "--time-zone", "Europe/Berlin", "--hours", "mon-sun 00:00-24:00", "--closed", "2031-12-24T00:00/2031-12-27T00:00"}, "near: scheduled"},
 		{[]string{"schedule", "near"}, "Wed 2031-12-24 00:00 CET to Sat 2031-12-27 00:00 CET"},
 		{[]string{"schedule", "near"}, "mon-sun 00:00-24:00 (Europe/Berlin)"},
@@ -397,7 +398,6 @@ func TestTimesFromTheCommandLine(t *testing.T) {
 		{[]string{"schedule", "near", "--json"}, `"from": "operator"`},
 		{[]string{"describe", "near"}, "open, can be used for 7d"},
 		{[]string{"schedule", "near", "--clear"}, "near: as the configuration"},
-		{[]string{"moves"}, "Nothing moves"},
 		{[]string{"scaling"}, "Nothing was scaled"},
 		{[]string{"forecast"}, "nobody knows"},
 		{[]string{"predictions"}, "No task has ended"},
