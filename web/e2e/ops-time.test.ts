@@ -101,6 +101,7 @@ describe("moves (B8)", () => {
     await page.getByRole("button", { name: "Close" }).click();
     await tab("Moves").click();
     await page.getByRole("table", { name: "Moves that ended" }).getByText("Moved", { exact: true }).waitFor({ timeout: 60_000 });
+    expect(await page.getByRole("table", { name: "Moves that ended" }).locator("tbody th").innerText()).toContain("Rendering");
     expect((await running())?.attempt?.node).toBe(idle);
     expect(await new View(session).do((viewer) => viewer.placement?.node)).toBe(idle);
   });

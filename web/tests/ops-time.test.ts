@@ -11,7 +11,7 @@ import { heldOf, heldWords } from "../src/ops/running-tasks.js";
 import { daysWords, type Draft, draftOf, faultOf, says, scheduleOf } from "../src/ops/schedule-draft.js";
 import { factorOf, forecastWords, nothingWords, overall } from "../src/ops/scores.js";
 import {
-  barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, scarcest, scheduledFirst, shareIn, spanOf, stepPath, ticksOf, timeWords,
+  barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, scarcest, scheduledFirst, shareIn, spanOf, stepPath, taskName, ticksOf, timeWords,
 } from "../src/ops/time-line.js";
 import { instantOf, isZone, wallOf } from "../src/ops/wall-time.js";
 
@@ -79,6 +79,12 @@ describe("tasks on a time line", () => {
   it("come in the order of their expected ends, those of which nobody knows last", () => {
     const bars = barsOf([task({ task: "unknown" }), task({ task: "late", endsAt: at(3) }), task({ task: "soon", endsAt: at(1), lateAt: at(2) })], now);
     expect(bars.map((bar) => bar.task.task)).toEqual(["soon", "late", "unknown"]);
+  });
+
+  it("names what runs, and what is kept ready or on its way", () => {
+    expect([taskName({ type: "rendering" }), taskName({ type: "training", operation: "tissue-mixture" }), taskName({ type: "rendering", shadow: true }),
+      taskName({ type: "image-processing", operation: "median", moves: true })])
+      .toEqual(["Rendering", "Training, tissue-mixture", "Rendering, kept ready", "Image processing, median, on its way here"]);
   });
 
   it("say when they end, and how sure that is", () => {

@@ -1,15 +1,15 @@
 // A node's time line: when it is open, what will be free by the predicted ends of what runs, and when that ends.
 import { css, html, LitElement, nothing, type PropertyValues, svg, type TemplateResult } from "lit";
-import type { NodeTask, NodeTime, Resources } from "../contract.js";
+import type { NodeTime, Resources } from "../contract.js";
 import { explain } from "../client/problem.js";
 import { buttons, theme } from "../parts/theme.js";
 import { plural, sentence } from "../text/amount.js";
 import type { OpsAPI } from "./api.js";
 import { Reading } from "./reading.js";
-import { amount, type Kind, needsWords, typeName } from "./rows.js";
+import { amount, type Kind, needsWords } from "./rows.js";
 import { tableStyles } from "./table-styles.js";
 import {
-  type Bar, barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, type Range, ranges, scarcest, shareIn, type Span, spanOf, stepPath, ticksOf, timeWords,
+  type Bar, barsOf, clock, closedSpans, endWords, freeAt, freeSteps, nextChange, openWords, type Range, ranges, scarcest, shareIn, type Span, spanOf, stepPath, taskName, ticksOf, timeWords,
 } from "./time-line.js";
 import { timeStyles } from "./time-styles.js";
 import { tileStyles } from "./tiles.js";
@@ -188,11 +188,6 @@ function freeRow({ line }: NodeTime, capacity: Resources, kind: Kind, name: stri
   const whole = capacity[kind] ?? 0;
   return html`<div class="row ${kind}"><span><b>${name}</b><small>now ${amount(Math.round((steps[0]?.share ?? 0) * whole), kind)} of ${amount(whole, kind)}</small></span>
     <svg viewBox="0 -4 ${box.width} ${box.height + 4}" preserveAspectRatio="none" aria-hidden="true">${svg`<path class="area" d=${path.area}/><path class="edge" d=${path.line}/>`}</svg></div>`;
-}
-
-/** taskName is what a task is, and why it holds something there though it runs elsewhere. */
-export function taskName({ type, operation = "", shadow = false, moves = false }: NodeTask): string {
-  return `${typeName(type)}${operation === "" ? "" : `, ${operation}`}${moves ? ", on its way here" : shadow ? ", kept ready" : ""}`;
 }
 
 function taskRow(bar: Bar, span: Span, now: number): TemplateResult {

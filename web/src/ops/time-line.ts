@@ -1,7 +1,7 @@
 // A node's time dimension (B3) as a picture and as words need it: spans, steps, bars and ticks. Times are milliseconds since 1970.
 import type { NodeMoment, NodeTask, NodeTime, Resources } from "../contract.js";
 import type { NodeStatus } from "./api.js";
-import { collator, type Kind, kinds, lasted } from "./rows.js";
+import { collator, type Kind, kinds, lasted, typeName } from "./rows.js";
 
 /** Span is a span of time; to is excluded. */
 export interface Span {
@@ -150,6 +150,11 @@ export function openWords(time: Pick<NodeTime, "open" | "line">, now: number, ho
   const range = ranges.find(([h]) => h === hours)?.[1] ?? "";
   if (next === undefined) return time.open ? `Open, and stays so for ${range} at least` : `Closed for ${range} at least`;
   return `${next.open ? "Closed; opens" : "Open; closes"} at ${clock(next.at, now)}, in ${lasted(next.at - now)}`;
+}
+
+/** taskName is what a task is, and why it holds something there though it runs elsewhere. */
+export function taskName({ type, operation = "", shadow = false, moves = false }: Pick<NodeTask, "type" | "operation" | "shadow" | "moves">): string {
+  return `${typeName(type)}${operation === "" ? "" : `, ${operation}`}${moves ? ", on its way here" : shadow ? ", kept ready" : ""}`;
 }
 
 /** endWords are when a task is expected to end. */
