@@ -48,6 +48,7 @@ type broker struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd // nil while it is dead
 	log   *tail
+	past  string // the end of what the process before it said
 	ended chan struct{}
 	cpu   time.Duration // of the processes that have ended
 }
@@ -114,16 +115,17 @@ func (b *broker) kill() (crashed string) {
 	}
 	_ = b.cmd.Process.Kill() // an error says that it has ended
 	<-b.ended
+	b.past = b.log.String()
 	b.cpu += b.cmd.ProcessState.UserTime() + b.cmd.ProcessState.SystemTime()
 	b.cmd = nil
 	return crashed
 }
 
-// tail is what the broker said last.
+// tail is what the broker said last, in this life and the one before it.
 func (b *broker) tail() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.log.String()
+	return b.past + b.log.String()
 }
 
 // pid of the process; 0 while it is dead.

@@ -18,7 +18,7 @@ type Options struct {
 	Seed     uint64        // decides what is killed when; 0 takes one from the clock
 	Log      *slog.Logger  // what happens to whom; nil: nothing is told
 
-	// Terminals is how many tasks there are at a time; 0 is four fifths of what the edges have room for.
+	// Terminals is how many tasks there are at a time; 0 is nine tenths of what the edges have room for.
 	Terminals int
 	// Program is the path of cloud-broker; empty: it is built, which takes the module's sources.
 	Program string

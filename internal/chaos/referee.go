@@ -233,21 +233,38 @@ func (r *referee) promoted(w *work, p signaling.Promote) {
 
 // ending looks whether a session that ends has a reason to.
 func (r *referee) ending(w *work, reason error) {
+	var problem *signaling.Problem
+	preempted := errors.As(reason, &problem) && problem.Code == signaling.ProblemPreempted
+	if !preempted && r.unasked(w, reason) { // an edge that had no link when its session made room hears only that it is over
+		preempted = w.life.edge.world.preempted(w.i.Task)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.claims[w.i.Attempt.ID]
-	var problem *signaling.Problem
-	if errors.As(reason, &problem) && problem.Code == signaling.ProblemPreempted {
+	switch {
+	case preempted:
 		r.preempted++
-		return
+	case r.groundless(w, reason):
+		r.violate("session %s of task %s on %s is ended (%v) though its terminal is there and nobody asked for it", w.i.Attempt.ID, w.i.Task,
+			w.life.edge.node.ID, reason)
 	}
+}
+
+// unasked is groundless for who does not have the lock.
+func (r *referee) unasked(w *work, reason error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.groundless(w, reason)
+}
+
+// groundless says whether a session ends though its terminal is there and, as far as the referee knows, nobody wants it to. The
+// caller has the lock.
+func (r *referee) groundless(w *work, reason error) bool {
+	c := r.claims[w.i.Attempt.ID]
 	if c == nil || !c.live || !c.arrived || c.loose || c.shadow || !c.void.IsZero() ||
 		errors.Is(reason, ending.ErrExpired) || errors.Is(reason, errBye) {
-		return
+		return false
 	}
-	if since := w.life.edge.way.linked(); !since.IsZero() && w.life.edge.way.away(c.begun) < awayMost {
-		r.violate("session %s on %s is ended (%v) though its terminal is there and nobody asked for it", w.i.Attempt.ID, w.life.edge.node.ID, reason)
-	}
+	return !w.life.edge.way.linked().IsZero() && w.life.edge.way.away(c.begun) < awayMost
 }
 
 // ended gives back what a work held.

@@ -35,7 +35,7 @@ type person struct {
 	world *world
 	name  string
 	token string
-	// hurried has the right to urgent places, and asks for them now and then.
+	// hurried has the right to urgent places, and asks for them.
 	hurried bool
 	rng     *rand.Rand
 }
@@ -81,7 +81,7 @@ func (p *person) request() signaling.TaskRequest {
 	if p.rng.IntN(2) == 0 {
 		r.WhenFull = signaling.WhenFullQueue
 	}
-	r.Urgent = p.hurried && p.rng.IntN(2) == 0
+	r.Urgent = p.hurried
 	return r
 }
 

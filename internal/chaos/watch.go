@@ -57,6 +57,14 @@ func place(a *signaling.Attempt) string {
 	return fmt.Sprintf("%s on %s, token %d", a.ID, a.Node, a.Fencing)
 }
 
+// preempted says whether a task has made room for an urgent one, as Redis has it.
+func (w *world) preempted(id signaling.TaskID) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), tryWithin)
+	defer cancel()
+	t, err := w.pool.Task(ctx, id)
+	return err == nil && t.State == signaling.TaskExpired && strings.HasPrefix(t.Reason, "pre-empted")
+}
+
 // audit has the pool look at itself.
 func (w *world) audit(ctx context.Context) {
 	a, err := w.pool.Audit(ctx)

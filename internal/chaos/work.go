@@ -54,7 +54,7 @@ var _ agent.Work = (*work)(nil)
 // most runs last.
 func begin(l *life, i signaling.Instruction, changed func(signaling.Update)) *work {
 	i.WaitMs, i.GraceMs = min(i.WaitMs, arrival.Milliseconds()), min(i.GraceMs, grace.Milliseconds())
-	w := &work{life: l, i: i, budget: newBudget(&i), idle: rand.IntN(3) == 0, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
+	w := &work{life: l, i: i, budget: newBudget(&i), idle: rand.IntN(2) == 0, changed: changed, hellos: make(chan greeting, 4), bye: make(chan struct{}, 1), vanished: make(chan struct{}, 1),
 		ends: make(chan error, 1), promoted: make(chan signaling.Promote, 1), owns: make(chan struct{}), done: make(chan struct{}),
 		moves: make(chan *handover, 1)}
 	l.works.Go(w.run)
@@ -139,7 +139,7 @@ func (w *work) Signal(string, signaling.Signal) {}
 // Gone ends nothing, as the contract has it.
 func (w *work) Gone(string) {}
 
-// Idle is for how long the terminal has done nothing: of one in three long enough to make room.
+// Idle is for how long the terminal has done nothing: of every other one long enough to make room.
 func (w *work) Idle() time.Duration {
 	if w.idle {
 		return 2 * ms(signaling.IdleAfter)

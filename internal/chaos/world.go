@@ -25,7 +25,7 @@ import (
 const (
 	poolName = "chaos"
 	// hurried is the group of terminals that may ask for urgent places, one of hurriedEvery.
-	hurried, hurriedEvery = "hurried", 8
+	hurried, hurriedEvery = "hurried", 3
 	// How long edges wait for a terminal that was granted, and for one that is gone.
 	arrival, grace = 5 * time.Second, 2 * time.Second
 	// awaited is how long the pool keeps a task, and with it its shadow, for a terminal to ask again (pool.Options.PlacingTTL).
@@ -132,7 +132,7 @@ func build(ctx context.Context, dir string, o Options) (w *world, err error) {
 		slots += int(e.node.Capacity.EncoderSessions)
 	}
 	if w.Terminals == 0 {
-		w.Terminals = max(1, slots*4/5)
+		w.Terminals = max(1, slots*9/10)
 	}
 	return w, nil
 }
