@@ -33,9 +33,8 @@ const (
 
 // learner has learnt from the tasks that ended so far. Its methods may be called from several goroutines.
 type learner struct {
-	run, gpu, cpu *predict.Predictor // seconds; thousandths, and one more, since there are logarithms
-
 	mu      sync.Mutex
+	types   map[string]predictors // a task says nothing of those of other types
 	open    map[signaling.TaskID]made
 	order   []signaling.TaskID // of open, as they began; some have ended since
 	learned int
@@ -47,17 +46,34 @@ type learner struct {
 	recall  map[string]made // predictions of tasks that are alike, until more is learnt
 }
 
+// predictors are those of a type: of seconds; of thousandths, and one more, since there are logarithms.
+type predictors struct{ run, gpu, cpu *predict.Predictor }
+
 // made are the predictions of a task that has not run.
 type made struct{ run, gpu, cpu predict.Prediction }
 
 func newLearner() *learner {
-	return &learner{run: predict.New(), gpu: predict.New(), cpu: predict.New(), open: map[signaling.TaskID]made{}, refused: map[string]int{},
+	return &learner{types: map[string]predictors{}, open: map[signaling.TaskID]made{}, refused: map[string]int{},
 		scores: scores{}, recall: map[string]made{}, frags: fit.NewFragments(nil)}
 }
 
-// predict says what is to be expected of a task that has not run.
+// predict says what is to be expected of a task that has not run; nothing where none of its type has.
 func (l *learner) predict(t predict.Task) made {
-	return made{l.run.Predict(t), l.gpu.Predict(t), l.cpu.Predict(t)}
+	p, known := l.types[t.Type]
+	if !known {
+		return made{}
+	}
+	return made{p.run.Predict(t), p.gpu.Predict(t), p.cpu.Predict(t)}
+}
+
+// predictors are those of a task's type.
+func (l *learner) predictors(t predict.Task) predictors {
+	p, known := l.types[t.Type]
+	if !known {
+		p = predictors{predict.New(), predict.New(), predict.New()}
+		l.types[t.Type] = p
+	}
+	return p
 }
 
 // begin notes that a task was asked for.
@@ -156,7 +172,8 @@ func (l *learner) end(e *pool.HistoryEntry) {
 	l.learned++
 	clear(l.recall)
 	l.scores.add(e, took)
-	l.run.Learn(m.run, t, took.Seconds())
+	p := l.predictors(t)
+	p.run.Learn(m.run, t, took.Seconds())
 	if e.Usage == nil {
 		return
 	}
@@ -164,8 +181,8 @@ func (l *learner) end(e *pool.HistoryEntry) {
 	if ran <= 0 {
 		ran = float64(took.Milliseconds())
 	}
-	l.use(l.gpu, m.gpu, t, e.Usage.GPUMs/ran*1000)
-	l.use(l.cpu, m.cpu, t, e.Usage.CPUMs/ran*1000)
+	l.use(p.gpu, m.gpu, t, e.Usage.GPUMs/ran*1000)
+	l.use(p.cpu, m.cpu, t, e.Usage.CPUMs/ran*1000)
 }
 
 // use learns a rate of use.

@@ -73,6 +73,9 @@ func TestB2LearnsFromWhatHasEnded(t *testing.T) {
 			t.Error("it does not say what it rests on")
 		}
 	}
+	if session := f.Forecast("anna", signaling.TaskRequest{Type: signaling.Rendering}, later); session.Known {
+		t.Errorf("of sessions there was none, and one is expected to last %d ms", session.ExpectedMs)
+	}
 }
 
 // Real use is unknown before a run and does not leak into a prediction made before it (B2): nothing that became known because a
