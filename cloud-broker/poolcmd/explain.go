@@ -169,14 +169,7 @@ func queue(ctx context.Context, f *service.Flags, args []string, out io.Writer) 
 	limit := f.Int("limit", 100, "how many are listed at most, 1 to 1000")
 	d, connect := displayFlags(f, out), clientFlags(f)
 	f.Example("cloud-broker pool queue --watch", "what waits, live")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := connect()
-	if err != nil {
-		return err
-	}
-	return d.show(ctx, c, func(ctx context.Context) (page, error) {
+	return d.parsed(ctx, f, args, connect, func(ctx context.Context, c *client) (page, error) {
 		var q answered[struct {
 			Tasks []waiting `json:"tasks"`
 		}]

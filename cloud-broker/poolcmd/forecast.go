@@ -68,14 +68,7 @@ type score struct {
 
 func predictions(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	d, connect := displayFlags(f, out), clientFlags(f)
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := connect()
-	if err != nil {
-		return err
-	}
-	return d.show(ctx, c, func(ctx context.Context) (page, error) {
+	return d.parsed(ctx, f, args, connect, func(ctx context.Context, c *client) (page, error) {
 		var s answered[struct {
 			Scores []score `json:"scores"`
 		}]

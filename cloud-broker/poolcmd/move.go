@@ -50,14 +50,7 @@ func ended(m *signaling.Moving) bool { return m.EndedAt != nil }
 func moves(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	d, connect := displayFlags(f, out), clientFlags(f)
 	f.Example("cloud-broker pool moves --watch", "what moves, live")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := connect()
-	if err != nil {
-		return err
-	}
-	return d.show(ctx, c, func(ctx context.Context) (page, error) {
+	return d.parsed(ctx, f, args, connect, func(ctx context.Context, c *client) (page, error) {
 		var m answered[struct {
 			Moves []signaling.Moving `json:"moves"`
 		}]
@@ -111,14 +104,7 @@ type order struct {
 func scaling(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	d, connect := displayFlags(f, out), clientFlags(f)
 	f.Example("cloud-broker pool scaling --watch", "what running tasks are given and what is taken from them, live")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := connect()
-	if err != nil {
-		return err
-	}
-	return d.show(ctx, c, func(ctx context.Context) (page, error) {
+	return d.parsed(ctx, f, args, connect, func(ctx context.Context, c *client) (page, error) {
 		var s answered[struct {
 			Orders  []order `json:"orders"`
 			Reports []order `json:"reports"`

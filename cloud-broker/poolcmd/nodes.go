@@ -199,14 +199,7 @@ func describe(ctx context.Context, f *service.Flags, args []string, out io.Write
 	f.Arguments("NODE", "id of the node", 1, 1)
 	d, connect := displayFlags(f, out), clientFlags(f)
 	f.Example("cloud-broker pool describe edge-7 --watch", "edge-7 and what runs there, live")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	c, err := connect()
-	if err != nil {
-		return err
-	}
-	return d.show(ctx, c, func(ctx context.Context) (page, error) {
+	return d.parsed(ctx, f, args, connect, func(ctx context.Context, c *client) (page, error) {
 		n, err := c.node(ctx, f.Args()[0])
 		return page{n, func(w io.Writer, at moment) { n.value.print(w, at) }}, err
 	})

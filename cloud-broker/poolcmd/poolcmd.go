@@ -112,6 +112,18 @@ func indented(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// parsed parses a command line that needs no other look, connects, and shows what is read.
+func (d display) parsed(ctx context.Context, f *service.Flags, args []string, connect func() (*client, error), read func(context.Context, *client) (page, error)) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	c, err := connect()
+	if err != nil {
+		return err
+	}
+	return d.show(ctx, c, func(ctx context.Context) (page, error) { return read(ctx, c) })
+}
+
 // show reads a page and prints it; with --watch, again whenever the pool has changed.
 func (d display) show(ctx context.Context, c *client, read func(context.Context) (page, error)) error {
 	once := func(ctx context.Context, w io.Writer) error {

@@ -5,7 +5,7 @@ import { buttons, theme } from "../parts/theme.js";
 import { plural } from "../text/amount.js";
 import { everyNode, type NodeFilters, type NodeStatus, type TaskType } from "./api.js";
 import { amount, type Column, type Kind, type Order, ordered, paged, shareOf, since, stateWords, taskTypes, turned, typeName, typesOf, usedOf } from "./rows.js";
-import { tableStyles } from "./table-styles.js";
+import { rowStyles, tableStyles } from "./table-styles.js";
 import { barOf, tileStyles } from "./tiles.js";
 
 const pageSize = 50;
@@ -19,7 +19,7 @@ const columns: [Column, string, string][] = [
 /** NodeTable tells "filters" (NodeFilters) and "open" with a node's id. */
 export class NodeTable extends LitElement {
   static override readonly styles = [
-    theme, buttons, tileStyles, tableStyles,
+    theme, buttons, tileStyles, tableStyles, rowStyles,
     css`
       .filters {
         display: flex;
@@ -55,36 +55,6 @@ export class NodeTable extends LitElement {
         gap: 8px;
         font-size: 12px;
         white-space: nowrap;
-      }
-      .name {
-        padding: 0;
-        border: 0;
-        border-radius: 4px;
-        background: none;
-        color: var(--tc-text);
-        font-weight: 600;
-        text-align: left;
-        overflow-wrap: anywhere;
-        cursor: pointer;
-      }
-      .name::after {
-        content: "";
-        position: absolute;
-        inset: 0;
-      }
-      .name:focus-visible {
-        outline: none;
-      }
-      .name:focus-visible::after {
-        outline: 2px solid var(--tc-accent);
-        outline-offset: -2px;
-      }
-      tbody tr {
-        position: relative;
-        cursor: pointer;
-      }
-      tbody tr:hover {
-        background: var(--tc-raised);
       }
       @media (max-width: 900px) {
         .filters .search {

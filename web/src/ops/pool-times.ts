@@ -9,7 +9,7 @@ import type { NodeStatus, OpsAPI, Score, TimeStatus } from "./api.js";
 import { panelStyles } from "./panel-styles.js";
 import { paged, stateWords } from "./rows.js";
 import { scoresTable } from "./scores.js";
-import { tableStyles } from "./table-styles.js";
+import { rowStyles, tableStyles } from "./table-styles.js";
 import { clock, closedSpans, freeSteps, type Range, ranges, scheduledFirst, shareIn, type Span, spanOf, stepPath, ticksOf, timeWords } from "./time-line.js";
 import { timeStyles } from "./time-styles.js";
 import { tileStyles } from "./tiles.js";
@@ -35,7 +35,7 @@ function timeOf(time: TimeStatus | undefined, seconds: number | undefined): Temp
 /** PoolTimes tells "open" with a node's id. */
 export class PoolTimes extends LitElement {
   static override readonly styles = [
-    theme, buttons, tileStyles, tableStyles, panelStyles, timeStyles,
+    theme, buttons, tileStyles, tableStyles, rowStyles, panelStyles, timeStyles,
     css`
       .head {
         display: flex;
@@ -78,36 +78,6 @@ export class PoolTimes extends LitElement {
         stroke: var(--free-gpu);
         stroke-width: 1.5;
         vector-effect: non-scaling-stroke;
-      }
-      .name {
-        padding: 0;
-        border: 0;
-        border-radius: 4px;
-        background: none;
-        color: var(--tc-text);
-        font-weight: 600;
-        text-align: left;
-        overflow-wrap: anywhere;
-        cursor: pointer;
-      }
-      .name::after {
-        content: "";
-        position: absolute;
-        inset: 0;
-      }
-      .name:focus-visible {
-        outline: none;
-      }
-      .name:focus-visible::after {
-        outline: 2px solid var(--tc-accent);
-        outline-offset: -2px;
-      }
-      tbody tr {
-        position: relative;
-        cursor: pointer;
-      }
-      tbody tr:hover {
-        background: var(--tc-raised);
       }
       @media (max-width: 900px) {
         tbody th,

@@ -217,3 +217,37 @@ export const tableStyles = css`
     }
   }
 `;
+
+/** rowStyles are those of rows that open what their first button, .name, names. */
+export const rowStyles = css`
+  .name {
+    padding: 0;
+    border: 0;
+    border-radius: 4px;
+    background: none;
+    color: var(--tc-text);
+    font-weight: 600;
+    text-align: left;
+    overflow-wrap: anywhere;
+    cursor: pointer;
+  }
+  .name::after {
+    content: "";
+    position: absolute;
+    inset: 0;
+  }
+  .name:focus-visible {
+    outline: none;
+  }
+  .name:focus-visible::after {
+    outline: 2px solid var(--tc-accent);
+    outline-offset: -2px;
+  }
+  tbody tr {
+    position: relative;
+    cursor: pointer;
+  }
+  tbody tr:hover {
+    background: var(--tc-raised);
+  }
+`;
