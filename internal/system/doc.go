@@ -66,7 +66,7 @@
 //	    t for the whole node                  cloud-broker/nodetime TestB3OneTimeForTheWholeNode
 //	    what comes back is placed at once     cloud-broker/nodetime TestB3WhatAPeriodGivesBackCanBePlacedAtOnce; cloud-broker/nodetimes
 //	                                          TestB3TimeFollowsWhatIsPlaced
-//	B4  B4.1: affinity, devices, amounts cloud-broker/fit TestB4_1FirstFilter, TestB41EveryKindOfResource
+//	B4  B4.1: affinity, devices, amounts      cloud-broker/fit TestB4_1FirstFilter, TestB41EveryKindOfResource
 //	    B4.2: only t > t1, the closer better  cloud-broker/fit TestB4_2*; cloud-broker/placement TestB42*
 //	    no node has t > t1: it waits          cloud-broker TestB42ATaskWaitsForANodeThatStays
 //	    B4.3: amounts updated at once         cloud-broker/fit TestB4_3*; the pool's claim (A10)
@@ -75,15 +75,15 @@
 //	    by how much                           cloud-broker/scale TestB5ShrinkAmounts, TestB5ExpandAmountByHowFarUseIsAboveR2
 //	    without stopping the task             edge-renderer/session TestB5PicturesGoOnOverBudgetChanges; edge-renderer/task
 //	                                          TestB5TaskGoesOnWithOtherWorkers
-//	B6  B6.1: at once, or waits and gives up cloud-broker/scale TestB61*; cloud-broker/scaling TestB6ShrinksWhatIsIdle
-//	    B6.2: at once, or waits and gives up cloud-broker/scale TestB62*; cloud-broker/scaling TestB6Expan*
+//	B6  B6.1: at once, or waits and gives up  cloud-broker/scale TestB61*; cloud-broker/scaling TestB6ShrinksWhatIsIdle
+//	    B6.2: at once, or waits and gives up  cloud-broker/scale TestB62*; cloud-broker/scaling TestB6Expan*
 //	    the node's free amount                cloud-broker/pool TestB6ResizeMovesFreeAmounts; cloud-broker/scaling TestFreeAmountsAddUp
-//	B7  two nodes above a preset for W-e  cloud-broker/defrag TestB7TwoNodesAboveThePresetThroughoutWe,
+//	B7  two nodes above a preset for W-e      cloud-broker/defrag TestB7TwoNodesAboveThePresetThroughoutWe,
 //	                                          TestB7ConditionMustHoldThroughout
 //	    a task waits though the sum suffices  cloud-broker/defrag TestB7TaskNotScheduledWhileTheSumExceedsItsRequest; cloud-broker
 //	                                          TestB7DefragmentationBringsSessionsTogether
 //	    candidates, labels                    cloud-broker/defrag TestB7CandidatesByThresholdAndLabels
-//	    target: highest average use   cloud-broker/defrag TestB7TargetHasTheHighestAverageUse
+//	    target: highest average use           cloud-broker/defrag TestB7TargetHasTheHighestAverageUse
 //	B8  pause, save, resume elsewhere         TestB8ComputeTaskMovesMidWay; edge-renderer/task TestB8OperationsGoOnFromTheirCheckpoint;
 //	                                          edge-renderer/compute TestB8ComputeTask*
 //	    a session: make before break          TestB8MoveByHand, TestB8TwentyMovesInARow, TestB8ThreeBrokers; edge-renderer/session
