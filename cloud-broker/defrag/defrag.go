@@ -21,6 +21,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/cloud-broker/defrag/nodemonitor"
+	"github.com/tomocast/tomocast/signaling"
 )
 
 // Outside is what defragmentation acts on and asks.
@@ -34,6 +35,7 @@ type Outside struct {
 	Predictor migrator.Predictor
 	Nodes     nodemonitor.Source    // nil: nodes are as the Monitor was told
 	Report    func(migrator.Report) // hears how every move ended; nil: nobody
+	Round     func(Round)           // hears of every round, as it begins and as it has ended; nil: nobody
 }
 
 // Defrag puts the components together. One goroutine owns it.
@@ -45,7 +47,11 @@ type Defrag struct {
 
 // New connects the components.
 func New(c Config, o Outside) (*Defrag, error) {
-	d := &Defrag{Defragmenter: &Defragmenter{config: c, queue: o.Queue, chooser: o.Chooser}}
+	if o.Round == nil {
+		o.Round = func(Round) {}
+	}
+	d := &Defrag{Defragmenter: &Defragmenter{config: c, queue: o.Queue, chooser: o.Chooser, told: o.Round,
+		rests: map[Why]time.Time{}, settled: map[signaling.TaskID]time.Time{}}}
 	told := func(r migrator.Report) {
 		d.Defragmenter.report(r)
 		if o.Report != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/defrag"
+	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 )
 
@@ -100,6 +101,83 @@ func TestB7RestsAfterARoundInVain(t *testing.T) {
 	w.run(10 * time.Minute)
 	if w.at("a1") != "c" {
 		t.Error(w.told())
+	}
+}
+
+// pair are two nodes with one task each, that together have the room that another one needs.
+func pair(t *testing.T) *world {
+	t.Helper()
+	c := defrag.Default()
+	c.Hold, c.Every = 10*time.Second, 5*time.Second
+	w := newWorld(t, c)
+	for _, id := range []nodeID{"a", "b"} {
+		w.add(id, nodetime.Config{Total: gpu(1000)})
+		if err := w.place(taskID(id+"1"), id, gpu(250), 10*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// A round after which there is nothing left to move is not in vain: fragments that come up later are looked after at once.
+func TestB7DoesNotRestWhereThereWasNothingToMove(t *testing.T) {
+	w := pair(t)
+	w.run(5 * time.Minute)
+	if w.at("a1") != "b" || len(w.rounds) != 2 || w.rounds[1] != (defrag.Round{Why: defrag.Fragments, Labelled: 1, Ended: true, Moved: 1}) {
+		t.Fatalf("a1 is on %s: %+v", w.at("a1"), w.rounds)
+	}
+	if err := w.place("a2", "a", gpu(250), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.waiting = []nodetime.Amounts{gpu(900)}
+	w.run(2 * time.Minute)
+	if w.at("a2") != "b" {
+		t.Errorf("a2 is on %s: %+v", w.at("a2"), w.rounds)
+	}
+}
+
+// A task that begins to wait has its round, whatever was in vain before; one for which a round was in vain waits until the pool
+// has rested.
+func TestB7ATaskThatBeginsToWaitEndsTheRest(t *testing.T) {
+	w := pair(t)
+	w.refuses = errDown
+	w.run(2 * time.Minute)
+	if len(w.rounds) != 2 || w.rounds[1].Rests != time.Hour {
+		t.Fatalf("%+v", w.rounds)
+	}
+	w.waiting = []nodetime.Amounts{gpu(900)}
+	w.run(10 * time.Minute)
+	if len(w.rounds) != 4 || w.rounds[3] != (defrag.Round{Why: defrag.Waiting, Labelled: 1, Ended: true, Rests: time.Hour}) {
+		t.Fatalf("%+v", w.rounds)
+	}
+	w.refuses = nil
+	w.waiting = []nodetime.Amounts{gpu(900), gpu(800)}
+	w.run(2 * time.Minute)
+	if w.at("a1") != "b" {
+		t.Errorf("a1 is on %s: %+v", w.at("a1"), w.rounds)
+	}
+}
+
+// What was moved by hand stays there, until it has settled or another task waits for room; and the conditions must hold anew.
+func TestB7ATaskThatWasMovedByHandSettles(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		w := pair(t)
+		w.run(2 * time.Minute) // both are on b
+		if err := w.Migrator.Move(ctx, "a1", migrator.ByHand, "a", w.clock); err != nil {
+			t.Fatal(err)
+		}
+		w.run(time.Minute)
+		if waits {
+			w.waiting = []nodetime.Amounts{gpu(900)}
+		}
+		w.run(10 * time.Minute)
+		if got := w.at("a1") == "b"; got != waits {
+			t.Errorf("another waits: %t; a1 is on %s; %s", waits, w.at("a1"), w.told())
+		}
+		w.run(3 * time.Hour)
+		if w.at("a1") != "b" {
+			t.Errorf("it has settled, and is on %s", w.at("a1"))
+		}
 	}
 }
 
@@ -196,7 +274,9 @@ func TestB7ConfigurationsThatCannotBe(t *testing.T) {
 		{func(c *defrag.Config) { c.Threshold = gpu(0) }, "no threshold"},
 		{func(c *defrag.Config) { c.Hold = 0 }, "W-e"},
 		{func(c *defrag.Config) { c.Rest = -1 }, "rest"},
-		{func(c *defrag.Config) { c.Hold = time.Second }, "W-e is 1s, shorter"},
+		{func(c *defrag.Config) { c.Settle = -1 }, "settle"},
+		{func(c *defrag.Config) { c.Threshold = gpu(500) }, "threshold of gpuMilli is 500 and preset 499"},
+		{func(c *defrag.Config) { c.Hold = time.Second }, "hold (W-e) is 1s, shorter"},
 		{func(c *defrag.Config) { c.Window = 0 }, "W2"},
 		{func(c *defrag.Config) { c.Most = 0 }, "at least 1"},
 		{func(c *defrag.Config) { c.Migration.Wait = 0 }, "W-f"},

@@ -286,6 +286,7 @@ type broker struct {
 	pool    *pool
 	now     func() time.Time
 	reports []migrator.Report
+	rounds  []defrag.Round
 	begun   []migrator.Handover
 	stopped []string
 	refuses error // what the mover says
@@ -296,7 +297,7 @@ func newBroker(t *testing.T, p *pool, c defrag.Config, name string, now func() t
 	b := &broker{pool: p, now: now}
 	var err error
 	b.Defrag, err = defrag.New(c, defrag.Outside{Owner: name, Queue: p, Tasks: p, Chooser: p, Reserver: p, Mover: b, Predictor: p,
-		Report: func(r migrator.Report) { b.reports = append(b.reports, r) }})
+		Report: func(r migrator.Report) { b.reports = append(b.reports, r) }, Round: func(r defrag.Round) { b.rounds = append(b.rounds, r) }})
 	if err != nil {
 		t.Fatal(err)
 	}
