@@ -45,8 +45,16 @@ func TestB3NothingNewComesToANodeThatIsClosed(t *testing.T) {
 	eachRedis(t, func(t *testing.T, args ...string) {
 		b := start(t, args...)
 		b.join(newNode("near"))
-		if r := b.ask("GET", "/api/v1/nodes/near/schedule", ""); r.status != 404 || !strings.Contains(r.problem(t).Detail, "it always is") {
-			t.Errorf("%d %s", r.status, r.body)
+		if r := b.ask("GET", "/api/v1/nodes/near/schedule", ""); r.status != 200 || !strings.Contains(string(r.body), `"from":"none"`) {
+			t.Errorf("a node that nobody has scheduled: %d %s", r.status, r.body)
+		}
+		for method, body := range map[string]string{"GET": "", "PUT": closedFor(time.Hour)} {
+			if r := b.ask(method, "/api/v1/nodes/nosuch/schedule", body); r.status != 404 {
+				t.Errorf("%s of a node that nobody knows: %d %s", method, r.status, r.body)
+			}
+		}
+		if r := b.ask("GET", "/api/v1/history", ""); !strings.Contains(string(r.body), `"tasks":[]`) {
+			t.Errorf("a history that is empty: %s", r.body)
 		}
 		if n := decode[timed](t, b.ask("GET", "/api/v1/nodes/near", ""), 200); n.Time != nil {
 			t.Errorf("%+v", n.Time)
@@ -128,6 +136,9 @@ func TestB3MachinesThatGoSayWhen(t *testing.T) {
 	n := newNode("spot")
 	n.Expires = &goes
 	b.join(n)
+	if r := b.ask("GET", "/api/v1/nodes/spot/schedule", ""); !strings.Contains(string(r.body), `"goesAt":"`+goes.Format(time.RFC3339)) {
+		t.Errorf("its schedule does not say when it goes: %s", r.body)
+	}
 	eventually(b, "its time is known", "GET", "/nodes/spot", "", func(n timed) bool {
 		return n.Time != nil && n.Time.ClosesAt != nil && n.Time.ClosesAt.Equal(goes) && *n.Time.FreeS < 5400.1
 	})
@@ -156,7 +167,7 @@ func TestB3WhatRunsOnANodeThatClosesLeavesBefore(t *testing.T) {
 		if r := receive(t, "the release", here.releases); r.Attempt != g.Attempt.ID || r.Problem == nil || r.Problem.Code != signaling.ProblemMoved {
 			t.Errorf("%+v", r)
 		}
-		if end := b.ends(g.Task); end.State != "moved" || end.Reason != signaling.MoveDrain || end.From != "near" || end.To != "other" {
+		if end := b.ends(g.Task); end.State != "moved" || end.Reason != signaling.MoveClosing || end.From != "near" || end.To != "other" {
 			t.Errorf("%+v", end)
 		}
 		if n := decode[timed](t, b.ask("GET", "/api/v1/nodes/near", ""), 200); n.State != signaling.NodeReady || n.Time == nil || !n.Time.Open || n.Free != n.Capacity {

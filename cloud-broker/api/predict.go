@@ -82,6 +82,9 @@ func (s *server) history(ctx context.Context, in *historyInput) (*historyOutput,
 		return nil, problemOf(err)
 	}
 	if in.Format != "jsonl" {
+		if tasks == nil {
+			tasks = []pool.HistoryEntry{}
+		}
 		return &historyOutput{ContentType: "application/json", Body: historyPage{Tasks: tasks}}, nil
 	}
 	var lines bytes.Buffer

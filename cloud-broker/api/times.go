@@ -24,7 +24,9 @@ func (in *scheduleInput) node() signaling.NodeID { return in.Node }
 // setSchedule is a schedule, and who has set it.
 type setSchedule struct {
 	signaling.Schedule
-	From string `json:"from" enum:"operator,configuration" doc:"Who has set it. An operator's counts in place of the configuration's."`
+	From string `json:"from" enum:"operator,configuration,none" doc:"Who has set it. An operator's counts in place of the configuration's. none: nobody has, the node is always open."`
+	// GoesAt is the machine's own word, which no schedule changes.
+	GoesAt *time.Time `json:"goesAt,omitempty" doc:"When the machine goes, as it says itself. Absent where it does not."`
 }
 
 type scheduleOutput struct{ Body setSchedule }
@@ -39,8 +41,8 @@ type timeOutput struct{ Body signaling.NodeTime }
 // timeOperations are about when nodes are open, and what is free on them when (B3).
 func (s *server) timeOperations(a huma.API) {
 	huma.Register(a, worked(operation("get-schedule", http.MethodGet, "/nodes/{node}/schedule", "See when a node is open",
-		"As an operator has set it, else as the configuration of sites has it. For operators.",
-		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable), nil, setSchedule{exampleSchedule, "operator"}),
+		"As an operator has set it, else as the configuration of sites has it; of a node of which neither says anything, an empty one from none. For operators.",
+		http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable), nil, setSchedule{Schedule: exampleSchedule, From: "operator"}),
 		func(ctx context.Context, in *nodeInput) (*scheduleOutput, error) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
@@ -49,10 +51,13 @@ func (s *server) timeOperations(a huma.API) {
 		})
 	change(a, "schedule-node", http.MethodPut, "/schedule", "Say when a node is open",
 		"In place of what the configuration of sites says, until it is taken back. Nothing new comes to a node while it is closed, and what runs there "+
-			"when it closes is moved away before. The node need not be known yet.",
+			"when it closes is moved away before. The node is one of the pool, or one that the configuration of sites names.",
 		func(ctx context.Context, in *scheduleInput) error {
 			if _, err := nodetime.FromContract(in.Body); err != nil {
 				return invalid("The schedule cannot be used.", err)
+			}
+			if err := s.scheduled(ctx, in.Node); err != nil {
+				return err
 			}
 			return s.timeProblem(in.Node, s.Times.Set(ctx, in.Node, &in.Body))
 		}, exampleSchedule)
@@ -78,18 +83,40 @@ func (s *server) schedule(ctx context.Context, id signaling.NodeID) (*scheduleOu
 		return nil, problemOf(s.timeProblem(id, pool.ErrUnknownNode))
 	}
 	set, operator, ok, err := s.Times.Schedule(ctx, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, problemOf(s.timeProblem(id, err))
-	case !ok:
-		return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "The node has no schedule.",
-			Detail: fmt.Sprintf("Neither an operator nor the configuration of sites says when node %.63s is open: it always is.", id)})
 	}
-	from := "configuration"
-	if operator {
-		from = "operator"
+	out := &scheduleOutput{setSchedule{Schedule: set, From: "none"}}
+	switch {
+	case operator:
+		out.Body.From = "operator"
+	case ok:
+		out.Body.From = "configuration"
 	}
-	return &scheduleOutput{setSchedule{set, from}}, nil
+	n, err := s.Dispatcher.Node(ctx, id)
+	switch {
+	case err == nil:
+		out.Body.GoesAt = n.Expires
+	case !ok: // what is scheduled may not have come yet
+		return nil, problemOf(err)
+	}
+	return out, nil
+}
+
+// scheduled says whether a node may be scheduled: a wrong name would be kept without a word.
+func (s *server) scheduled(ctx context.Context, id signaling.NodeID) error {
+	_, _, ok, err := s.Times.Schedule(ctx, id)
+	if err != nil {
+		return s.timeProblem(id, err)
+	}
+	if sites := s.Dispatcher.Sites; sites != nil && !ok {
+		_, ok = sites.Nodes[id]
+	}
+	if ok {
+		return nil
+	}
+	_, err = s.Dispatcher.Node(ctx, id)
+	return err
 }
 
 // timeProblem is what an error about a node's time means to the one who asked.

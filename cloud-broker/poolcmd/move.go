@@ -2,6 +2,7 @@ package poolcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,7 +16,8 @@ import (
 func move(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
 	f.Arguments("TASK", "id of the task", 1, 1)
 	f.Group("Move")
-	to := f.String("to", "", "`id` of the node to move to; without it the best one")
+	var to target
+	f.Var(&to, "to", "`id` of the node to move to; without it the best one")
 	f.Group("Output")
 	asJSON := f.Bool("json", false, "print what the API answered, as JSON")
 	connect := clientFlags(f)
@@ -30,18 +32,51 @@ func move(ctx context.Context, f *service.Flags, args []string, out io.Writer) e
 		return err
 	}
 	var m answered[signaling.Moving]
-	if err := c.do(ctx, "POST", "/tasks/"+url.PathEscape(f.Args()[0])+"/move", nil, map[string]string{"to": *to}, &m); err != nil {
+	if err := c.do(ctx, "POST", "/tasks/"+url.PathEscape(f.Args()[0])+"/move", nil, map[string]string{"to": string(to)}, &m); err != nil {
 		return err
 	}
 	if *asJSON {
 		return indented(out, m)
 	}
-	where := "the best node"
-	if m.value.To != "" {
-		where = string(m.value.To)
+	said, err := told(&m.value)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(out, "%s: moves from %s to %s (%s)\n", clean(string(m.value.Task)), clean(string(m.value.From)), clean(where), clean(m.value.State))
+	_, err = fmt.Fprintln(out, said)
 	return err
+}
+
+// target is a flag with the node to move to; an empty one would be any.
+type target string
+
+func (t *target) String() string { return string(*t) }
+
+// Set takes what is written.
+func (t *target) Set(text string) error {
+	if text == "" {
+		return errors.New("the id of a node; leave --to out for the best one")
+	}
+	*t = target(text)
+	return nil
+}
+
+// told is how a move begins in a line; an error where it has ended already without moving.
+func told(m *signaling.Moving) (string, error) {
+	task, where := clean(string(m.Task)), "the best node"
+	if m.To != "" {
+		where = clean(string(m.To))
+	}
+	why := ""
+	if m.Why != "" {
+		why = ": " + clean(m.Why)
+	}
+	switch m.State {
+	case "stays", "failed":
+		return "", fmt.Errorf("%s stays on %s%s", task, clean(string(m.From)), why)
+	case "waiting":
+		return fmt.Sprintf("%s: waits to move from %s to %s%s; cloud-broker pool moves shows how it goes", task, clean(string(m.From)), where, why), nil
+	}
+	return fmt.Sprintf("%s: moves from %s to %s (%s)%s", task, clean(string(m.From)), where, clean(m.State), why), nil
 }
 
 // ended is behind the state of a move that is over.
@@ -129,8 +164,33 @@ func printOrders(w io.Writer, at moment, all []order) {
 		} else if o.DueAt != nil {
 			again = short(o.DueAt.Sub(at.now))
 		}
-		t.add(string(o.Task), string(o.Node), o.Kind, o.Direction, fmt.Sprint(o.From), fmt.Sprint(o.To), strings.ReplaceAll(o.State, "-", " "),
+		t.add(string(o.Task), string(o.Node), kindName(o.Kind), o.Direction, inUnits(o.Kind, o.From), inUnits(o.Kind, o.To), strings.ReplaceAll(o.State, "-", " "),
 			at.ago(since), again, o.Why)
 	}
 	t.print(w)
+}
+
+// kindName is what is scaled in words: a resource, or a part of the encoder's.
+func kindName(kind string) string {
+	name, known := map[string]string{"gpuMilli": "GPU time", "gpuMemoryMB": "GPU memory", "encoderSessions": "encoders", "cpuMilli": "processor",
+		"memoryMB": "memory", "encoderThreads": "encoder threads", "encoderKilopixels": "encoded pixels"}[kind]
+	if !known {
+		return kind
+	}
+	return name
+}
+
+// inUnits is an amount of a kind with its unit.
+func inUnits(kind string, v int64) string {
+	switch kind {
+	case "gpuMilli":
+		return percent(v, 1000) + " of a GPU"
+	case "gpuMemoryMB", "memoryMB":
+		return gib(v)
+	case "cpuMilli":
+		return number(float64(v)/1000) + " cores"
+	case "encoderKilopixels":
+		return number(float64(v)/1000) + " Mpixel/s"
+	}
+	return fmt.Sprint(v)
 }

@@ -18,7 +18,8 @@ import (
 // scheduled is when a node is open, as the API answers it.
 type scheduled struct {
 	signaling.Schedule
-	From string `json:"from"`
+	From   string     `json:"from"`
+	GoesAt *time.Time `json:"goesAt,omitempty"` // by the machine's own word
 }
 
 // weekdays in their order, as the contract names them.
@@ -35,8 +36,9 @@ func schedule(ctx context.Context, f *service.Flags, args []string, out io.Write
 	fresh := f.Bool("drop-spans", false, "forget the spans that were set before")
 	expires := f.String("expires", "", "`time` at which the machine goes, or never")
 	zone := f.String("time-zone", "", "`name` of the time zone of hours and times, like Europe/Berlin; UTC where nothing is said")
-	horizon := f.Duration("horizon", 0, "for how long it promises its resources ahead (`T`)")
-	period := f.Duration("period", 0, "how often what it has promised comes back (circulation `period`)")
+	var horizon, period some
+	f.Var(&horizon, "horizon", "for how `long` it promises its resources ahead (T), like 168h")
+	f.Var(&period, "period", "how `often` what it has promised comes back (circulation period), like 24h")
 	reset := f.Bool("clear", false, "take back what was set; what the configuration of sites says counts again")
 	d, connect := displayFlags(f, out), clientFlags(f)
 	f.Example("cloud-broker pool schedule edge-7", "when edge-7 is open")
@@ -46,7 +48,7 @@ func schedule(ctx context.Context, f *service.Flags, args []string, out io.Write
 		return err
 	}
 	change := scheduleChange{hours: hours, always: *always, open: open, closed: closed, fresh: *fresh, expires: *expires, zone: *zone,
-		horizon: *horizon, period: *period}
+		horizon: time.Duration(horizon), period: time.Duration(period)}
 	if *reset && !change.none() {
 		return fmt.Errorf("%w: --clear takes back what was set, and sets nothing", service.ErrUsage)
 	}
@@ -61,7 +63,7 @@ func schedule(ctx context.Context, f *service.Flags, args []string, out io.Write
 		return each([]string{node}, out, "as the configuration of sites has it", func(string) error { return c.do(ctx, http.MethodDelete, path, nil, nil, nil) })
 	case !change.none():
 		var now scheduled
-		if err := c.do(ctx, http.MethodGet, path, nil, nil, &now); err != nil && !notFound(err) {
+		if err := c.do(ctx, http.MethodGet, path, nil, nil, &now); err != nil {
 			return err
 		}
 		s, err := change.over(now.Schedule, c.now())
@@ -87,9 +89,27 @@ func (r *repeated) Set(s string) error {
 	return nil
 }
 
-func notFound(err error) bool {
-	var refused *refusedError
-	return errors.As(err, &refused) && refused.status == http.StatusNotFound
+// some is a flag with an amount of time; none is not one of them.
+type some time.Duration
+
+func (s *some) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return span(time.Duration(*s))
+}
+
+// Set takes what is written; 0 would say nothing.
+func (s *some) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return errors.New("write it like 24h")
+	case d == 0:
+		return errors.New("more than 0, like 24h; --clear takes back what was set")
+	}
+	*s = some(d)
+	return nil
 }
 
 // scheduleChange is what is to be said otherwise of when a node is open.
@@ -238,14 +258,20 @@ func (s *scheduled) print(w io.Writer, node string, at moment) {
 	case len(hours) > 0 && s.TimeZone != "":
 		hours[len(hours)-1] += " (" + s.TimeZone + ")"
 	}
-	expires, ahead, period := "", "", ""
-	if s.Expires != nil {
+	expires, ahead, period, by := "", "", "", s.From
+	if by == "none" {
+		by = ""
+	}
+	switch {
+	case s.GoesAt != nil && (s.Expires == nil || s.GoesAt.Before(*s.Expires)):
+		expires = show(*s.GoesAt) + ", in " + short(s.GoesAt.Sub(at.now)) + ", as the machine says itself"
+	case s.Expires != nil:
 		expires = show(*s.Expires) + ", in " + short(s.Expires.Sub(at.now))
 	}
 	if s.HorizonS > 0 {
 		ahead, period = span(time.Duration(s.HorizonS)*time.Second), span(time.Duration(s.PeriodS)*time.Second)
 	}
-	fields(w, "Node", node, "Set by", s.From, "Open", strings.Join(hours, "; "), "And", spans(s.Open), "Closed", spans(s.Closed), "Goes", expires,
+	fields(w, "Node", node, "Set by", by, "Open", strings.Join(hours, "; "), "And", spans(s.Open), "Closed", spans(s.Closed), "Goes", expires,
 		"Promises", ahead, "Gives back", period)
 }
 

@@ -123,6 +123,29 @@ func TestScheduleIsShownInItsTimeZone(t *testing.T) {
 	}
 }
 
+func TestWhatSaysNothingIsRefusedOrToldApart(t *testing.T) {
+	goes := time.Now().Add(97 * time.Second).UTC().Format(time.RFC3339)
+	s := newServer(t, map[string]string{
+		"GET /api/v1/nodes/edge-1/schedule": `{"from":"none"}`,
+		"GET /api/v1/nodes/spot/schedule":   `{"from":"none","goesAt":"` + goes + `"}`,
+		"POST /api/v1/tasks/t-1/move":       `{"task":"t-1","from":"edge-1","reason":"by-hand","state":"stays","why":"no node has room","endedAt":"2026-12-04T12:00:00Z"}`,
+	})
+	if out, err := s.run(t, "schedule", "edge-1"); err != nil || !strings.Contains(out, "always") || strings.Contains(out, "none") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := s.run(t, "schedule", "spot"); err != nil || !strings.Contains(out, "as the machine says itself") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, args := range [][]string{{"schedule", "edge-1", "--horizon", "0"}, {"schedule", "edge-1", "--period", "0s"}, {"move", "t-1", "--to", ""}} {
+		if out, err := s.run(t, args...); !errors.Is(err, service.ErrUsage) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	if out, err := s.run(t, "move", "t-1"); err == nil || out != "" || !strings.Contains(err.Error(), "stays on edge-1: no node has room") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestATimeLineIsDrawn: each character is the most that is in use in its time, blank where the node is closed.
 func TestATimeLineIsDrawn(t *testing.T) {
 	at := func(h int) string { return now.Add(time.Duration(h) * time.Hour).Format(time.RFC3339) }
@@ -172,10 +195,10 @@ func TestMovesAndScalingAreTables(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"move", "t-1"}, []string{"t-1: moves from edge-1 to edge-2 (waiting)"}},
+		{[]string{"move", "t-1"}, []string{"t-1: waits to move from edge-1 to edge-2"}},
 		{[]string{"move", "t-1", "--to", "edge-2", "--json"}, []string{`"reason": "by-hand"`}},
 		{[]string{"moves"}, []string{"handing-over", "1.3s  no target", "drain"}},
-		{[]string{"scaling"}, []string{"gpuMilli  shrink   250  120  waiting", "cpuMilli  expand   500  600  given up", "its need is more"}},
+		{[]string{"scaling"}, []string{"GPU time   shrink  25% of a GPU  12% of a GPU  waiting", "processor  expand     0.5 cores     0.6 cores  given up", "its need is more"}},
 		{[]string{"forecast"}, []string{"90s", "4.5s to 2h", "12% of a GPU", "1.5 cores", "the last 20"}},
 		{[]string{"explain"}, []string{"risk", "90s, eight of ten 4.5s to 2h"}},
 		{[]string{"predictions"}, []string{"0.51", "75.5 %", "90 %"}},
