@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/trace"
 	"github.com/tomocast/tomocast/internal/service"
 )
@@ -51,13 +53,13 @@ func Command(ctx context.Context, args []string, out io.Writer, hooks Hooks) err
 	f.Group("What runs where")
 	trace := f.String("trace", "", "`file` with tasks: CSV of openb, GenAI or Philly, .swf, or the broker's history as .jsonl; also with .gz")
 	nodes := f.String("nodes", "", "`file` with nodes: CSV with sn, cpu_milli, memory_mib, gpu and model")
-	generate := f.String("generate", "", "in place of a file: `NxG` is N nodes of G GPUs each, of which CPU and memory are never short")
+	generate := f.String("generate", "", "in place of a file: `NxG` is N nodes of G GPUs each, node-0 and on, of which CPU and memory are never short")
 	tasks := f.Int("tasks", 0, "only the first so many tasks; 0: all")
 	longest := f.Duration("longest", 0, "only tasks that ran no longer than this; 0: all")
 	load := f.Float64("load", 0, "let tasks come at random, in their order, so that they ask for this share of the GPUs; 0: when the trace says. With --saturate: until they ask for it")
 	saturate := f.Bool("saturate", false, "tasks never leave, and come in any order until they ask for --load times the GPUs, 1.3 without it")
 	f.Group("When nodes are there")
-	windows := f.String("windows", "", "`file` with windows: CSV with sn, from and to, seconds; nodes that it does not name are always there")
+	windows := f.String("windows", "", "`file` with windows: CSV with sn, from and to, seconds since the first task's submission; nodes that it does not name are always there. Those of --generate are called node-0, node-1 and so on")
 	median := f.Duration("come-and-go", 0, "nodes are there, and then not, for log-normal times of this median; 0: always")
 	sigma := f.Float64("sigma", 1, "standard deviation of the logarithm of these times")
 	f.Group("How")
@@ -167,6 +169,7 @@ type report struct {
 	Trace    string     `json:"trace"`
 	Tasks    int        `json:"tasks"`
 	Skipped  string     `json:"skipped,omitempty"`
+	Hint     string     `json:"hint,omitempty"`
 	Nodes    int        `json:"nodes"`
 	GPUs     int        `json:"gpus"`
 	Policies [][]Result `json:"policies"`
@@ -208,6 +211,9 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 				}
 				c.Hooks, c.Every = append(c.Hooks, h), hookEvery
 			}
+			if o.windows != "" {
+				r.Hint = away(c.Nodes, c.Tasks)
+			}
 			one, err := Run(ctx, c)
 			if err != nil {
 				return fmt.Errorf("policy %s: %w", name, err)
@@ -229,7 +235,8 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	return r.print(out)
 }
 
-// choose leaves out tasks that were not asked for, and those that no node could ever run, which it counts.
+// choose leaves out tasks that were not asked for, and those that no node could ever run, which it counts. The times of what
+// is left count from the first submission: traces have epochs of their own, and the virtual clock begins at 0.
 func (o *options) choose(tasks []trace.Task, nodes []Node, skipped trace.Skipped) ([]trace.Task, error) {
 	var kinds []*fit.Node // empty nodes, one of each kind
 	seen := map[trace.Node]bool{}
@@ -260,7 +267,23 @@ func (o *options) choose(tasks []trace.Task, nodes []Node, skipped trace.Skipped
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no task of %s can be simulated on these nodes: %v", o.trace, skipped)
 	}
+	first := out[0].Submitted
+	for i := range out {
+		out[i].Submitted -= first
+		out[i].Started -= first
+	}
 	return out, nil
+}
+
+// away is a hint where no node is there while the tasks of a scenario come.
+func away(nodes []Node, tasks []trace.Task) string {
+	last := tasks[len(tasks)-1].Submitted
+	for _, n := range nodes {
+		if len(n.Windows) == 0 || slices.ContainsFunc(n.Windows, func(w nodetime.Window) bool { return at(w.Open) <= last && at(w.Close) > 0 }) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("no window is open while tasks come, from 0 to %.0f s: from and to of --windows count from the first task's submission", last)
 }
 
 // scenario is what a seed makes of nodes and tasks.
@@ -306,37 +329,83 @@ func (o *options) plot(r *report) error {
 	return nil
 }
 
-// print writes a table: means over seeds, and how far they spread.
+// print writes a table: means over seeds, and how far they spread. Columns that are 0 for all policies are left out, and
+// those that are the same for all are told once.
 func (r *report) print(out io.Writer) error {
-	fmt.Fprintf(out, "%d tasks of %s on %d nodes with %d GPUs", r.Tasks, r.Trace, r.Nodes, r.GPUs)
+	fmt.Fprintf(out, "%s of %s on %s with %s", count(r.Tasks, "task"), r.Trace, count(r.Nodes, "node"), count(r.GPUs, "GPU"))
 	if r.Skipped != "" {
 		fmt.Fprintf(out, "; left out: %s", r.Skipped)
 	}
-	fmt.Fprint(out, "\n\n")
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "policy\tended\twaiting yet")
-	for _, c := range columns {
-		what := strings.ToLower(c.title[:1]) + c.title[1:]
-		if strings.HasPrefix(c.title, "GPU") {
-			what = c.title
-		}
-		if c.unit != "" {
-			what += ", " + c.unit
-		}
-		fmt.Fprint(t, "\t", what)
+	fmt.Fprintln(out)
+	if r.Hint != "" {
+		fmt.Fprintf(out, "%s\n", r.Hint)
 	}
-	fmt.Fprintln(t)
-	for _, runs := range r.Policies {
-		ended, waiting := of(runs, func(r Result) float64 { return float64(r.Ended) }), of(runs, func(r Result) float64 { return float64(r.Waiting) })
-		fmt.Fprintf(t, "%s\t%s\t%s", runs[0].Policy, short(mean(ended)), short(mean(waiting)))
-		for _, c := range columns {
+	cells := make([]strings.Builder, len(r.Policies))
+	for i, runs := range r.Policies {
+		cells[i].WriteString(runs[0].Policy)
+	}
+	heading, same := "policy", []string(nil)
+	for _, c := range append(ends[:], columns...) {
+		var values []string
+		for _, runs := range r.Policies {
 			v := of(runs, c.value)
-			fmt.Fprintf(t, "\t%s", short(mean(v)))
-			if s := spread(v); s > 0 {
-				fmt.Fprintf(t, " +-%.2g", s)
+			values = append(values, within(mean(v), spread(v)))
+		}
+		alike := !slices.ContainsFunc(values, func(v string) bool { return v != values[0] })
+		switch {
+		case alike && values[0] == "0":
+		case alike && len(values) > 1:
+			same = append(same, c.heading()+": "+values[0])
+		default:
+			heading += "\t" + c.heading()
+			for i, v := range values {
+				cells[i].WriteString("\t" + v)
 			}
 		}
-		fmt.Fprintln(t)
+	}
+	if len(same) > 0 {
+		fmt.Fprintf(out, "the same for all: %s\n", strings.Join(same, "; "))
+	}
+	fmt.Fprintln(out)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, heading)
+	for i := range cells {
+		fmt.Fprintln(t, cells[i].String())
 	}
 	return t.Flush()
+}
+
+// ends are how simulations ended; a plot of them tells nothing.
+var ends = [...]column{
+	{"Ended", "", func(r Result) float64 { return float64(r.Ended) }, false},
+	{"Waiting yet", "", func(r Result) float64 { return float64(r.Waiting) }, true},
+}
+
+// heading is the column's name in a table.
+func (c *column) heading() string {
+	what := c.title
+	if !strings.HasPrefix(what, "GPU") {
+		what = strings.ToLower(what[:1]) + what[1:]
+	}
+	if c.unit != "" {
+		what += ", " + c.unit
+	}
+	return what
+}
+
+// count is a number of things, in words.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+// within is a mean with its spread, which has two digits.
+func within(m, s float64) string {
+	if s < 1e-9*math.Abs(m) || s == 0 {
+		return short(m)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(s))-1)
+	return short(m) + " ± " + strconv.FormatFloat(math.Round(s/unit)*unit, 'f', max(0, -int(math.Floor(math.Log10(unit)+0.5))), 64)
 }

@@ -270,6 +270,53 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// Dates of a trace do not count: the virtual clock begins when the first task comes, and so do windows (B4).
+func TestB4TheClockBeginsWithTheFirstTask(t *testing.T) {
+	run := func(more ...string) (r struct {
+		Hint     string
+		Policies [][]simulate.Result
+	}) {
+		t.Helper()
+		var out strings.Builder
+		tasks := file(t, "t.csv", "timestamp,duration,num_gpus\n2020-01-01 00:00:00,400,1\n2020-01-01 00:00:00,400,1\n")
+		args := append([]string{"--trace", tasks, "--generate", "2x1", "--policy", "filter", "--seeds", "1", "--json"}, more...)
+		if err := simulate.Command(t.Context(), args, &out, simulate.Hooks{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := run().Policies[0][0]; r.Use != 1 || r.Elapsed != 400 {
+		t.Errorf("%+v", r)
+	}
+	early := run("--windows", file(t, "w.csv", "sn,from,to\nnode-0,0,1000\nnode-1,10,1000\n"))
+	if r := early.Policies[0][0]; r.Elapsed != 410 || r.MeanWait != 5 || early.Hint != "" {
+		t.Errorf("%+v", early)
+	}
+	if late := run("--windows", file(t, "w.csv", "sn,from,to\nnode-0,1577836800,1577840400\nnode-1,1577836800,1577840400\n")); !strings.Contains(late.Hint, "no window is open") {
+		t.Errorf("%+v", late)
+	}
+}
+
+// A table has a column for what tells policies apart, and says the rest once.
+func TestTableTellsPoliciesApart(t *testing.T) {
+	tasks := file(t, "t.csv", "timestamp,duration,num_gpus\n2020-01-01 00:00:00,400,1\n")
+	var out strings.Builder
+	if err := simulate.Command(t.Context(), []string{"--trace", tasks, "--generate", "1x1", "--policy", "filter,patent"}, &out, simulate.Hooks{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"1 task of t.csv on 1 node with 1 GPU\n", "the same for all: ended: 1; use of GPUs, %: 100; "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "moves") {
+		t.Errorf("nothing moved:\n%s", out.String())
+	}
+}
+
 // What is wrong is said by name.
 func TestCommandRefusesByName(t *testing.T) {
 	tasks, nodes := file(t, "t.csv", aTrace), file(t, "n.csv", aList)
