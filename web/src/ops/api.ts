@@ -1,6 +1,5 @@
 // The part of the broker's HTTP API for operators: the pool, its nodes, the queue.
 import type { BrokerHTTP } from "../client/http.js";
-import { ProblemError } from "../client/problem.js";
 import { type ServerEvent, serverEvents } from "../client/server-events.js";
 import type { Attempt, Forecast, Moving, Node, NodeTime, Override, Queue, Resources, Schedule, Task, TaskRequest, Term, Usage } from "../contract.js";
 
@@ -146,9 +145,11 @@ export interface Scaling {
   reports: Order[];
 }
 
-/** NodeSchedule is when a node is open, as an operator or the configuration of sites says. */
+/** NodeSchedule is when a node is open, as an operator or the configuration of sites says; always, where none does. */
 export interface NodeSchedule extends Schedule {
-  from: "operator" | "configuration";
+  from: "operator" | "configuration" | "none";
+  /** goesAt is when the machine goes by its own word, which no schedule changes. */
+  goesAt?: string;
 }
 
 /** Score is how good predictions of run times were lately, for tasks of one type. */
@@ -225,14 +226,9 @@ export class OpsAPI {
     return (await this.#http.ask("GET", `${path(id)}/time?hours=${hours}`, { signal: stop })) as NodeTime;
   }
 
-  /** schedule is when a node is open; undefined where nobody has said. */
-  async schedule(id: string, stop?: AbortSignal): Promise<NodeSchedule | undefined> {
-    try {
-      return (await this.#http.ask("GET", `${path(id)}/schedule`, { signal: stop })) as NodeSchedule;
-    } catch (error) {
-      if (error instanceof ProblemError && error.code === "not-found") return undefined;
-      throw error;
-    }
+  /** schedule is when a node is open. */
+  async schedule(id: string, stop?: AbortSignal): Promise<NodeSchedule> {
+    return (await this.#http.ask("GET", `${path(id)}/schedule`, { signal: stop })) as NodeSchedule;
   }
 
   /** setSchedule says when a node is open; nothing takes that back, and the configuration counts again. */

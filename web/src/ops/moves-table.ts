@@ -4,7 +4,7 @@ import type { Moving } from "../contract.js";
 import { icons } from "../parts/icons.js";
 import { plural, sentence } from "../text/amount.js";
 import { remark } from "./panel.js";
-import { lasted, since, typeName } from "./rows.js";
+import { exactly, lasted, since, typeName } from "./rows.js";
 
 const reasons: Record<Moving["reason"], string> = { defragment: "To close gaps", drain: "Its node is emptied", "by-hand": "By hand", lost: "Its node was lost" };
 
@@ -47,7 +47,7 @@ function table(label: string, moves: readonly Moving[], now: number): TemplateRe
 
 function row({ task, type, reason, from, to = "", state, why = "", beganAt, endedAt }: Moving, now: number): TemplateResult {
   const [words, kind] = states[state] ?? [sentence(state).replace(/\.$/, ""), ""];
-  const when = endedAt === undefined ? html`for ${lasted(now - Date.parse(beganAt))}` : html`${since(endedAt, now)}<small>took ${lasted(Date.parse(endedAt) - Date.parse(beganAt))}</small>`;
+  const when = endedAt === undefined ? html`for ${lasted(now - Date.parse(beganAt))}` : html`${since(endedAt, now)}<small>took ${exactly(Date.parse(endedAt) - Date.parse(beganAt))}</small>`;
   return html`<tr>
     <th scope="row">${type === undefined ? html`<span class="number">${task}</span>` : html`${typeName(type)}<small class="number">${task}</small>`}</th>
     <td data-label="How it is"><span class="chip ${kind}">${words}</span></td>

@@ -144,7 +144,7 @@ export class PoolTimes extends LitElement {
     const { items, page, pages, from, to } = paged(scheduledFirst(this.nodes), this.page, pageSize);
     const line = spanOf(this.now, this.hours);
     return html`${this.nodes.length === 0 ? html`<div class="nothing">${icons.stats}<h3>No node is registered</h3><p>There is nothing to draw a line of.</p></div>` : html`
-      <div class="head"><p class="quiet">GPU time that is free, or processor time where there is no GPU, by the predicted ends of what runs. Hatched: closed.</p>
+      <div class="head"><p class="quiet">GPU time that is free, or processor time where there is no GPU, by the predicted ends of what runs. Hatched: closed. T: for how long the whole node can be used; t: for how long what is free can.</p>
         <div class="choice" role="group" aria-label="How far ahead">${ranges.map(([hours, words]) => html`<button aria-pressed=${this.hours === hours} @click=${() => { this.#range(hours); }}>${words}</button>`)}</div></div>
       <div class="scroll"><table aria-label="Time of nodes" aria-rowcount=${this.nodes.length}>
         <thead><tr><th scope="col">Node</th><th scope="col" class="right" title="For how long the whole node can be used">T</th><th scope="col" class="right" title="For how long what is free can be used">t</th><th scope="col">Next</th>

@@ -174,6 +174,11 @@ export function lasted(ms: number): string {
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
 
+/** exactly is that with tenths of a second where it is short. */
+export function exactly(ms: number): string {
+  return ms >= 0 && ms < 9_950 ? `${(ms / 1000).toFixed(1).replace(/\.0$/, "")} s` : lasted(ms);
+}
+
 /** desiredWords says how the buffer policy finds the pool. */
 export function desiredWords({ desired, nodes }: Pick<Overview, "desired" | "nodes">): string {
   const ready = nodes.ready ?? 0;

@@ -124,6 +124,11 @@ export function says(schedule: Schedule, now: number): string[] {
   ].filter((line) => line !== "");
 }
 
+/** goesWords is when a machine goes by its own word. */
+export function goesWords(at: string): string {
+  return `The machine goes ${wallWords(wallOf(Date.parse(at), "UTC"))} UTC, as it says itself`;
+}
+
 /** daysWords are days of the week; those in a row as from to. */
 export function daysWords(days: readonly string[]): string {
   const at = dayNames.map((day, i) => (days.includes(day) ? i : -1)).filter((i) => i >= 0);

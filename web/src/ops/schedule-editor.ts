@@ -7,7 +7,7 @@ import { icons } from "../parts/icons.js";
 import { buttons, theme } from "../parts/theme.js";
 import { sentence } from "../text/amount.js";
 import type { NodeSchedule, OpsAPI } from "./api.js";
-import { type Draft, draftOf, type Fault, type Field, faultOf, says, scheduleOf, type Wall, weekdays } from "./schedule-draft.js";
+import { type Draft, draftOf, type Fault, type Field, faultOf, goesWords, says, scheduleOf, type Wall, weekdays } from "./schedule-draft.js";
 import { scheduleStyles } from "./schedule-styles.js";
 import { tableStyles } from "./table-styles.js";
 import { zones } from "./wall-time.js";
@@ -58,11 +58,14 @@ export class ScheduleEditor extends LitElement {
     const failure = this.failure === "" ? nothing : html`<p role="alert">${this.failure}</p>`;
     if (!this.known) return html`${this.failure === "" ? html`<p class="quiet">Reading…</p>` : failure}`;
     if (this.draft !== undefined) return html`${this.#form(this.draft)}`;
-    const lines = this.schedule === undefined ? [] : [...says(this.schedule, Date.now()), ...(this.schedule.from === "configuration" ? ["As the configuration of sites says"] : [])];
+    const { schedule } = this;
+    const set = schedule !== undefined && schedule.from !== "none";
+    const lines = schedule === undefined ? [] : [...says(schedule, Date.now()), ...(schedule.from === "configuration" ? ["As the configuration of sites says"] : []),
+      ...(schedule.goesAt === undefined ? [] : [goesWords(schedule.goesAt)])];
     return html`${lines.length === 0 ? html`<p class="quiet">Always: nobody says otherwise.</p>` : html`<ul class="said">${lines.map((line) => html`<li>${line}</li>`)}</ul>`}
       ${failure}
-      <div class="actions"><button class="button" ?disabled=${this.busy} @click=${this.#begin}>${this.schedule === undefined ? "Set hours…" : "Change hours…"}</button>
-        ${this.schedule?.from !== "operator" ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take the hours back</button>`}</div>`;
+      <div class="actions"><button class="button" ?disabled=${this.busy} @click=${this.#begin}>${set ? "Change hours…" : "Set hours…"}</button>
+        ${schedule?.from !== "operator" ? nothing : html`<button class="button" ?disabled=${this.busy} @click=${() => void this.#say(undefined)}>Take the hours back</button>`}</div>`;
   }
 
   #form(draft: Draft): TemplateResult {
@@ -134,7 +137,7 @@ export class ScheduleEditor extends LitElement {
   readonly #begin = (): void => {
     this.failure = "";
     this.faults = [];
-    this.draft = draftOf(this.schedule, Intl.DateTimeFormat().resolvedOptions().timeZone);
+    this.draft = draftOf(this.schedule?.from === "none" ? undefined : this.schedule, Intl.DateTimeFormat().resolvedOptions().timeZone);
   };
 
   #leave(): void {
