@@ -90,7 +90,7 @@ func saturated(ctx context.Context, dir string, log io.Writer) (rows []bench.Row
 	unallocated := func(r Result) float64 { return r.Unallocated }
 	early := func(r Result) float64 { return refused(r, 0.9) }
 	for _, list := range lists {
-		tasks, _, err := trace.ReadTasks(filepath.Join(dir, "openb", "openb_pod_list_"+list+".csv"))
+		tasks, _, err := trace.ReadRequests(filepath.Join(dir, "openb", "openb_pod_list_"+list+".csv"))
 		if err != nil {
 			return nil, err
 		}

@@ -176,7 +176,11 @@ type report struct {
 }
 
 func (o *options) run(ctx context.Context, out io.Writer) error {
-	tasks, skipped, err := trace.ReadTasks(o.trace)
+	read := trace.ReadTasks
+	if o.saturate {
+		read = trace.ReadRequests // tasks never leave
+	}
+	tasks, skipped, err := read(o.trace)
 	if err != nil {
 		return err
 	}
@@ -257,7 +261,7 @@ func (o *options) choose(tasks []trace.Task, nodes []Node, skipped trace.Skipped
 		case o.longest > 0 && t.Duration > o.longest.Seconds():
 			skipped["that ran longer than --longest"]++
 		case want.Check() != nil:
-			skipped["with impossible amounts"]++
+			skipped["with an impossible amount"]++
 		case !slices.ContainsFunc(kinds, func(n *fit.Node) bool { return n.Filter(&want) == fit.Fits }):
 			skipped["that fit on no node"]++
 		case o.tasks == 0 || len(out) < o.tasks:

@@ -332,7 +332,7 @@ func TestCommandRefusesByName(t *testing.T) {
 		`there is no node "x"`:              append([]string{"--windows", file(t, "w.csv", "sn,from,to\nx,0,4\n")}, pool...),
 		"column from is missing":            append([]string{"--windows", file(t, "w.csv", "sn,to\n")}, pool...),
 		`"soon" is no time`:                 append([]string{"--windows", file(t, "w.csv", "sn,from,to\nn-0,soon,4\n")}, pool...),
-		"heading":                           append([]string{"--windows", file(t, "w.csv", "")}, pool...),
+		"it is empty":                       append([]string{"--windows", file(t, "w.csv", "")}, pool...),
 		"--seeds 0":                         append([]string{"--seeds", "0"}, pool...),
 		"--load -1":                         append([]string{"--load", "-1"}, pool...),
 		"--generate":                        {"--trace", tasks, "--generate", "many"},

@@ -31,7 +31,8 @@ func Moment(seconds float64) time.Time {
 // at is the time of the virtual clock at an instant.
 func at(t time.Time) float64 { return t.Sub(epoch).Seconds() }
 
-// ReadWindows gives nodes the windows of a file: CSV with sn, from and to, in seconds of the trace's time. Nodes that it does
+// ReadWindows gives nodes the windows of a file: CSV with sn, from and to, in seconds since the first task's
+// submission. Nodes that it does
 // not name are always there. Windows that end before they start or overlap, and nodes that are not there, are errors.
 func ReadWindows(file string, nodes []Node) ([]Node, error) {
 	f, err := os.Open(file)
@@ -54,8 +55,11 @@ func readWindows(in io.Reader, nodes []Node) ([]Node, error) {
 	}
 	r := csv.NewReader(in)
 	heading, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("heading: %w", err)
+		return nil, fmt.Errorf("read its heading: %w", err)
 	}
 	var column [3]int
 	for i, name := range []string{"sn", "from", "to"} {

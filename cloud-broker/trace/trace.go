@@ -4,6 +4,8 @@
 package trace
 
 import (
+	"bufio"
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -83,37 +85,64 @@ func (s Skipped) String() string {
 }
 
 // ReadTasks reads the tasks of a file, in the order of their submission. Its format is found from its name (.swf, .jsonl)
-// or its columns; .gz is unpacked. Lines that cannot be used are counted with their reasons.
-func ReadTasks(file string) ([]Task, Skipped, error) {
-	skipped := Skipped{}
-	var tasks []Task
-	err := open(file, func(name string, r io.Reader) (err error) {
+// or its columns; .gz is unpacked. Rows that cannot be used are counted with their reasons; a trace in which more than half of
+// the rows cannot be, and one that does not tell run times, are errors.
+func ReadTasks(file string) ([]Task, Skipped, error) { return readTasks(file, true) }
+
+// ReadRequests reads tasks as ReadTasks does, also where the trace tells what they ask for and not for how long.
+func ReadRequests(file string) ([]Task, Skipped, error) { return readTasks(file, false) }
+
+func readTasks(file string, timed bool) ([]Task, Skipped, error) {
+	r := reading{skipped: Skipped{}}
+	err := open(file, func(name string, in io.Reader) error {
 		switch filepath.Ext(name) {
 		case ".swf":
-			tasks, err = readSWF(r, skipped)
+			return r.readSWF(in)
 		case ".jsonl", ".ndjson":
-			tasks, err = readHistory(r, skipped)
+			return r.readHistory(in)
 		default:
-			tasks, err = readTable(r, skipped)
+			return r.readTable(in, timed)
 		}
-		return err
 	})
+	if err == nil {
+		err = r.check()
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read trace %s: %w", file, err)
 	}
-	if len(tasks) == 0 {
-		return nil, nil, fmt.Errorf("read trace %s: it has no task that can be used (%v)", file, skipped)
+	return r.sorted(), r.skipped, nil
+}
+
+// ReadHistory reads what the broker exports of its history, as ReadTasks does; where nothing has run there are no tasks.
+func ReadHistory(in io.Reader) ([]Task, Skipped, error) {
+	r := reading{skipped: Skipped{}}
+	err := said(r.readHistory(io.LimitReader(in, maxBytes)))
+	if err == nil && r.cannot > 0 {
+		err = r.check()
 	}
-	slices.SortStableFunc(tasks, func(a, b Task) int {
-		switch {
-		case a.Submitted < b.Submitted:
-			return -1
-		case a.Submitted > b.Submitted:
-			return 1
-		}
-		return 0
-	})
-	return tasks, skipped, nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the history: %w", err)
+	}
+	return r.sorted(), r.skipped, nil
+}
+
+// check refuses a trace of which too little is left.
+func (r *reading) check() error {
+	switch {
+	case r.cannot > len(r.tasks):
+		return fmt.Errorf("more than half of its rows cannot be used: %v", r.skipped)
+	case len(r.tasks) == 0 && len(r.skipped) == 0:
+		return errors.New("it has no task")
+	case len(r.tasks) == 0:
+		return fmt.Errorf("it has no task that can be used: %v", r.skipped)
+	}
+	return nil
+}
+
+// sorted are the tasks in the order of their submission.
+func (r *reading) sorted() []Task {
+	slices.SortStableFunc(r.tasks, func(a, b Task) int { return cmp.Compare(a.Submitted, b.Submitted) })
+	return r.tasks
 }
 
 // open passes the contents of a file, unpacked, and its name without .gz.
@@ -128,12 +157,27 @@ func open(file string, read func(name string, r io.Reader) error) error {
 	if strings.HasSuffix(file, ".gz") {
 		z, err := gzip.NewReader(f)
 		if err != nil {
-			return err
+			return fmt.Errorf("its name ends in .gz, but it is not packed with gzip: %w", err)
 		}
 		defer z.Close()
 		r, name = z, strings.TrimSuffix(file, ".gz")
 	}
-	return read(name, io.LimitReader(r, maxBytes))
+	return said(read(name, io.LimitReader(r, maxBytes)))
+}
+
+// said puts errors of readers in words.
+func said(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it is cut off: the packed data end too early")
+	case errors.Is(err, gzip.ErrChecksum):
+		return errors.New("its packed data are damaged")
+	case errors.Is(err, bufio.ErrTooLong):
+		return errors.New("it has a line that is too long")
+	}
+	return err
 }
 
 // table is a CSV file with a heading.
@@ -149,7 +193,7 @@ func newTable(r io.Reader) (*table, error) {
 	t.r.ReuseRecord = true
 	heading, err := t.r.Read()
 	if err != nil {
-		return nil, fmt.Errorf("heading: %w", err)
+		return nil, fmt.Errorf("read its heading: %w", err)
 	}
 	for i, name := range heading {
 		t.column[strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))] = i
@@ -158,27 +202,28 @@ func newTable(r io.Reader) (*table, error) {
 }
 
 // has says whether there are all of these columns.
-func (t *table) has(names ...string) bool {
+func (t *table) has(names ...string) bool { return len(t.missing(names...)) == 0 }
+
+// missing are those of these columns that there are not.
+func (t *table) missing(names ...string) (missing []string) {
 	for _, n := range names {
 		if _, ok := t.column[n]; !ok {
-			return false
+			missing = append(missing, n)
 		}
 	}
-	return true
+	return missing
 }
 
 // need names the columns that are missing.
 func (t *table) need(names ...string) error {
-	var missing []string
-	for _, n := range names {
-		if !t.has(n) {
-			missing = append(missing, n)
-		}
-	}
-	if len(missing) > 0 {
+	switch missing := t.missing(names...); len(missing) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("column %s is missing", missing[0])
+	default:
 		return fmt.Errorf("columns %s are missing", strings.Join(missing, ", "))
 	}
-	return nil
 }
 
 // next reads a row; false at the end.
@@ -210,13 +255,16 @@ func (t *table) number(name string) (float64, error) {
 	if s == "" {
 		return 0, nil
 	}
-	return parseNumber(name, s)
+	return parseNumber(s)
 }
 
-func parseNumber(name, s string) (float64, error) {
+// maxNumber bounds numbers of traces.
+const maxNumber = 1e15
+
+func parseNumber(s string) (float64, error) {
 	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || math.Abs(v) > 1e15 {
-		return 0, fmt.Errorf("%s %.40q is no number", name, s)
+	if err != nil || math.IsNaN(v) || math.Abs(v) > maxNumber {
+		return 0, fmt.Errorf("%.40q is no number", s)
 	}
 	return v, nil
 }
@@ -229,5 +277,5 @@ func (t *table) instant(name string) (float64, error) {
 			return float64(at.UnixMilli()) / 1000, nil
 		}
 	}
-	return parseNumber(name, s)
+	return parseNumber(s)
 }
