@@ -46,6 +46,7 @@ type MoveReason string
 const (
 	MoveDefragment MoveReason = "defragment"
 	MoveDrain      MoveReason = "drain"
+	MoveClosing    MoveReason = "closing" // its node closes by its schedule, or its machine goes
 	MoveByHand     MoveReason = "by-hand"
 	MoveLost       MoveReason = "lost"
 )
@@ -54,7 +55,7 @@ const (
 type Moving struct {
 	Task    TaskID     `json:"task"`
 	Type    TaskType   `json:"type,omitempty" doc:"of the task; absent until the broker has looked at it"`
-	Reason  MoveReason `json:"reason" enum:"defragment,drain,by-hand,lost"`
+	Reason  MoveReason `json:"reason" enum:"defragment,drain,closing,by-hand,lost"`
 	From    NodeID     `json:"from"`
 	To      NodeID     `json:"to,omitempty"`
 	State   string     `json:"state" doc:"waiting, handing-over, committing, or how it ended: moved, stays, ended, other"`

@@ -254,7 +254,7 @@ func TestB92DrainTakesOverFromDefragmentation(t *testing.T) {
 	w.Migrator.Arrived(ctx, "a1", w.clock)
 	w.cordon["b"] = true
 	w.look()
-	if err := w.Migrator.Drain(ctx, "b", w.clock); err != nil {
+	if err := w.Migrator.Drain(ctx, "b", migrator.Drain, w.clock); err != nil {
 		t.Fatal(err)
 	}
 	w.lazy = false

@@ -175,14 +175,14 @@ func TestB8DrainingANodeMovesAllItsTasks(t *testing.T) {
 	w := halves(t, defrag.Default())
 	w.cordon["b"] = true
 	w.run(time.Minute)
-	if err := w.Migrator.Drain(ctx, "b", w.clock); err != nil {
+	if err := w.Migrator.Drain(ctx, "b", migrator.Drain, w.clock); err != nil {
 		t.Fatal(err)
 	}
 	w.run(2 * time.Minute)
 	if w.nodes["b"].Free() != gpu(1000) || strings.Count(w.told(), "moved") != 2 {
 		t.Errorf("b has %v free; %s", w.nodes["b"].Free(), w.told())
 	}
-	if err := w.Migrator.Drain(ctx, "nowhere", w.clock); !errors.Is(err, migrator.ErrLost) {
+	if err := w.Migrator.Drain(ctx, "nowhere", migrator.Drain, w.clock); !errors.Is(err, migrator.ErrLost) {
 		t.Errorf("%v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestB8DrainWaitsForRoomAnywhere(t *testing.T) {
 	_ = errors.Join(w.place("m", "s", gpu(500), time.Hour), w.place("x", "t", gpu(600), time.Hour))
 	w.cordon["s"] = true
 	w.run(time.Minute)
-	_ = w.Migrator.Drain(ctx, "s", w.clock)
+	_ = w.Migrator.Drain(ctx, "s", migrator.Drain, w.clock)
 	w.run(10 * time.Minute)
 	w.finish("x")
 	w.run(2 * time.Minute)
@@ -235,7 +235,7 @@ func TestB8DrainTriesFailedHandoversEverLater(t *testing.T) {
 	_ = w.place("m", "s", gpu(500), time.Hour)
 	w.cordon["s"] = true
 	w.run(time.Minute)
-	_ = w.Migrator.Drain(ctx, "s", w.clock)
+	_ = w.Migrator.Drain(ctx, "s", migrator.Drain, w.clock)
 	for range 600 {
 		w.Migrator.Failed(ctx, "m", errors.New("the page cannot reach it"), w.clock)
 		w.run(time.Second)

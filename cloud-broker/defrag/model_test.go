@@ -172,7 +172,7 @@ func (m *model) step() {
 		if id, ok := some(m.r, m.nodes); ok {
 			m.cordon[id] = !m.cordon[id]
 			if m.cordon[id] {
-				m.act(b, nil, func() { _ = b.Migrator.Drain(ctx, id, m.clock) })
+				m.act(b, nil, func() { _ = b.Migrator.Drain(ctx, id, migrator.Drain, m.clock) })
 			}
 		}
 	case 8, 9, 10:

@@ -282,6 +282,7 @@ func (m *Mover) send(ctx context.Context, p *place, why migrator.Reason) error {
 var inWords = map[migrator.Reason]string{
 	migrator.Defragment: "sessions are brought together so that there is room for others",
 	migrator.Drain:      "the node before it is taken out of service",
+	migrator.Closing:    "the node before it closes",
 	migrator.ByHand:     "an operator moves it",
 	migrator.Lost:       "the node before it is gone",
 }
@@ -300,7 +301,7 @@ func (m *Mover) over(r migrator.Report) {
 	t, p := m.tasks[r.Task], m.places[r.Task]
 	delete(m.tasks, r.Task)
 	delete(m.places, r.Task)
-	if r.Outcome == migrator.Stays && r.Reason == migrator.Drain {
+	if r.Outcome == migrator.Stays && (r.Reason == migrator.Drain || r.Reason == migrator.Closing) {
 		m.fixed[r.Task] = r.At
 	}
 	if p != nil && p.shadow != nil && r.Outcome != migrator.Ended {

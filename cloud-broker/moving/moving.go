@@ -94,6 +94,8 @@ type Mover struct {
 	wake     chan struct{} // links have changed
 	done     chan struct{} // Run has ended
 	counts   *prometheus.CounterVec
+	rounds   *prometheus.CounterVec
+	labelled prometheus.Counter
 
 	// What follows is the loop's own.
 	places  map[signaling.TaskID]*place
@@ -140,13 +142,19 @@ func New(c Config) (*Mover, error) {
 		counts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tomocast_moves_total", Help: "Moves of running tasks that have ended, by why they began and how they ended.",
 		}, []string{"reason", "outcome"}),
+		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tomocast_defragment_rounds_total", Help: "Rounds of defragmentation that have begun, by why: fragments, or a task that is waiting.",
+		}, []string{"why"}),
+		labelled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tomocast_defragment_labelled_total", Help: "Tasks that rounds of defragmentation have labelled to be moved.",
+		}),
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.board = board.New(board.Config[signaling.Moving]{Pool: c.Pool, About: "moves", Broker: c.Edges.Name(), Of: entry, UnderWay: m.underWay, Log: c.Log})
 	var err error
 	m.defrag, err = defrag.New(c.Defrag, defrag.Outside{
 		Owner: c.Edges.Name(), Queue: m, Tasks: (*tasks)(m), Chooser: m, Reserver: (*reserver)(m), Mover: (*handing)(m),
-		Predictor: (*foresight)(m), Nodes: (*nodes)(m), Report: m.report,
+		Predictor: (*foresight)(m), Nodes: (*nodes)(m), Report: m.report, Round: m.round,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("moving: %w", err)
@@ -157,7 +165,10 @@ func New(c Config) (*Mover, error) {
 				m.counts.WithLabelValues(string(r), string(o))
 			}
 		}
-		c.Metrics.MustRegister(m.counts)
+		for _, why := range defrag.Whys {
+			m.rounds.WithLabelValues(string(why))
+		}
+		c.Metrics.MustRegister(m.counts, m.rounds, m.labelled)
 	}
 	return m, nil
 }
@@ -234,5 +245,5 @@ func unavailable(err error) error {
 
 // Drain moves away what runs on a node. What cannot move now is tried again as long as the node drains.
 func (m *Mover) Drain(ctx context.Context, node signaling.NodeID) error {
-	return m.ask(ctx, func(now time.Time) error { return m.drain(node, now) })
+	return m.ask(ctx, func(now time.Time) error { return m.drain(node, migrator.Drain, now) })
 }

@@ -90,18 +90,22 @@ func (m *Mover) lookAround(now time.Time) {
 		return
 	}
 	m.onDuty = now.Add(dutyLooks * m.Look)
-	empty := m.Nodes.In(signaling.NodeDraining) // that are to be
+	m.empty(m.Nodes.In(signaling.NodeDraining), migrator.Drain, now)
 	if m.Times != nil && m.Closing > 0 {
-		empty = append(empty, m.Times.Closing(m.Closing)...)
-	}
-	for _, id := range empty {
-		if err := m.drain(id, now); err != nil && m.ctx.Err() == nil {
-			m.Log.Warn("what runs on a node that is to be empty cannot be moved now", "node", id, "error", err)
-		}
+		m.empty(m.Times.Closing(m.Closing), migrator.Closing, now)
 	}
 	if m.Defragment && !m.gathers && !now.Before(m.defrag.Defragmenter.Next()) {
 		m.gathers = true
 		m.work.Go(m.gather)
+	}
+}
+
+// empty moves away what runs on nodes that are to be empty.
+func (m *Mover) empty(nodes []signaling.NodeID, why migrator.Reason, now time.Time) {
+	for _, id := range nodes {
+		if err := m.drain(id, why, now); err != nil && m.ctx.Err() == nil {
+			m.Log.Warn("what runs on a node that is to be empty cannot be moved now", "node", id, "reason", why, "error", err)
+		}
 	}
 }
 
@@ -130,8 +134,14 @@ func (m *Mover) gather() {
 	if err != nil && m.ctx.Err() == nil {
 		m.Log.Warn("the loads of nodes could not be read", "error", err)
 	}
+	_, moves := m.board.All(ctx)
 	_ = m.do(m.ctx, func(now time.Time) { // else this broker stops
 		m.gathers = false
+		for _, mv := range moves { // those that other brokers have made, too
+			if mv.Reason == signaling.MoveByHand && mv.State == string(migrator.Moved) && mv.EndedAt != nil {
+				m.defrag.Defragmenter.ByHand(mv.Task, *mv.EndedAt)
+			}
+		}
 		m.feed(all, loads, now)
 		m.defrag.Defragmenter.Step(m.ctx, now)
 	})
@@ -173,7 +183,7 @@ func useOf(n *signaling.Node, l signaling.Load, measured bool) float64 {
 }
 
 // drain moves away what runs on a node, and has shadows that are kept there kept elsewhere.
-func (m *Mover) drain(node signaling.NodeID, now time.Time) error {
+func (m *Mover) drain(node signaling.NodeID, why migrator.Reason, now time.Time) error {
 	for task, at := range m.fixed {
 		if now.Sub(at) > retryFixed {
 			delete(m.fixed, task)
@@ -196,7 +206,7 @@ func (m *Mover) drain(node signaling.NodeID, now time.Time) error {
 		t.Shadow = nil
 		m.Place.WantShadow(t)
 	}
-	return m.defrag.Migrator.Drain(m.ctx, node, now)
+	return m.defrag.Migrator.Drain(m.ctx, node, why, now)
 }
 
 // LinkEnded hears that the link of a node has ended: for what runs there places are made ready.

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/board"
+	"github.com/tomocast/tomocast/cloud-broker/defrag"
 	"github.com/tomocast/tomocast/cloud-broker/defrag/migrator"
 	"github.com/tomocast/tomocast/signaling"
 )
 
 var (
-	reasons  = []migrator.Reason{migrator.Defragment, migrator.Drain, migrator.ByHand, migrator.Lost}
+	reasons  = []migrator.Reason{migrator.Defragment, migrator.Drain, migrator.Closing, migrator.ByHand, migrator.Lost}
 	outcomes = []migrator.Outcome{migrator.Moved, migrator.Stays, migrator.Ended, migrator.Other}
 )
 
@@ -75,6 +76,20 @@ func (m *Mover) show() {
 	m.shown = shown
 	m.mu.Unlock()
 	m.board.Changed()
+}
+
+// round takes the beginning or the end of a round of defragmentation.
+func (m *Mover) round(r defrag.Round) {
+	switch {
+	case !r.Ended:
+		m.rounds.WithLabelValues(string(r.Why)).Inc()
+		m.labelled.Add(float64(r.Labelled))
+		m.Log.Info("a round of defragmentation begins", "why", r.Why, "labelled", r.Labelled)
+	case r.Moved > 0:
+		m.Log.Info("a round of defragmentation has ended", "why", r.Why, "labelled", r.Labelled, "moved", r.Moved)
+	default:
+		m.Log.Info("nothing could move in a round of defragmentation: it rests", "why", r.Why, "labelled", r.Labelled, "rest", r.Rests)
+	}
 }
 
 // report takes the end of a move.

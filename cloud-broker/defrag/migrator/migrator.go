@@ -64,8 +64,8 @@ func (m *Migrator) add(id signaling.TaskID, why Reason, target signaling.NodeID,
 	return nil
 }
 
-// Drain moves all tasks of a node away.
-func (m *Migrator) Drain(ctx context.Context, node signaling.NodeID, now time.Time) error {
+// Drain moves all tasks of a node away, because it is to be empty: Drain or Closing.
+func (m *Migrator) Drain(ctx context.Context, node signaling.NodeID, why Reason, now time.Time) error {
 	tasks, err := m.out.Nodes.Tasks(ctx, node)
 	if err != nil {
 		return fmt.Errorf("drain %s: %w", node, err)
@@ -73,7 +73,7 @@ func (m *Migrator) Drain(ctx context.Context, node signaling.NodeID, now time.Ti
 	var errs []error
 	for _, task := range tasks {
 		if j := m.jobs[task]; j == nil || j.state == Waiting && !j.reason.urgent() { // else it moves away already
-			errs = append(errs, m.add(task, Drain, "", now))
+			errs = append(errs, m.add(task, why, "", now))
 		}
 	}
 	m.Step(ctx, now)

@@ -32,12 +32,13 @@ type Reason string
 const (
 	Defragment Reason = "defragment"
 	Drain      Reason = "drain"
+	Closing    Reason = "closing" // its node closes
 	ByHand     Reason = "by-hand"
 	Lost       Reason = "lost" // its node is gone: it goes on from what is known of it
 )
 
 // urgent are moves that do not wait for one target while another may have room.
-func (r Reason) urgent() bool { return r == Drain || r == Lost }
+func (r Reason) urgent() bool { return r == Drain || r == Closing || r == Lost }
 
 // What those who act and who know say.
 var (

@@ -6,7 +6,7 @@ import { plural, sentence } from "../text/amount.js";
 import { remark } from "./panel.js";
 import { exactly, lasted, since, typeName } from "./rows.js";
 
-const reasons: Record<Moving["reason"], string> = { defragment: "To close gaps", drain: "Its node is emptied", "by-hand": "By hand", lost: "Its node was lost" };
+const reasons: Record<Moving["reason"], string> = { defragment: "To close gaps", drain: "Its node is emptied", closing: "Its node closes", "by-hand": "By hand", lost: "Its node was lost" };
 
 /** The words for states, and their colours. States that this page does not know are told as they are. */
 const states: Record<string, [words: string, kind: string]> = {
