@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/predict"
+	"github.com/tomocast/tomocast/cloud-broker/trace"
 	"github.com/tomocast/tomocast/internal/service"
 	"github.com/tomocast/tomocast/signaling"
 )
@@ -121,16 +122,25 @@ func (c *client) history(ctx context.Context, to io.Writer) error {
 	return nil
 }
 
-// replay is cloud-broker predict with the history of a running pool.
-func replay(ctx context.Context, f *service.Flags, args []string, out io.Writer) error {
-	f.Group("Output")
-	examples := f.Int("examples", 3, "how many of the last tasks are explained")
-	asJSON := f.Bool("json", false, "print it as JSON")
+// replay is cloud-broker predict, of a trace or of the history of a running pool.
+func replay(ctx context.Context, _ *service.Flags, args []string, out io.Writer) error {
+	f := service.NewFlags("cloud-broker predict", predict.About)
+	from := f.String("trace", "", predict.TraceUse)
+	examples, asJSON := predict.OutputFlags(f)
 	connect := clientFlags(f)
-	f.Example("cloud-broker predict", "how well the run times of the broker's own tasks are predicted")
-	f.Example("cloud-broker predict --trace history.jsonl", "those of an exported history, or of another trace, without a broker")
+	predict.Examples(f)
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if err := predict.CheckExamples(*examples); err != nil {
+		return err
+	}
+	if *from != "" {
+		tasks, skipped, err := trace.ReadTasks(*from)
+		if err != nil {
+			return err
+		}
+		return predict.Show(out, *from, tasks, skipped, *examples, *asJSON)
 	}
 	c, err := connect()
 	if err != nil {
@@ -141,12 +151,20 @@ func replay(ctx context.Context, f *service.Flags, args []string, out io.Writer)
 		return fmt.Errorf("keep the history: %w", err)
 	}
 	defer os.Remove(file.Name())
+	defer file.Close()
 	if err := c.history(ctx, file); err != nil {
-		_ = file.Close()
 		return err
 	}
-	if err := file.Close(); err != nil {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("keep the history: %w", err)
 	}
-	return predict.Command(ctx, []string{"--trace", file.Name(), "--examples", strconv.Itoa(*examples), "--json=" + strconv.FormatBool(*asJSON)}, out)
+	tasks, skipped, err := trace.ReadHistory(file)
+	if err != nil {
+		return err
+	}
+	if len(tasks) == 0 && !*asJSON {
+		fmt.Fprintln(out, "Nothing has run yet: there is nothing to predict from.")
+		return nil
+	}
+	return predict.Show(out, "the pool's history", tasks, skipped, *examples, *asJSON)
 }

@@ -39,30 +39,61 @@ func Explain(tasks []trace.Task, n int) (out []Example) {
 	return out
 }
 
-// Command is cloud-broker predict: how well the run times of a trace, or of the broker's exported history, are predicted, and
+// What --help says of cloud-broker predict, with a trace and with a running pool alike.
+const (
+	About = "Replays what has run, predicts the run time of each task from those that had ended before, and shows how good that was beside the median " +
+		"of the last 20 tasks of the same kind, with some predictions explained. With --trace it reads a file; without it, the history of a running " +
+		"pool, from a broker."
+	TraceUse = "`file` with tasks, in place of a pool's history: CSV of openb, GenAI or Philly, .swf, or the broker's history as .jsonl; also with .gz"
+)
+
+// OutputFlags are those of what is printed.
+func OutputFlags(f *service.Flags) (examples *int, asJSON *bool) {
+	f.Group("Output")
+	return f.Int("examples", 3, "how many of the last tasks are explained"), f.Bool("json", false, "print it as JSON")
+}
+
+// Examples are those of --help.
+func Examples(f *service.Flags) {
+	f.Example("cloud-broker predict", "how well the run times of the running pool's own tasks are predicted")
+	f.Example("cloud-broker predict --trace philly.csv", "those of a public trace, or of an exported history, without a broker")
+}
+
+// CheckExamples refuses a number of examples that is too large or negative.
+func CheckExamples(n int) error {
+	if n < 0 || n > 1000 {
+		return fmt.Errorf("%w: --examples %d is not from 0 to 1000", service.ErrUsage, n)
+	}
+	return nil
+}
+
+// Command is cloud-broker predict --trace: how well the run times of a trace, or of the broker's exported history, are predicted, and
 // on what predictions rest. args begin behind "predict".
 func Command(_ context.Context, args []string, out io.Writer) error {
-	f := service.NewFlags("cloud-broker predict", "Replays a trace, predicts the run time of each task from those that had ended before, and shows how good "+
-		"that was beside the median of the last 20 tasks of the same kind, with some predictions explained.")
-	file := f.String("trace", "", "`file` with tasks: CSV of openb, GenAI or Philly, .swf, or the broker's history as .jsonl; also with .gz")
-	examples := f.Int("examples", 3, "how many of the last tasks are explained")
-	asJSON := f.Bool("json", false, "print it as JSON")
-	f.Example("cloud-broker predict --trace philly.csv", "how well the run times of Philly are predicted")
+	f := service.NewFlags("cloud-broker predict", About)
+	file := f.String("trace", "", TraceUse)
+	examples, asJSON := OutputFlags(f)
+	Examples(f)
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if *file == "" {
 		return fmt.Errorf("%w: --trace is missing; it names the file with the tasks", service.ErrUsage)
 	}
-	if *examples < 0 || *examples > 1000 {
-		return fmt.Errorf("%w: --examples %d is not from 0 to 1000", service.ErrUsage, *examples)
+	if err := CheckExamples(*examples); err != nil {
+		return err
 	}
 	tasks, skipped, err := trace.ReadTasks(*file)
 	if err != nil {
 		return err
 	}
-	score, explained := Evaluate(tasks), Explain(tasks, *examples)
-	if *asJSON {
+	return Show(out, *file, tasks, skipped, *examples, *asJSON)
+}
+
+// Show prints how well the run times of tasks are predicted, with the last examples explained. name is where they are from.
+func Show(out io.Writer, name string, tasks []trace.Task, skipped trace.Skipped, examples int, asJSON bool) error {
+	score, explained := Evaluate(tasks), Explain(tasks, examples)
+	if asJSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		return e.Encode(struct {
@@ -72,7 +103,7 @@ func Command(_ context.Context, args []string, out io.Writer) error {
 		}{score, skipped, explained})
 	}
 	if score.Tasks == 0 {
-		return fmt.Errorf("%s has no two tasks of which one ended before the other came: there is nothing to predict from", *file)
+		return fmt.Errorf("%s has no two tasks of which one ended before the other came: there is nothing to predict from", name)
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "tasks\t%d predicted of %d\n", score.Tasks, len(tasks))

@@ -48,3 +48,14 @@ func TestB2CommandShowsAndExplains(t *testing.T) {
 		}
 	}
 }
+
+// A history of which nothing has run is shown as JSON too.
+func TestShowsNothingAsJSON(t *testing.T) {
+	var out strings.Builder
+	if err := predict.Show(&out, "a history", nil, nil, 3, true); err != nil || !json.Valid([]byte(out.String())) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if err := predict.Show(&out, "a history", nil, nil, 3, false); err == nil || !strings.Contains(err.Error(), "a history has no two tasks") {
+		t.Error(err)
+	}
+}

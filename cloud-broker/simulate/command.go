@@ -405,11 +405,12 @@ func count(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-// within is a mean with its spread, which has two digits.
+// within is a mean with its spread, which has two digits, and the mean none behind them.
 func within(m, s float64) string {
-	if s < 1e-9*math.Abs(m) || s == 0 {
+	if s <= 1e-9*math.Abs(m) {
 		return short(m)
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(s))-1)
-	return short(m) + " ± " + strconv.FormatFloat(math.Round(s/unit)*unit, 'f', max(0, -int(math.Floor(math.Log10(unit)+0.5))), 64)
+	last := int(math.Floor(math.Log10(s))) - 1 // the decimal place
+	unit := math.Pow(10, float64(last))
+	return strconv.FormatFloat(m, 'f', max(0, -last), 64) + " ± " + strconv.FormatFloat(math.Round(s/unit)*unit, 'f', max(0, -last), 64)
 }
