@@ -166,6 +166,9 @@ func (b *broker) serve(ctx context.Context) error {
 	}
 	defer hub.Close()
 	defer b.answer(b.starting())
+	for _, what := range b.sites.Past(time.Now()) {
+		b.log.Warn("a schedule in the file of --sites is over", "what", what)
+	}
 	expect := foresight.New(foresight.Config{Pool: p, Log: b.log, Metrics: b.metrics})
 	times := nodetimes.New(nodetimes.Config{Pool: p, Nodes: b.nodes, Schedules: b.sites.Schedules, Forecast: expect, Changed: b.changed.Ring, Log: b.log})
 	scaler, err := scaling.New(scaling.Config{Pool: p, Nodes: b.nodes, Edges: hub, Foresee: expect, Scale: b.sites.Scaling.ByType(),

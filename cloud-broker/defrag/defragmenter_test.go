@@ -280,9 +280,9 @@ func TestB7ConfigurationsThatCannotBe(t *testing.T) {
 		{func(c *defrag.Config) { c.Window = 0 }, "W2"},
 		{func(c *defrag.Config) { c.Most = 0 }, "at least 1"},
 		{func(c *defrag.Config) { c.Migration.Wait = 0 }, "W-f"},
-		{func(c *defrag.Config) { c.Migration.GiveUp = c.Migration.Wait }, "W-g must be longer than W-f"},
+		{func(c *defrag.Config) { c.Migration.GiveUp = c.Migration.Wait }, "room-give-up (W-g) is"},
 		{func(c *defrag.Config) { c.Migration.Handover = 0 }, "handover"},
-		{func(c *defrag.Config) { c.Migration.AtOnce = 0 }, "at once"},
+		{func(c *defrag.Config) { c.Migration.AtOnce = 0 }, "at-once"},
 	} {
 		config := defrag.Default()
 		c.change(&config)

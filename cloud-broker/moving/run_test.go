@@ -63,8 +63,8 @@ func TestWhatCannotBeConfiguredIsRefusedByName(t *testing.T) {
 	c := defrag.Default()
 	c.Migration.GiveUp = c.Migration.Wait
 	for want, bad := range map[string]Config{
-		"moving: defragmentation: migration: the wait W-g is 10m0s and W-f 10m0s: W-g must be longer than W-f": {Edges: named{}, Defrag: c},
-		"moving: draining nodes are looked at every -1s: at least 1ms":                                         {Edges: named{}, Look: -time.Second},
+		"moving: defragmentation: migration: room-give-up (W-g) is 10m0s: it must be longer than room-wait (W-f), 10m0s": {Edges: named{}, Defrag: c},
+		"moving: draining nodes are looked at every -1s: at least 1ms":                                                   {Edges: named{}, Look: -time.Second},
 	} {
 		if _, err := New(bad); err == nil || err.Error() != want {
 			t.Errorf("%v\nwant %s", err, want)

@@ -378,10 +378,10 @@ func TestConfigIsRefused(t *testing.T) {
 	low := quick()
 	low.Ceiling = 0.5
 	for want, c := range map[string]scaling.Config{
-		"r1 must be less than r2": {Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: bad}},
-		"scaling of rendering":    {Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: bad}},
-		"type must be one of":     {Scale: map[signaling.TaskType]scale.Config{"knitting": quick()}},
-		"ceiling is 0.5":          {Scale: map[signaling.TaskType]scale.Config{signaling.Training: low}},
+		"it must be below expand-above (r2)": {Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: bad}},
+		"scaling of rendering":               {Scale: map[signaling.TaskType]scale.Config{signaling.Rendering: bad}},
+		"type must be one of":                {Scale: map[signaling.TaskType]scale.Config{"knitting": quick()}},
+		"ceiling is 0.5":                     {Scale: map[signaling.TaskType]scale.Config{signaling.Training: low}},
 	} {
 		c.Pool, c.Nodes, c.Edges = &pool.Pool{}, placement.NewSnapshot(), links{w, "b"}
 		if _, err := scaling.New(c); err == nil || !strings.Contains(err.Error(), want) {

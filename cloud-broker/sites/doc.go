@@ -76,10 +76,11 @@ scaling:                          # running tasks get what they need; off: they 
     kinds: [gpu-milli, cpu-milli, memory-mb, encoder-threads, encoder-kpps]
   tasks: {window: 10m, settle: 1m, every: 15s} # all other types; with the same fields
 defragment:                       # tasks are moved together where nodes have fallen into fragments; off: they stay
-  preset: {gpu-milli: 499}        # two nodes or more have more free than this
+  preset: {gpu-milli: 499}        # two nodes or more have more free than this; with policy: spread nothing, unless it is set
   threshold: {gpu-milli: 99}      # a node with more free than this takes part
   hold: 10m                       # W-e: for how long it must be so
-  rest: 1h                        # after a round in which nothing could move
+  rest: 1h                        # after a round in which nothing could move, until the next for the same reason
+  settle: 1h                      # for how long a task that was moved by hand stays, unless another one waits for room
   window: 30m                     # W2, over which a node's average use is taken
   every: 30s                      # how often it is looked at
   most: 64                        # tasks that move in a round

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tomocast/tomocast/cloud-broker/capacity"
 	"github.com/tomocast/tomocast/cloud-broker/fit"
+	"github.com/tomocast/tomocast/cloud-broker/nodetime"
 	"github.com/tomocast/tomocast/cloud-broker/placement"
 	"github.com/tomocast/tomocast/internal/strictyaml"
 	"github.com/tomocast/tomocast/signaling"
@@ -64,7 +65,7 @@ func Parse(data []byte) (*Config, error) {
 		return nil, err
 	}
 	// Sites first, wherever they stand in the file: the other parts name their zones.
-	p := parser{Default(), map[[2]string]bool{}}
+	p := parser{config: Default(), pairs: map[[2]string]bool{}}
 	parts := map[string]strictyaml.Reader{"sites": p.sites, "distances": p.distances, "nodes": p.nodes, "buffer": p.buffer, "policy": p.policy,
 		"quotas": p.quotas, "scaling": p.scaling, "defragment": p.defragment, "move-before-closing": p.closing}
 	for _, first := range []bool{true, false} {
@@ -85,6 +86,7 @@ func Parse(data []byte) (*Config, error) {
 type parser struct {
 	config *Config
 	pairs  map[[2]string]bool // zones that have a distance already, by name
+	preset bool               // of defragmentation: it is configured
 }
 
 func (p *parser) finish() *Config {
@@ -99,6 +101,9 @@ func (p *parser) finish() *Config {
 	}
 	if len(c.Distances)+len(c.CloudMs) > 0 || c.ElsewhereMs > 0 {
 		c.table = placement.NewDistances(c.Distances, c.CloudMs, c.ElsewhereMs)
+	}
+	if c.Policy == spread && !p.preset { // what it spreads is not to be moved together again
+		c.Defragment.Preset = nodetime.Amounts{}
 	}
 	return c
 }
@@ -352,6 +357,9 @@ func (p *parser) buffer(n *yaml.Node) error {
 
 // ByDistance is the policy that takes the nearest node with room.
 const ByDistance = "distance"
+
+// spread is the policy that takes the emptiest node.
+const spread = "spread"
 
 func (p *parser) policy(n *yaml.Node) error {
 	t, err := strictyaml.Text(n, "policy")

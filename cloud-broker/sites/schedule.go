@@ -61,6 +61,9 @@ func schedule(n *yaml.Node) (*signaling.Schedule, error) {
 		"period": func(v *yaml.Node) error {
 			d, err := duration(v, "period", nodetime.MaxTime)
 			s.PeriodS = int64(d / time.Second)
+			if err == nil && s.PeriodS == 0 {
+				err = strictyaml.At(v, "period is %v: at least 1s; leave it out where nothing comes back", d)
+			}
 			return err
 		},
 	})

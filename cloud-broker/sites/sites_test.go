@@ -232,25 +232,27 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 		"a quota of nobody":        {"quotas:\n  of:\n    '': {gpu-milli: 1}\n", "line 3: user"},
 		"scaling how":              {"scaling: seldom\n", "line 1: scaling"},
 		"a scaling field":          {"scaling:\n  sessions: {r1: 0.5}\n", `line 2: unknown field "r1" in sessions`},
-		"r1 above r2":              {"scaling:\n  sessions:\n    shrink-below: 0.9\n    expand-above: 0.5\n", "line 3: scaling: r1 is 0.9 and r2 0.5: r1 must be less than r2"},
-		"r1 as r2":                 {"scaling:\n  tasks: {shrink-below: 0.9}\n", "line 2: scaling: r1 is 0.9 and r2 0.9"},
-		"r1 of 1":                  {"scaling:\n  tasks: {shrink-below: 1}\n", "line 2: scaling: r1 is 1"},
+		"r1 above r2":              {"scaling:\n  sessions:\n    shrink-below: 0.9\n    expand-above: 0.5\n", "line 3: scaling: shrink-below (r1) is 0.9: it must be below expand-above (r2), 0.5 (in sessions)"},
+		"r1 as r2":                 {"scaling:\n  tasks: {shrink-below: 0.9}\n", "line 2: scaling: shrink-below (r1) is 0.9: it must be below expand-above (r2), 0.9 (in tasks)"},
+		"r1 of 1":                  {"scaling:\n  tasks: {shrink-below: 1}\n", "line 2: scaling: shrink-below (r1) is 1"},
 		"r2 above 1":               {"scaling:\n  tasks: {expand-above: 1.1}\n", "line 2: expand-above"},
-		"W-b before W-a":           {"scaling:\n  tasks: {shrink-wait: 2h, shrink-give-up: 1h}\n", "line 2: scaling: the wait W-b is 1h0m0s and W-a 2h0m0s: W-b must be longer"},
-		"W-d as W-c":               {"scaling:\n  tasks: {expand-wait: 1m, expand-give-up: 1m}\n", "line 2: scaling: the wait W-d is 1m0s and W-c 1m0s"},
-		"W1 of nothing":            {"scaling:\n  tasks: {window: 0s}\n", "line 2: scaling: the window W1"},
-		"a rule":                   {"scaling:\n  tasks: {shrink-by: half}\n", `line 2: scaling: shrink amount "half"`},
+		"W-b before W-a":           {"scaling:\n  tasks: {shrink-wait: 2h, shrink-give-up: 1h}\n", "line 2: scaling: shrink-give-up (W-b) is 1h0m0s: it must be longer than shrink-wait (W-a), 2h0m0s (in tasks)"},
+		"W-d as W-c":               {"scaling:\n  tasks: {expand-wait: 1m, expand-give-up: 1m}\n", "line 2: scaling: expand-give-up (W-d) is 1m0s: it must be longer than expand-wait (W-c), 1m0s"},
+		"W1 of nothing":            {"scaling:\n  tasks: {window: 0s}\n", "line 2: scaling: window (W1)"},
+		"a rule":                   {"scaling:\n  tasks: {shrink-by: half}\n", `line 2: scaling: shrink-by "half"`},
 		"a time that is none":      {"scaling:\n  tasks: {window: 5}\n", `line 2: window "5": a time like`},
 		"a time too long":          {"scaling:\n  tasks: {window: 9999h}\n", "line 2: window"},
 		"a kind":                   {"scaling:\n  tasks: {kinds: [gpu-memory-mb]}\n", `line 2: kind "gpu-memory-mb"`},
 		"no kinds":                 {"scaling:\n  tasks: {kinds: []}\n", "line 2: kinds is empty"},
 		"defragment how":           {"defragment: 3\n", "line 1: defragment"},
-		"W-g before W-f":           {"defragment: {room-wait: 2h, room-give-up: 1h}\n", "line 1: defragmentation: the wait W-g is 1h0m0s and W-f 2h0m0s"},
-		"W-e of nothing":           {"defragment: {hold: 0s}\n", "line 1: defragmentation: W-e is 0s"},
-		"W2 of nothing":            {"defragment: {window: 0s}\n", "line 1: defragmentation: the window W2"},
+		"W-g before W-f":           {"defragment: {room-wait: 2h, room-give-up: 1h}\n", "line 1: defragmentation: room-give-up (W-g) is 1h0m0s: it must be longer than room-wait (W-f), 2h0m0s"},
+		"W-e of nothing":           {"defragment: {hold: 0s}\n", "line 1: defragmentation: hold (W-e) is 0s"},
+		"W2 of nothing":            {"defragment: {window: 0s}\n", "line 1: defragmentation: window (W2)"},
 		"no threshold":             {"defragment: {threshold: {}}\n", "line 1: defragmentation: no threshold"},
 		"a threshold's kind":       {"defragment: {threshold: {gpus: 1}}\n", `line 1: unknown field "gpus" in threshold`},
-		"no moves":                 {"defragment: {at-once: 0}\n", "line 1: defragmentation: 0 moves at once"},
+		"no moves":                 {"defragment: {at-once: 0}\n", "line 1: defragmentation: at-once is 0"},
+		"a threshold above preset": {"defragment: {threshold: {gpu-milli: 600}}\n", "line 1: defragmentation: threshold of gpuMilli is 600 and preset 499"},
+		"a period of nothing":      {"nodes:\n  a: {schedule: {horizon: 1h, period: 0s}}\n", "line 2: period is 0s: at least 1s"},
 		"before closing":           {"move-before-closing: 25h\n", "line 1: move-before-closing"},
 		"a schedule's field":       {"nodes:\n  a: {schedule: {daily: 1}}\n", `line 2: unknown field "daily" in a schedule`},
 		"a time zone":              {"nodes:\n  a: {schedule: {time-zone: Mars/Base}}\n", `line 2: time-zone "Mars/Base" is unknown`},
@@ -304,7 +306,7 @@ func TestScalingAndDefragmentationAreConfigured(t *testing.T) {
 	c, err := Parse([]byte(`scaling:
   sessions: {window: 1s, mean-of-rates: on, shrink-below: 0.3, expand-above: 0.8, shrink-by: share, shrink-share: 0.25, expand-least: 0.15, expand-most: 0.35,
     settle: 2s, every: 3s, rest-shrink: 4s, rest-expand: 5s, shrink-wait: 6s, shrink-give-up: 7s, expand-wait: 8s, expand-give-up: 9s, ceiling: 3, retry: 10s, kinds: [cpu-milli]}
-defragment: {preset: {cpu-milli: 1}, threshold: {memory-mb: 2}, hold: 5s, rest: 4s, window: 3s, every: 2s, most: 6, room-wait: 7s, room-give-up: 8s,
+defragment: {preset: {cpu-milli: 1}, threshold: {memory-mb: 2}, hold: 5s, rest: 4s, settle: 13s, window: 3s, every: 2s, most: 6, room-wait: 7s, room-give-up: 8s,
   elsewhere: off, handover: 9s, retry: 10s, at-once: 11, most-moves: 12}
 move-before-closing: 0s
 `))
@@ -325,7 +327,7 @@ move-before-closing: 0s
 	if got := c.Scaling.ByType()[signaling.Training]; !reflect.DeepEqual(got, scale.Default()) || len(c.Scaling.ByType()) != len(signaling.TaskTypes) {
 		t.Errorf("%+v", got)
 	}
-	moves := Defragment{Config: defrag.Config{Preset: nodetime.Amounts{nodetime.CPU: 1}, Threshold: nodetime.Amounts{nodetime.Memory: 2}, Hold: 5 * time.Second,
+	moves := Defragment{Config: defrag.Config{Preset: nodetime.Amounts{nodetime.CPU: 1}, Threshold: nodetime.Amounts{nodetime.Memory: 2}, Hold: 5 * time.Second, Settle: 13 * time.Second,
 		Rest: 4 * time.Second, Window: 3 * time.Second, Every: 2 * time.Second, Most: 6, Migration: migrator.Config{Wait: 7 * time.Second, GiveUp: 8 * time.Second,
 			Handover: 9 * time.Second, Retry: 10 * time.Second, AtOnce: 11, Most: 12}}}
 	if !reflect.DeepEqual(c.Defragment, moves) || c.Closing != 0 {

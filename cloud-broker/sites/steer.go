@@ -112,7 +112,10 @@ func scalingOf(n *yaml.Node, what string, c *scale.Config) error {
 	if err != nil {
 		return err
 	}
-	return on(n, c.Validate())
+	if err := c.Validate(); err != nil {
+		return strictyaml.At(n, "%w (in %s)", err, what)
+	}
+	return nil
 }
 
 // kindNames are the kinds of resources as this file names them.
@@ -145,10 +148,10 @@ func scaledKinds(n *yaml.Node, c *scaler.Config) error {
 func (p *parser) defragment(n *yaml.Node) error {
 	d := &p.config.Defragment
 	err := group(n, "defragment", &d.Off, map[string]strictyaml.Reader{
-		"preset":    func(v *yaml.Node) error { return levels(v, "preset", &d.Preset) },
+		"preset":    func(v *yaml.Node) error { p.preset = true; return levels(v, "preset", &d.Preset) },
 		"threshold": func(v *yaml.Node) error { return levels(v, "threshold", &d.Threshold) },
 		"hold":      wait("hold", &d.Hold),
-		"rest":      wait("rest", &d.Rest), "window": wait("window", &d.Window), "every": wait("every", &d.Every), "most": count("most", &d.Most),
+		"rest":      wait("rest", &d.Rest), "settle": wait("settle", &d.Settle), "window": wait("window", &d.Window), "every": wait("every", &d.Every), "most": count("most", &d.Most),
 		"room-wait": wait("room-wait", &d.Migration.Wait), "room-give-up": wait("room-give-up", &d.Migration.GiveUp),
 		"elsewhere": func(v *yaml.Node) (err error) {
 			d.Migration.Elsewhere, err = strictyaml.Boolean(v, "elsewhere")
@@ -161,7 +164,7 @@ func (p *parser) defragment(n *yaml.Node) error {
 	case err != nil:
 		return err
 	case d.Window <= 0:
-		return strictyaml.At(n, "defragmentation: the window W2 is %v: more than 0", d.Window)
+		return strictyaml.At(n, "defragmentation: window (W2) is %v: more than 0", d.Window)
 	}
 	if err := d.Validate(); err != nil {
 		return on(n, err)

@@ -194,13 +194,13 @@ var Default = Config{Wait: 10 * time.Minute, GiveUp: 2 * time.Hour, Elsewhere: t
 func (c *Config) Validate() error {
 	switch {
 	case c.Wait <= 0:
-		return fmt.Errorf("the wait W-f is %v: more than 0", c.Wait)
+		return fmt.Errorf("room-wait (W-f) is %v: more than 0", c.Wait)
 	case c.GiveUp <= c.Wait:
-		return fmt.Errorf("the wait W-g is %v and W-f %v: W-g must be longer than W-f", c.GiveUp, c.Wait)
+		return fmt.Errorf("room-give-up (W-g) is %v: it must be longer than room-wait (W-f), %v", c.GiveUp, c.Wait)
 	case c.Handover <= 0 || c.Retry <= 0:
-		return fmt.Errorf("a handover may take %v, retry is %v: both more than 0", c.Handover, c.Retry)
+		return fmt.Errorf("handover is %v, retry %v: both more than 0", c.Handover, c.Retry)
 	case c.AtOnce < 1 || c.Most < c.AtOnce:
-		return fmt.Errorf("%d moves at once of at most %d: at least 1, and not more than there may be", c.AtOnce, c.Most)
+		return fmt.Errorf("at-once is %d and most-moves %d: at-once at least 1, and not above most-moves", c.AtOnce, c.Most)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ type followed struct {
 // New is a monitor without nodes, with W2. told hears of every move that has succeeded.
 func New(window time.Duration, told func(migrator.Report)) (*Monitor, error) {
 	if window <= 0 {
-		return nil, fmt.Errorf("node monitor: the window W2 is %v: more than 0", window)
+		return nil, fmt.Errorf("node monitor: window (W2) is %v: more than 0", window)
 	}
 	return &Monitor{window: window, nodes: map[signaling.NodeID]*followed{}, told: told}, nil
 }

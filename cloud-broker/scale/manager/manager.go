@@ -27,9 +27,9 @@ var Default = Config{Wait: 2 * time.Hour, GiveUp: 12 * time.Hour}
 func (c Config) Validate() error {
 	switch {
 	case c.Wait <= 0:
-		return fmt.Errorf("the wait W-a is %v: more than 0", c.Wait)
+		return fmt.Errorf("shrink-wait (W-a) is %v: more than 0", c.Wait)
 	case c.GiveUp <= c.Wait:
-		return fmt.Errorf("the wait W-b is %v and W-a %v: W-b must be longer than W-a", c.GiveUp, c.Wait)
+		return fmt.Errorf("shrink-give-up (W-b) is %v: it must be longer than shrink-wait (W-a), %v", c.GiveUp, c.Wait)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ var Default = Config{Window: 10 * time.Minute}
 // Validate refuses a window that cannot be.
 func (c Config) Validate() error {
 	if c.Window <= 0 || c.Window > 30*24*time.Hour {
-		return fmt.Errorf("the window W1 is %v: more than 0, at most 30 days", c.Window)
+		return fmt.Errorf("window (W1) is %v: more than 0, at most 30 days", c.Window)
 	}
 	return nil
 }

@@ -70,19 +70,19 @@ var Default = Config{
 func (c *Config) Validate() error {
 	switch {
 	case !(c.Shrink > 0 && c.Shrink < 1):
-		return fmt.Errorf("r1 is %g: more than 0, less than 1", c.Shrink)
+		return fmt.Errorf("shrink-below (r1) is %g: more than 0, less than 1", c.Shrink)
 	case !(c.Expand > 0 && c.Expand <= 1):
-		return fmt.Errorf("r2 is %g: more than 0, at most 1", c.Expand)
+		return fmt.Errorf("expand-above (r2) is %g: more than 0, at most 1", c.Expand)
 	case c.Shrink >= c.Expand:
-		return fmt.Errorf("r1 is %g and r2 %g: r1 must be less than r2", c.Shrink, c.Expand)
+		return fmt.Errorf("shrink-below (r1) is %g: it must be below expand-above (r2), %g", c.Shrink, c.Expand)
 	case c.Amount != Leftover && c.Amount != Unused && c.Amount != Share:
-		return fmt.Errorf("shrink amount %.20q: %s, %s or %s", string(c.Amount), Leftover, Unused, Share)
+		return fmt.Errorf("shrink-by %.20q: %s, %s or %s", string(c.Amount), Leftover, Unused, Share)
 	case c.Amount == Share && !(c.Share > 0 && c.Share < 1):
-		return fmt.Errorf("share of the request to shrink by is %g: more than 0, less than 1", c.Share)
+		return fmt.Errorf("shrink-share is %g: more than 0, less than 1", c.Share)
 	case !(c.Least > 0 && c.Least <= c.Most && c.Most <= 1):
-		return fmt.Errorf("expand amount from %g to %g of the request: more than 0, at most 1, the least first", c.Least, c.Most)
+		return fmt.Errorf("expand-least is %g and expand-most %g of the request: more than 0, at most 1, the least first", c.Least, c.Most)
 	case c.Settle < 0 || c.RestShrink < 0 || c.RestExpand < 0 || c.Every <= 0:
-		return fmt.Errorf("settle %v, rest %v and %v, every %v: not negative, and every more than 0", c.Settle, c.RestShrink, c.RestExpand, c.Every)
+		return fmt.Errorf("settle %v, rest-shrink %v, rest-expand %v, every %v: not negative, and every more than 0", c.Settle, c.RestShrink, c.RestExpand, c.Every)
 	}
 	for k, rule := range c.Kinds {
 		if k < 0 || k >= nodetime.Kinds || rule.Step < 1 {

@@ -28,9 +28,9 @@ var Default = Config{Wait: time.Minute, GiveUp: 30 * time.Minute, Retry: 5 * tim
 func (c Config) Validate() error {
 	switch {
 	case c.Wait <= 0:
-		return fmt.Errorf("the wait W-c is %v: more than 0", c.Wait)
+		return fmt.Errorf("expand-wait (W-c) is %v: more than 0", c.Wait)
 	case c.GiveUp <= c.Wait:
-		return fmt.Errorf("the wait W-d is %v and W-c %v: W-d must be longer than W-c", c.GiveUp, c.Wait)
+		return fmt.Errorf("expand-give-up (W-d) is %v: it must be longer than expand-wait (W-c), %v", c.GiveUp, c.Wait)
 	case c.Retry <= 0:
 		return fmt.Errorf("retry is %v: more than 0", c.Retry)
 	}
