@@ -75,6 +75,9 @@ func TestB3NothingNewComesToANodeThatIsClosed(t *testing.T) {
 		if page := decode[struct{ Nodes []timed }](t, b.ask("GET", "/api/v1/nodes", ""), 200); page.Nodes[0].Time == nil || page.Nodes[0].Time.Open {
 			t.Errorf("%+v", page)
 		}
+		if o := decode[struct{ Closed int }](t, b.ask("GET", "/api/v1/pool", ""), 200); o.Closed != 1 {
+			t.Errorf("the overview counts %d closed nodes", o.Closed)
+		}
 		if r := b.ask("POST", "/api/v1/tasks", rendering); r.status != 503 || r.problem(t).Code != signaling.ProblemNoFreeNode {
 			t.Errorf("a session on a closed node: %d %s", r.status, r.body)
 		}

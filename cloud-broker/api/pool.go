@@ -15,7 +15,18 @@ import (
 	"github.com/tomocast/tomocast/signaling"
 )
 
-type overviewOutput struct{ Body dispatch.Overview }
+// overview is the pool at a glance, with its time.
+type overview struct {
+	dispatch.Overview
+	Closed int `json:"closed" doc:"How many of the nodes that are ready are closed now, by their schedules or because their machine is to be gone: nothing new comes to them."`
+}
+
+type overviewOutput struct{ Body overview }
+
+func (s *server) overview(ctx context.Context) (overview, error) {
+	o, err := s.Dispatcher.Overview(ctx)
+	return overview{o, s.Times.Closed()}, err
+}
 
 type queueInput struct {
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many are returned at most."`
@@ -63,7 +74,7 @@ func (s *server) poolOperations(a huma.API) {
 			if err := operatorsOnly(ctx); err != nil {
 				return nil, problemOf(err)
 			}
-			o, err := s.Dispatcher.Overview(ctx)
+			o, err := s.overview(ctx)
 			return answer(&overviewOutput{Body: o}, err)
 		})
 	huma.Register(a, operation("list-queue", http.MethodGet, "/pool/queue", "List what waits for a place", "For operators.",
@@ -82,7 +93,7 @@ func (s *server) poolOperations(a huma.API) {
 		"The overview, a page of nodes and the head of the queue: at the beginning, and when they have changed, at most once a second. For operators.",
 		http.StatusForbidden, http.StatusServiceUnavailable)
 	huma.Register(a, streamOperation(a, watch, map[string]*huma.Schema{
-		watchOverview: schemaOf[dispatch.Overview](a), watchNodes: schemaOf[nodePage](a),
+		watchOverview: schemaOf[overview](a), watchNodes: schemaOf[nodePage](a),
 		watchQueue: schemaOf[queuePage](a), watchProblem: schemaOf[Problem](a),
 	}), func(ctx context.Context, in *nodesInput) (*huma.StreamResponse, error) {
 		if err := operatorsOnly(ctx); err != nil {
@@ -198,7 +209,7 @@ type sight struct {
 
 // look reads what watch sends.
 func (s *server) look(ctx context.Context, in *nodesInput) ([]sight, error) {
-	overview, err := s.Dispatcher.Overview(ctx)
+	glance, err := s.overview(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -210,5 +221,5 @@ func (s *server) look(ctx context.Context, in *nodesInput) ([]sight, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []sight{{watchOverview, overview}, {watchNodes, nodes}, {watchQueue, queue}}, nil
+	return []sight{{watchOverview, glance}, {watchNodes, nodes}, {watchQueue, queue}}, nil
 }

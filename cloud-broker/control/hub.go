@@ -239,9 +239,20 @@ func (h *Hub) ask(ctx context.Context, node signaling.NodeID, c signaling.Contro
 	case <-gone:
 		return signaling.Control{}, fmt.Errorf("%w: it was cut while the %s was under way", ErrNoLink, c.Type)
 	case <-ctx.Done():
-		return signaling.Control{}, fmt.Errorf("no answer from node %s: %w", node, ctx.Err())
+		return signaling.Control{}, &unansweredError{node, ctx.Err()}
 	}
 }
+
+// unansweredError says that a node did not answer as long as anybody waited.
+type unansweredError struct {
+	node signaling.NodeID
+	err  error // of the context
+}
+
+func (e *unansweredError) Error() string {
+	return fmt.Sprintf("node %s did not answer in time", e.node)
+}
+func (e *unansweredError) Unwrap() error { return e.err }
 
 // Release tells node to end an attempt.
 func (h *Hub) Release(ctx context.Context, node signaling.NodeID, r signaling.Release) error {

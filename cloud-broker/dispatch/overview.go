@@ -10,10 +10,12 @@ import (
 )
 
 // overviewFor is how long an overview is used again, and overviewShare the part of the time that making them may take:
-// each looks at every node.
+// each looks at every node. It is asked after the links of at most maxUnlinked nodes that start, within linksWithin.
 const (
 	overviewFor   = time.Second
 	overviewShare = 20
+	maxUnlinked   = 256
+	linksWithin   = time.Second
 )
 
 var nodeStates = []signaling.NodeState{signaling.NodeStarting, signaling.NodeReady, signaling.NodeCordoned, signaling.NodeDraining, signaling.NodeLost}
@@ -44,7 +46,16 @@ func (d *Dispatcher) look() Overview {
 		o.Nodes[s] = 0
 	}
 	load := capacity.Load{}
+	ctx, cancel := context.WithTimeout(context.Background(), linksWithin)
+	defer cancel()
+	asked := 0
 	for _, n := range d.Snapshot.Nodes() {
+		if n.State == signaling.NodeStarting && asked < maxUnlinked && ctx.Err() == nil { // as operators see it in the list
+			asked++
+			if !d.Edges.Linked(ctx, n.ID) && ctx.Err() == nil {
+				n.State = signaling.NodeLost
+			}
+		}
 		o.Nodes[n.State]++
 		if n.Tier == signaling.TierCloud {
 			o.Cloud++

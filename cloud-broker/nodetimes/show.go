@@ -43,6 +43,23 @@ func (t *Times) Status(id signaling.NodeID) (Status, bool) {
 	return s, true
 }
 
+// Closed is how many of the nodes that are ready are closed now.
+func (t *Times) Closed() int {
+	t.mu.RLock()
+	nodes := t.nodes
+	t.mu.RUnlock()
+	now, count := t.config.Now(), 0
+	for id, e := range nodes {
+		if _, open := e.windows.At(now); open {
+			continue
+		}
+		if n, known := t.config.Nodes.Get(id); known && n.State == signaling.NodeReady {
+			count++
+		}
+	}
+	return count
+}
+
 // finite is nil for what never ends.
 func finite(s float64) *float64 {
 	if math.IsInf(s, 1) {

@@ -161,6 +161,7 @@ type overview struct {
 	Sessions int                         `json:"sessions"`
 	Queue    int                         `json:"queue"`
 	Desired  int                         `json:"desired"`
+	Closed   int                         `json:"closed"` // of those that are ready
 }
 
 // String says it in a line.
@@ -169,7 +170,11 @@ func (o overview) String() string {
 	for _, s := range []signaling.NodeState{signaling.NodeReady, signaling.NodeStarting, signaling.NodeCordoned, signaling.NodeDraining, signaling.NodeLost} {
 		if n := o.Nodes[s]; n > 0 {
 			all += n
-			states = append(states, strconv.Itoa(n)+" "+string(s))
+			text := strconv.Itoa(n) + " " + string(s)
+			if s == signaling.NodeReady && o.Closed > 0 {
+				text += ", " + strconv.Itoa(min(o.Closed, n)) + " of them closed"
+			}
+			states = append(states, text)
 		}
 	}
 	text := count(all, "node")

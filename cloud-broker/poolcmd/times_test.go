@@ -146,6 +146,13 @@ func TestWhatSaysNothingIsRefusedOrToldApart(t *testing.T) {
 	}
 }
 
+func TestThePoolAtAGlanceTellsClosedNodesApart(t *testing.T) {
+	o := overview{Nodes: map[signaling.NodeState]int{signaling.NodeReady: 2, signaling.NodeLost: 1}, Closed: 1}
+	if got := o.String(); !strings.HasPrefix(got, "3 nodes (2 ready, 1 of them closed, 1 lost), ") {
+		t.Error(got)
+	}
+}
+
 // TestATimeLineIsDrawn: each character is the most that is in use in its time, blank where the node is closed.
 func TestATimeLineIsDrawn(t *testing.T) {
 	at := func(h int) string { return now.Add(time.Duration(h) * time.Hour).Format(time.RFC3339) }

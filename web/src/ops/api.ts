@@ -18,6 +18,8 @@ export interface Overview {
   sessions: number;
   queue: number;
   desired: number;
+  /** closed is how many of those that are ready are closed now. */
+  closed?: number;
 }
 
 /** NodeStatus is a node with what only its heartbeats tell. */

@@ -181,7 +181,7 @@ export function tilesOf(overview: Overview | undefined, scores?: readonly Score[
   if (overview === undefined) {
     return html`<div class="tiles" aria-busy="true">${["", "", "", "", "", "load"].map((kind) => html`<div class="tile ghost ${kind}"><i></i><i></i></div>`)}</div>`;
   }
-  const { nodes, edges, cloud, capacity, sessions, queue, desired } = overview;
+  const { nodes, edges, cloud, capacity, sessions, queue, desired, closed = 0 } = overview;
   const found = statesOf(overview);
   const all = edges + cloud;
   const encoders = capacity.encoderSessions ?? 0;
@@ -190,7 +190,7 @@ export function tilesOf(overview: Overview | undefined, scores?: readonly Score[
       <h2>Nodes ready</h2>
       <p class="figure">${(nodes.ready ?? 0).toLocaleString("en-GB")}<small>of ${all.toLocaleString("en-GB")}</small></p>
       <div class="stack" aria-hidden="true">${found.map(([state, count]) => html`<i class=${state} style="--share:${count}"></i>`)}</div>
-      <p class="legend">${found.length === 0 ? "No node is registered" : found.map(([state, count]) => html`<span class=${state}>${count.toLocaleString("en-GB")} ${stateWords[state].toLowerCase()}</span>`)}</p>
+      <p class="legend">${found.length === 0 ? "No node is registered" : found.map(([state, count]) => html`<span class=${state}>${count.toLocaleString("en-GB")} ${stateWords[state].toLowerCase()}${state === "ready" && closed > 0 ? `, ${Math.min(closed, count)} closed` : ""}</span>`)}</p>
     </section>
     <section class="tile">
       <h2>Sessions</h2>
