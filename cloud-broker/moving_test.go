@@ -373,8 +373,8 @@ func TestB8WhatCannotMoveIsRefusedByName(t *testing.T) {
 			t.Errorf("to %s: %d %+v", to, r.status, p)
 		}
 	}
-	if r := b.sends(g.Task, ""); r.status != http.StatusAccepted {
-		t.Fatalf("%d %s", r.status, r.body)
+	if r := b.sends(g.Task, ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.problem(t).Detail, "its data stays in the site north") {
+		t.Errorf("a move that ended at once: %d %s", r.status, r.body)
 	}
 	if end := b.ends(g.Task); end.State != "stays" || !strings.Contains(end.Why, "its data stays in the site north") {
 		t.Errorf("%+v", end)

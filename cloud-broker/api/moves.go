@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -37,6 +38,27 @@ type moveList struct {
 
 type movesOutput struct{ Body moveList }
 
+// move begins a move; one that has ended already without moving is refused with why.
+func (s *server) move(ctx context.Context, task signaling.TaskID, to signaling.NodeID) (*moveOutput, error) {
+	began := time.Now()
+	m, err := s.Mover.Move(ctx, task, to, signaling.MoveByHand)
+	if err != nil {
+		return nil, err
+	}
+	if m.State == "waiting" {
+		for _, mv := range s.Mover.Moves(ctx) {
+			if mv.Task == task && mv.EndedAt != nil && !mv.EndedAt.Before(began) {
+				m = mv
+				break
+			}
+		}
+	}
+	if m.EndedAt != nil && m.State == "stays" {
+		return nil, &signaling.Problem{Code: signaling.ProblemNoFreeNode, Title: "The task stays where it is.", Detail: m.Why}
+	}
+	return &moveOutput{Body: m}, nil
+}
+
 func (s *server) moveOperations(a huma.API) {
 	move := operation("move-task", http.MethodPost, "/tasks/{task}/move", "Move a running task to another node",
 		"Its terminal goes over while the task goes on: follow the moves to see how it ends. A move that fails leaves the task where it was. For operators.",
@@ -53,8 +75,7 @@ func (s *server) moveOperations(a huma.API) {
 			return nil, problemOf(&signaling.Problem{Code: signaling.ProblemNotFound, Title: "There is no such task.",
 				Detail: "A task's id is letters, digits, '.', '-' and '_', at most 63."})
 		}
-		m, err := s.Mover.Move(ctx, signaling.TaskID(in.Task), in.Body.To, signaling.MoveByHand)
-		return answer(&moveOutput{Body: m}, err)
+		return answer(s.move(ctx, signaling.TaskID(in.Task), in.Body.To))
 	})
 	huma.Register(a, worked(operation("list-moves", http.MethodGet, "/moves", "List moves of tasks",
 		"Those that the brokers of the pool make, and the last that have ended. For operators.", http.StatusForbidden),
