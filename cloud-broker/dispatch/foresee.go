@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tomocast/tomocast/cloud-broker/fit"
@@ -171,9 +173,31 @@ func (d *Dispatcher) asItRuns(ctx context.Context, t *signaling.Task) {
 }
 
 // overQuota is the problem of a request of somebody who holds as much as he may.
-func (d *Dispatcher) overQuota() error {
+func overQuota(quota, needs signaling.Resources) error {
 	return &signaling.Problem{Code: signaling.ProblemQuota, Title: "You hold as much as you may.",
-		Detail: "With this task you would have more resources at a time than your quota allows. Finish a task that you do not need, or ask for less."}
+		Detail: "With this task you would have more resources at a time than your quota allows" + bounds(quota, needs) +
+			". Finish a task that you do not need, or ask for less."}
+}
+
+// bounds names what a quota bounds, and what of it a task needs.
+func bounds(quota, needs signaling.Resources) string {
+	var parts []string
+	for _, k := range []struct {
+		name        string
+		most, wants int64
+	}{
+		{"gpuMilli", quota.GPUMilli, needs.GPUMilli}, {"gpuMemoryMB", quota.GPUMemoryMB, needs.GPUMemoryMB},
+		{"encoderSessions", quota.EncoderSessions, needs.EncoderSessions}, {"cpuMilli", quota.CPUMilli, needs.CPUMilli},
+		{"memoryMB", quota.MemoryMB, needs.MemoryMB},
+	} {
+		if k.most > 0 && k.wants > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d at most in all, %d for this task", k.name, k.most, k.wants))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, "; ")
 }
 
 // isQuota says whether an error is that of a quota.

@@ -78,6 +78,8 @@ func (d *Dispatcher) claim(ctx context.Context, j *job, fit []placement.Candidat
 	switch {
 	case errors.Is(err, pool.ErrNoneFits):
 		return signaling.Grant{}, err
+	case errors.Is(err, pool.ErrQuota):
+		return signaling.Grant{}, overQuota(d.Sites.Quota(j.creator), j.request.Needs())
 	case err != nil:
 		return signaling.Grant{}, d.claimProblem(err)
 	}
@@ -90,7 +92,7 @@ func (d *Dispatcher) claimProblem(err error) error {
 		return &signaling.Problem{Code: signaling.ProblemBadRequest, Title: "The Idempotency-Key was used for another request.",
 			Detail: "Use a new key for a new request."}
 	case errors.Is(err, pool.ErrQuota):
-		return d.overQuota()
+		return overQuota(signaling.Resources{}, signaling.Resources{}) // not known here
 	case errors.Is(err, pool.ErrEnded):
 		return &signaling.Problem{Code: signaling.ProblemNotFound, Title: "The task has ended.", Detail: "Start a new one, with a new Idempotency-Key."}
 	}
