@@ -85,6 +85,10 @@ func printScores(w io.Writer, all []score) {
 	}
 	t := table{titles: []string{"TYPE", ">TASKS", ">MEDIAN |LN ERROR|", ">WITHIN A FACTOR OF 2", ">BELOW THE 90 % QUANTILE", ">NOTHING KNOWN"}}
 	for _, s := range all {
+		if s.Tasks == 0 { // nothing was scored
+			t.add(string(s.Type), "0", "", "", "", strconv.Itoa(s.Unknown))
+			continue
+		}
 		t.add(string(s.Type), strconv.Itoa(s.Tasks), strconv.FormatFloat(s.ErrorLog, 'f', 2, 64), number(100*s.Within2)+" %", number(100*s.Covered90)+" %",
 			strconv.Itoa(s.Unknown))
 	}
