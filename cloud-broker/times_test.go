@@ -255,6 +255,7 @@ func TestTimesMovesAndForecastsRefuseWhatCannotBe(t *testing.T) {
 // TestTheDescriptionShowsWorkedExamples, and those that are sent are taken.
 func TestTheDescriptionShowsWorkedExamples(t *testing.T) {
 	b := start(t)
+	b.join(newNode("near"))
 	type media struct {
 		Content map[string]struct{ Example json.RawMessage }
 	}
@@ -421,7 +422,7 @@ func TestTimesFromTheCommandLine(t *testing.T) {
 			t.Errorf("%v: %v\n%s", c.args, err, out)
 		}
 	}
-	for _, args := range [][]string{{"schedule", "near"}, {"time", "nowhere"}, {"move", "t-none"}} {
+	for _, args := range [][]string{{"schedule", "nowhere"}, {"time", "nowhere"}, {"move", "t-none"}} {
 		if out, err := b.commandLine(args...); err == nil {
 			t.Errorf("%v: %s", args, out)
 		}

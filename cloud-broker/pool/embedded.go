@@ -26,12 +26,20 @@ func Embedded(ctx context.Context) (rdb redis.UniversalClient, stop func(), err 
 	}
 	_ = first.Close() // only there to start the server
 	inside := server.Server()
+	var serving sync.Mutex // a connection is not begun while the server ends: a client that was closed may still be at it
+	ended := false
 	client := redis.NewClient(&redis.Options{
 		Addr: "embedded",
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs, err := socketPair()
 			if err != nil {
 				return nil, fmt.Errorf("connect to the embedded Redis: %w", err)
+			}
+			serving.Lock()
+			defer serving.Unlock()
+			if ended {
+				_, _ = ours.Close(), theirs.Close()
+				return nil, fmt.Errorf("connect to the embedded Redis: %w", net.ErrClosed)
 			}
 			inside.ServeConn(theirs)
 			return ours, nil
@@ -42,6 +50,9 @@ func Embedded(ctx context.Context) (rdb redis.UniversalClient, stop func(), err 
 	stop = func() {
 		once.Do(func() {
 			_ = client.Close() // nothing of its connections can be left behind
+			serving.Lock()
+			ended = true
+			serving.Unlock()
 			server.Close()
 		})
 	}
