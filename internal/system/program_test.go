@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -93,10 +95,14 @@ func (p *program) cleanup() {
 // polling is what a broker logs of a test that waits for something.
 var polling = regexp.MustCompile(`(?m)^.*method=GET route="GET /(api/v1/(nodes|tasks)/.*|readyz)" status=(200|404|503) .*\n`)
 
-// signal sends a signal.
+// signal sends a signal. After SIGSTOP all threads of the program stand still.
 func (p *program) signal(s os.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	err := p.cmd.Process.Signal(s)
+	if err == nil && s == syscall.SIGSTOP {
+		err = unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WSTOPPED, nil)
+	}
+	if err != nil {
 		p.t.Errorf("signal %s: %v", p.name, err)
 	}
 }
