@@ -158,9 +158,9 @@ async function rest({ count, ms }) {
 async function watch({ ms }) {
   const from = await marks();
   await turn(ms, 0);
-  const until = await page.evaluate(() => window.tomocastBench.frames.length);
+  const until = await marks(); // a still may have come while another edge took over
   await page.mouse.up();
-  await stilled(from.stills);
+  await stilled(until.stills);
   return page.evaluate(
     ([from, until]) => {
       const { frames, states, viewer, camera: shown } = window.tomocastBench;
@@ -173,7 +173,7 @@ async function watch({ ms }) {
         apart,
       };
     },
-    [from, until],
+    [from, until.frames],
   );
 }
 
